@@ -1,0 +1,1 @@
+"""The tests of Etude; they mirror the source tree."""

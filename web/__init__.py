@@ -1,0 +1,1 @@
+"""The HTTP process: thin, and without TensorFlow, NumPy or Arrow."""
