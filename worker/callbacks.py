@@ -1,0 +1,34 @@
+"""What a training tells the world while it runs, and what the world may answer: go on, save, or leave."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """All that a training needs to go on as if nothing had happened, after `epoch` epochs."""
+
+    epoch: int
+    arrays: dict[str, np.ndarray]
+    state: dict[str, Any] = field(default_factory=dict)  # Any: JSON
+
+
+class Watch(Protocol):
+    """Called between chunks of epochs, in the training's own thread."""
+
+    def report(self, epochs: list[dict[str, float]], *, total: int) -> None:
+        """Take the metrics of the epochs just done; progress is the last one's number of `total`."""
+
+    def check(self) -> None:
+        """Raise JobCancelled, Drained, ClaimLost or JobFailed (deadline) when the training must leave now."""
+
+    def is_checkpoint_due(self) -> bool:
+        """Say whether enough time has passed since the last checkpoint."""
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write the checkpoint, then record it."""
+
+    def is_budget_spent(self) -> bool:
+        """Say whether the compute that the client granted is used up: the training ends with what it has."""
