@@ -134,10 +134,15 @@ class TableTraining(Closed):
         return self.preprocess if isinstance(self.preprocess, Preprocessing) else Preprocessing()
 
 
+FileFormat = Literal["parquet", "csv", "jsonl"]
+
+
+def _every_format() -> list[FileFormat]:
+    return ["parquet", "csv", "jsonl"]
+
+
 class TableScoring(Closed):
     """What a scoring of a table takes: which files to write, and which input columns to repeat in them."""
 
-    formats: Annotated[list[Literal["parquet", "csv", "jsonl"]], Field(min_length=1, max_length=3)] = Field(
-        default_factory=lambda: ["parquet", "csv", "jsonl"]
-    )
+    formats: Annotated[list[FileFormat], Field(min_length=1, max_length=3)] = Field(default_factory=_every_format)
     columns: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)

@@ -1,0 +1,107 @@
+"""The SQL database: one engine to write, one to read, and the database's own clock. SQLite (WAL) or PostgreSQL."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Float, create_engine, event
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
+
+from shared.errors import Unavailable
+from shared.settings import Settings
+
+# A writer waits this long for another before the client is told to come back.
+BUSY_MS = 5000
+
+
+class now(FunctionElement[float]):  # noqa: N801 — reads as the SQL function it is
+    """The database's clock, in seconds since 1970: workers' clocks may be wrong, and leases must not care."""
+
+    type = Float()
+    inherit_cache = True
+
+
+@compiles(now, "sqlite")
+def _now_sqlite(*_: Any, **__: Any) -> str:
+    # unixepoch('subsec') needs SQLite 3.42; Python 3.11 builds still carry 3.40. This one is exact to a millisecond.
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(now, "postgresql")
+def _now_postgresql(*_: Any, **__: Any) -> str:
+    # clock_timestamp, not now(): the latter stands still within a transaction.
+    return "extract(epoch from clock_timestamp())::float8"
+
+
+class Database:
+    """Opens transactions; an absent, locked or full database becomes Unavailable."""
+
+    def __init__(self, settings: Settings, *, pool_size: int = 5) -> None:
+        self.url = settings.database_url
+        self.is_sqlite = self.url.startswith("sqlite")
+        self._synchronous = settings.sqlite_synchronous
+        options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 16, "pool_timeout": 5}
+        if not self.is_sqlite:
+            options |= {
+                "pool_pre_ping": False,
+                "connect_args": {"connect_timeout": 3, "options": "-c lock_timeout=5000 -c statement_timeout=30000"},
+            }
+        self._writing: Engine = create_engine(self.url, **options)
+        # Reading outside a transaction halves what a status poll costs (measured: bench/RESULTS.md).
+        self._reading: Engine = create_engine(self.url, isolation_level="AUTOCOMMIT", **options)
+        if self.is_sqlite:
+            for engine in (self._writing, self._reading):
+                event.listen(engine, "connect", self._prepare_sqlite)
+            event.listen(self._writing, "begin", _begin_immediate)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """One transaction: committed at the end, rolled back on any error."""
+        with _translating(), self._writing.begin() as sql:
+            yield sql
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Single statements that only read, each seeing the newest state."""
+        with _translating(), self._reading.connect() as sql:
+            yield sql
+
+    def forget(self) -> None:
+        """Drop the connections inherited through a fork without closing the parent's sockets."""
+        self._writing.dispose(close=False)
+        self._reading.dispose(close=False)
+
+    def close(self) -> None:
+        self._writing.dispose()
+        self._reading.dispose()
+
+    def _prepare_sqlite(self, connection: Any, _: Any) -> None:  # Any: the driver's own objects
+        connection.isolation_level = None  # transactions are begun by us, see _begin_immediate
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={BUSY_MS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute(f"PRAGMA synchronous={self._synchronous}")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+
+def _begin_immediate(sql: Connection) -> None:
+    # A plain BEGIN takes the write lock at its first write and then fails at once if it had read before.
+    sql.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+@contextmanager
+def _translating() -> Iterator[None]:
+    try:
+        yield
+    except PoolTimeout as cause:
+        raise Unavailable("The database is busy: send the request again.", retry_after_s=1) from cause
+    except (OperationalError, InterfaceError) as cause:
+        raise Unavailable("The database is away or locked: send the request again.", retry_after_s=2) from cause
+    except DBAPIError as cause:
+        if not cause.connection_invalidated:
+            raise
+        raise Unavailable("The database is away: send the request again.", retry_after_s=2) from cause

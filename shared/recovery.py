@@ -1,0 +1,100 @@
+"""What the scheduler's tick says in SQL: which attempts are lost, which jobs are too late, what is waiting.
+
+Every statement is a compare-and-set, so any number of schedulers may say it at once.
+"""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+
+from shared import history, jobs
+from shared.database import now
+from shared.jobs import CANCELLED, FAILED, QUEUED, RUNNING
+from shared.tables import jobs as table
+
+# Three losses without progress: the job kills its worker, and would go on doing so.
+LOSSES_AT_MOST = 3
+# A tick that finds more than this is a storm; the next tick, a moment later, goes on.
+REAPED_AT_ONCE = 500
+
+
+def reap(sql: Connection) -> list[str]:
+    """Requeue the attempts whose lease has run out; returns the queues to ring."""
+    is_expired = table.c.lease_until < now()
+    silent = sql.execute(select(table).where(table.c.state == RUNNING, is_expired).limit(REAPED_AT_ONCE)).all()
+    detail = "The worker gave no sign of life within its lease."
+    # Asked again in the update: the worker may have beaten since the rows were read.
+    return [row.queue for row in silent if requeue_lost(sql, row, detail=detail, still=is_expired)]
+
+
+def lose(sql: Connection, worker: str) -> list[str]:
+    """Requeue what a worker held that is known to be gone; returns the queues to ring."""
+    held = sql.execute(select(table).where(table.c.state == RUNNING, table.c.lease_owner == worker)).all()
+    detail = "The worker process ended while it worked on the job."
+    return [row.queue for row in held if requeue_lost(sql, row, detail=detail, still=table.c.lease_owner == worker)]
+
+
+def expire(sql: Connection) -> int:
+    """Fail the waiting jobs whose deadline has passed; a running one is told by its own worker."""
+    is_late = (table.c.state == QUEUED) & (table.c.deadline_at < now())
+    late = sql.execute(select(table.c.id).where(is_late).limit(REAPED_AT_ONCE)).scalars().all()
+    return sum(_expire(sql, job_id) for job_id in late)
+
+
+def cancel_left_over(sql: Connection) -> int:
+    """End the jobs that came back to the queue, lost or drained, after the client had asked for their end."""
+    unwanted = (table.c.state == QUEUED) & table.c.cancel_requested_at.is_not(None)
+    change = {"state": CANCELLED, "ended_at": now(), "revision": table.c.revision + 1}
+    ended = sql.execute(update(table).where(unwanted).values(change).returning(table.c.id)).scalars().all()
+    for job_id in ended:
+        history.note(sql, job_id, "state", {"state": CANCELLED})
+    return len(ended)
+
+
+def _expire(sql: Connection, job_id: str) -> bool:
+    error = {
+        "title": "The job failed", "code": "deadline_passed", "retryable": True,
+        "detail": "The deadline passed while the job waited: allow more time, or add workers.",
+    }  # fmt: skip
+    taken = sql.execute(
+        update(table)
+        .where(table.c.id == job_id, table.c.state == QUEUED)
+        .values(state=FAILED, ended_at=now(), error=error, revision=table.c.revision + 1)
+    )
+    if taken.rowcount == 1:
+        history.note(sql, job_id, "state", {"state": FAILED, "reason": "deadline_passed"})
+    return taken.rowcount == 1
+
+
+def count_due(sql: Connection, queue: str) -> int:
+    """How many rows of a queue could be claimed now."""
+    return int(sql.execute(select(func.count()).select_from(table).where(jobs.is_due(queue))).scalar_one())
+
+
+def requeue_lost(sql: Connection, row: Row[Any], *, detail: str, still: ColumnElement[bool]) -> bool:
+    """End the running attempt of `row` as lost: back to the queue, or failed after LOSSES_AT_MOST without progress.
+
+    Compare-and-set on the fence, so any number of reapers do it once. Returns whether this one did.
+    """
+    losses = row.losses + 1
+    error = {"title": "The worker was lost", "code": "worker_lost", "detail": detail, "retryable": True}
+    is_over = losses >= LOSSES_AT_MOST
+    change: dict[str, Any] = {"state": FAILED, "ended_at": now(), "error": error} if is_over else {"state": QUEUED}
+    taken = sql.execute(
+        update(table)
+        .where(table.c.id == row.id, table.c.fence == row.fence, table.c.state == RUNNING, still)
+        .values(
+            fence=table.c.fence + 1,
+            losses=losses,
+            lease_owner=None,
+            lease_until=None,
+            stage=None,
+            revision=table.c.revision + 1,
+            **change,
+        )
+    )
+    if taken.rowcount == 0:
+        return False
+    history.close_attempt(sql, row.id, row.fence, outcome="lost", error=error)
+    history.note(sql, row.id, "state", {"state": change["state"], "reason": "worker_lost"})
+    return True

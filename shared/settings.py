@@ -1,0 +1,149 @@
+"""The settings, read once from the environment into one frozen object; a wrong one stops the start by name."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+MiB = 1024 * 1024
+GiB = 1024 * MiB
+
+T = TypeVar("T")
+
+
+class SettingsWrong(SystemExit):
+    """Stops the process with a sentence for each setting that cannot be used."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that an operator can choose."""
+
+    home: Path
+    host: str
+    port: int
+    database_url: str
+    redis_url: str
+    storage_url: str
+    workers: int
+    pepper: str
+    sqlite_synchronous: str
+    lease_s: float
+    tick_s: float
+    # Every clear sign of life within a lease: six beats, so five may be late before anybody worries.
+    beat_s: float
+    checkpoint_s: float
+    child_jobs: int
+    child_growth_bytes: int
+    training_memory_bytes: int
+    json_bytes: int
+    upload_bytes: int
+    waiting_clients: int
+    log_level: str
+
+
+def read(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the environment; stop with one sentence for each wrong setting."""
+    wrong: list[str] = []
+
+    def take(name: str, default: T, convert: Callable[[str], T]) -> T:
+        text = environment.get(f"ETUDE_{name}")
+        if text is None or text == "":
+            return default
+        try:
+            return convert(text)
+        except ValueError as cause:
+            wrong.append(f"ETUDE_{name}: expected {cause}, received {text!r}.")
+            return default
+
+    home = take("HOME", Path(".etude"), Path).absolute()
+    lease_s = take("LEASE_S", 30.0, _number(0.5, 3600))
+    settings = Settings(
+        home=home,
+        host=take("HOST", "127.0.0.1", str),
+        port=take("PORT", 8000, _whole(0, 65535)),
+        database_url=take("DATABASE_URL", f"sqlite:///{home}/etude.db", _database_url),
+        redis_url=take("REDIS_URL", "", _redis_url),
+        storage_url=take("STORAGE_URL", f"file://{home}/storage", _storage_url),
+        workers=take("WORKERS", 1, _whole(0, 256)),
+        pepper=take("PEPPER", "", _pepper),
+        sqlite_synchronous=take("SQLITE_SYNCHRONOUS", "NORMAL", _one_of("NORMAL", "FULL")),
+        # A native call can hold the interpreter for many seconds; much lower, and reap would requeue a healthy job.
+        lease_s=lease_s,
+        # With the lease it bounds how long a dead worker's job waits: 30 + 5.
+        tick_s=take("TICK_S", 5.0, _number(0.05, 300)),
+        beat_s=take("BEAT_S", lease_s / 6, _number(0.05, 600)),
+        # At most this much training is lost when a worker dies; writing oftener costs more than it saves.
+        checkpoint_s=take("CHECKPOINT_S", 10.0, _number(0, 3600)),
+        # A reused child keeps its traced networks; after this many jobs a fresh one costs 10 ms.
+        child_jobs=take("CHILD_JOBS", 50, _whole(1, 10_000)),
+        child_growth_bytes=take("CHILD_GROWTH_BYTES", 256 * MiB, _whole(1, 1024 * GiB)),
+        training_memory_bytes=take("TRAINING_MEMORY_BYTES", 4 * GiB, _whole(MiB, 4096 * GiB)),
+        json_bytes=take("JSON_BYTES", MiB, _whole(1024, 64 * MiB)),
+        upload_bytes=take("UPLOAD_BYTES", 2 * GiB, _whole(1024, 1024 * GiB)),
+        # Each waiting client holds a thread; above this a wait is answered at once.
+        waiting_clients=take("WAITING_CLIENTS", 256, _whole(0, 4096)),
+        log_level=take("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
+    )
+    if wrong:
+        raise SettingsWrong("Etude cannot start.\n" + "\n".join(wrong))
+    return settings
+
+
+def demand(settings: Settings, *names: str) -> None:
+    """Stop unless these are set: there is no default secret and no default broker outside the embedded mode."""
+    missing = [f"ETUDE_{name.upper()} is not set." for name in names if not getattr(settings, name)]
+    if missing:
+        raise SettingsWrong("Etude cannot start.\n" + "\n".join(missing))
+
+
+def _whole(low: int, high: int) -> Callable[[str], int]:
+    def convert(text: str) -> int:
+        if not text.lstrip("-").isdigit() or not low <= int(text) <= high:
+            raise ValueError(f"a whole number from {low} to {high}")
+        return int(text)
+
+    return convert
+
+
+def _number(low: float, high: float) -> Callable[[str], float]:
+    def convert(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = float("nan")
+        if not low <= value <= high:
+            raise ValueError(f"a number from {low} to {high}")
+        return value
+
+    return convert
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if text not in words:
+            raise ValueError("one of " + ", ".join(words))
+        return text
+
+    return convert
+
+
+def _starting_with(what: str, *starts: str) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if not text.startswith(starts):
+            raise ValueError(f"{what} beginning with " + " or ".join(starts))
+        return text
+
+    return convert
+
+
+_database_url = _starting_with("a database URL", "sqlite:///", "postgresql+psycopg://")
+_redis_url = _starting_with("a Redis URL", "redis://", "rediss://", "redis+socket://")
+_storage_url = _starting_with("a storage URL", "file://", "s3://")
+
+
+def _pepper(text: str) -> str:
+    if len(text) < 32:
+        raise ValueError("a secret of at least 32 signs")
+    return text
