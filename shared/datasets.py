@@ -1,0 +1,180 @@
+"""Datasets: a name holds numbered versions, each immutable once ready and identified by its content."""
+
+import hashlib
+import json
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
+
+from shared import ids, jobs
+from shared.database import now
+from shared.errors import EtudeError, Fault, InvalidRequest, NotAllowedNow, NotFound
+from shared.queue import LIGHT
+from shared.storage import Stored
+from shared.tables import dataset_files, datasets, versions
+from shared.tables import jobs as job_table
+from shared.tables import models as model_table
+
+OPEN, INGESTING, READY, REJECTED, ERASED = "open", "ingesting", "ready", "rejected", "erased"
+
+Json = dict[str, Any]
+
+
+def create(sql: Connection, tenant: str, *, name: str, format: str, columns: Json, base: str | None = None) -> Row[Any]:
+    """Open the next version under a name; with `base`, files will be added to that version's."""
+    if base is not None:
+        base = resolve(sql, tenant, base, pointer="/base").id
+    newest = select(func.coalesce(func.max(datasets.c.version), 0) + 1).where(
+        datasets.c.tenant == tenant, datasets.c.name == name
+    )
+    values = {
+        "id": ids.new("ds"), "tenant": tenant, "name": name, "version": newest.scalar_subquery(), "format": format,
+        "columns": columns, "state": OPEN, "base": base, "created_at": now(),
+    }  # fmt: skip
+    return sql.execute(insert(datasets).values(values).returning(datasets)).one()
+
+
+def add_file(sql: Connection, tenant: str, dataset_id: str, *, name: str, key: str, stored: Stored) -> None:
+    """Record an uploaded file; a second one of the same name replaces the first."""
+    demand_open(sql, tenant, dataset_id)
+    sql.execute(dataset_files.delete().where(dataset_files.c.dataset == dataset_id, dataset_files.c.name == name))
+    sql.execute(
+        insert(dataset_files).values(
+            dataset=dataset_id, name=name, key=key, size_bytes=stored.size_bytes, sha256=stored.sha256,
+            uploaded_at=now(),
+        )
+    )  # fmt: skip
+
+
+def demand_open(sql: Connection, tenant: str, dataset_id: str) -> Row[Any]:
+    """The row of a dataset that still takes files; holds it until the transaction ends."""
+    row = sql.execute(_mine(tenant, dataset_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFound("There is no such dataset.")
+    if row.state != OPEN:
+        raise NotAllowedNow(f"A dataset that is {row.state} takes no files.", code=f"dataset_{row.state}")
+    return row
+
+
+def begin_ingest(sql: Connection, tenant: str, dataset_id: str) -> str:
+    """Close the dataset for files and submit the job that reads them; returns the job's id."""
+    demand_open(sql, tenant, dataset_id)
+    if not files(sql, dataset_id):
+        raise NotAllowedNow("The dataset has no file yet: upload one, then commit.", code="dataset_empty")
+    sql.execute(update(datasets).where(datasets.c.id == dataset_id).values(state=INGESTING))
+    return jobs.submit(sql, jobs.NewJob(tenant=tenant, action="ingest", queue=LIGHT, datasets=[dataset_id]))
+
+
+def files(sql: Connection, dataset_id: str) -> list[Row[Any]]:
+    """The uploaded files in the order of their names, which is the order of the rows."""
+    chosen = select(dataset_files).where(dataset_files.c.dataset == dataset_id).order_by(dataset_files.c.name)
+    return list(sql.execute(chosen).all())
+
+
+def mark_ready(sql: Connection, dataset_id: str, *, parts: list[Json], profile: Json) -> None:
+    """Publish what ingest made: called in the transaction that ends its job."""
+    change = {
+        "state": READY, "parts": parts, "profile": profile, "rows": profile["rows"], "ready_at": now(),
+        "size_bytes": sum(part["size_bytes"] for part in parts), "sha256": _identify(sql, dataset_id),
+    }  # fmt: skip
+    taken = sql.execute(
+        update(datasets).where(datasets.c.id == dataset_id, datasets.c.state == INGESTING).values(change)
+    )
+    if taken.rowcount == 0:
+        raise NotAllowedNow("The dataset was erased while it was read.", code="dataset_erased")
+
+
+def mark_rejected(sql: Connection, dataset_id: str, error: EtudeError) -> None:
+    """Say why the files cannot be used: called in the transaction that fails the ingest job."""
+    sql.execute(
+        update(datasets)
+        .where(datasets.c.id == dataset_id, datasets.c.state == INGESTING)
+        .values(state=REJECTED, error=error.as_json())
+    )
+
+
+def find(sql: Connection, tenant: str, dataset_id: str) -> Row[Any]:
+    """One dataset by id; an erased one is not found. Raises NotFound."""
+    row = sql.execute(_mine(tenant, dataset_id)).one_or_none()
+    if row is None or row.state == ERASED:
+        raise NotFound("There is no such dataset.")
+    return row
+
+
+def page(sql: Connection, tenant: str, *, limit: int, before: str | None, name: str | None) -> list[Row[Any]]:
+    """The newest first, without the erased."""
+    chosen = select(datasets).where(datasets.c.tenant == tenant, datasets.c.state != ERASED)
+    if before is not None:
+        chosen = chosen.where(datasets.c.id < before)
+    if name is not None:
+        chosen = chosen.where(datasets.c.name == name)
+    return list(sql.execute(chosen.order_by(datasets.c.id.desc()).limit(limit)).all())
+
+
+def resolve(sql: Connection, tenant: str, reference: str, *, pointer: str) -> Row[Any]:
+    """The ready dataset that `ds_…`, `name@3`, `name@latest` or `name` means.
+
+    Raises InvalidRequest with the pointer when it names nothing, NotAllowedNow when it is not ready.
+    """
+    name, _, version = reference.partition("@")
+    chosen = select(datasets).where(datasets.c.tenant == tenant, datasets.c.state != ERASED)
+    if version in ("", "latest"):
+        is_named = (datasets.c.name == name) & (datasets.c.state == READY)
+        chosen = chosen.where(or_(datasets.c.id == name, is_named)).order_by(datasets.c.version.desc())
+    elif version.isdigit() and len(version) < 10:
+        chosen = chosen.where(datasets.c.name == name, datasets.c.version == int(version))
+    else:
+        chosen = chosen.where(datasets.c.id == reference)
+    row = sql.execute(chosen.limit(1)).one_or_none()
+    if row is None:
+        said = f"expected a dataset (its id, name@3 or name@latest), received {reference!r}, which names none"
+        raise InvalidRequest(said, code="unknown_reference", faults=[Fault(said, pointer=pointer)])
+    if row.state != READY:
+        raise NotAllowedNow(f"Dataset {reference} is {row.state}, not ready.", code="dataset_not_ready")
+    return row
+
+
+def erase(sql: Connection, tenant: str, dataset_id: str) -> Json:
+    """Mark a dataset as gone and say what was made of it; its bytes are deleted once this is committed."""
+    row = find(sql, tenant, dataset_id)
+    change = {"state": ERASED, "erased_at": now(), "parts": None, "profile": None, "error": None}
+    sql.execute(update(datasets).where(datasets.c.id == row.id).values(change))
+    sql.execute(dataset_files.delete().where(dataset_files.c.dataset == row.id))
+    used = [job for job in _jobs_naming(sql, tenant) if row.id in job.datasets]
+    made = (
+        select(model_table.c.name, versions.c.number)
+        .join(versions, versions.c.model == model_table.c.id)
+        .where(versions.c.job.in_([job.id for job in used]))
+    )
+    return {
+        "id": row.id,
+        "state": ERASED,
+        "models": [f"{made_row.name}@{made_row.number}" for made_row in sql.execute(made)],
+        "predictions": [job.id for job in used if job.action == "score"],
+    }
+
+
+def is_erased(sql: Connection, dataset_id: str) -> bool:
+    return sql.execute(select(datasets.c.state).where(datasets.c.id == dataset_id)).scalar() in (None, ERASED)
+
+
+def _jobs_naming(sql: Connection, tenant: str) -> list[Row[Any]]:
+    chosen = select(job_table.c.id, job_table.c.action, job_table.c.datasets).where(job_table.c.tenant == tenant)
+    return list(sql.execute(chosen).all())
+
+
+def _mine(tenant: str, dataset_id: str) -> Any:  # Any: SQLAlchemy's select of a table has no short type
+    return select(datasets).where(datasets.c.tenant == tenant, datasets.c.id == dataset_id)
+
+
+def _identify(sql: Connection, dataset_id: str) -> str:
+    """SHA-256 over the format, the column roles, the base and each file's name and SHA-256."""
+    row = sql.execute(select(datasets).where(datasets.c.id == dataset_id)).one()
+    base = sql.execute(select(datasets.c.sha256).where(datasets.c.id == row.base)).scalar() if row.base else None
+    content = {
+        "format": row.format,
+        "columns": row.columns,
+        "base": base,
+        "files": [[file.name, file.sha256] for file in files(sql, dataset_id)],
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

@@ -1,0 +1,205 @@
+"""The model registry: versions under a name, and aliases that move between them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from shared import ids
+from shared.database import now
+from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
+from shared.jobs import Claim
+from shared.kinds import KINDS
+from shared.tables import aliases, models, versions
+
+CHAMPION = "champion"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class NewVersion:
+    """What a training made."""
+
+    files: list[Json]  # name, key, size_bytes, sha256
+    metrics: Json
+    baselines: Json
+    warnings: list[Json]
+    lineage: Json
+    parameters: int
+
+
+def record(sql: Connection, claim: Claim, new: NewVersion) -> Json:
+    """Add the next version under the job's model name: in the transaction that ends the job, after its fenced write.
+
+    Returns what the job's result says of it.
+    """
+    model = _take(sql, claim)
+    newest = select(func.coalesce(func.max(versions.c.number), 0) + 1).where(versions.c.model == model.id)
+    values = {
+        "id": ids.new("ver"), "model": model.id, "number": newest.scalar_subquery(), "job": claim.job_id,
+        "fence": claim.fence, "files": new.files, "metrics": new.metrics, "baselines": new.baselines,
+        "warnings": new.warnings, "lineage": new.lineage, "parameters": new.parameters, "created_at": now(),
+    }  # fmt: skip
+    number = sql.execute(insert(versions).values(values).returning(versions.c.number)).scalar_one()
+    return {"model": model.name, "version": number, "reference": f"{model.name}@{number}"}
+
+
+def _take(sql: Connection, claim: Claim) -> Row[Any]:
+    """The model of the claim's name, made when it is new; held, so that two trainings number one after the other."""
+    mine = (models.c.tenant == claim.tenant) & (models.c.name == claim.model)
+    found = sql.execute(update(models).where(mine).values(name=models.c.name).returning(models)).one_or_none()
+    if found is not None:
+        return found
+    values = {
+        "id": ids.new("mdl"),
+        "tenant": claim.tenant,
+        "name": claim.model,
+        "kind": claim.kind,
+        "created_at": now(),
+    }
+    return sql.execute(insert(models).values(values).returning(models)).one()
+
+
+def find(sql: Connection, tenant: str, name: str) -> Row[Any]:
+    """One model by name. Raises NotFound."""
+    row = sql.execute(select(models).where(models.c.tenant == tenant, models.c.name == name)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such model.")
+    return row
+
+
+def page(sql: Connection, tenant: str, *, limit: int, before: str | None) -> list[Row[Any]]:
+    """The models that were made last, first; each with the number of its newest version."""
+    newest = select(func.max(versions.c.number)).where(versions.c.model == models.c.id).scalar_subquery()
+    chosen = select(models, newest.label("newest")).where(models.c.tenant == tenant)
+    if before is not None:
+        chosen = chosen.where(models.c.id < before)
+    return list(sql.execute(chosen.order_by(models.c.id.desc()).limit(limit)).all())
+
+
+def list_versions(sql: Connection, model_id: str) -> list[Row[Any]]:
+    """Every version of a model, the newest first."""
+    chosen = select(versions).where(versions.c.model == model_id).order_by(versions.c.number.desc())
+    return list(sql.execute(chosen).all())
+
+
+def find_version(sql: Connection, tenant: str, name: str, number: int) -> Row[Any]:
+    """One version by its number. Raises NotFound."""
+    model = find(sql, tenant, name)
+    row = sql.execute(select(versions).where(versions.c.model == model.id, versions.c.number == number)).one_or_none()
+    if row is None:
+        raise NotFound("There is no such version.")
+    return row
+
+
+def find_by_id(sql: Connection, version_id: str) -> Row[Any]:
+    """One version with its model's name and kind, for a worker that was given its id. Raises NotFound."""
+    chosen = (
+        select(versions, models.c.name, models.c.kind, models.c.tenant)
+        .join(models, models.c.id == versions.c.model)
+        .where(versions.c.id == version_id)
+    )
+    row = sql.execute(chosen).one_or_none()
+    if row is None:
+        raise NotFound("The model version was deleted.")
+    return row
+
+
+def resolve(sql: Connection, tenant: str, reference: str, *, pointer: str) -> Row[Any]:
+    """The version that `name@3`, `name@champion`, `name@latest` or `name` means; a bare name is its champion or newest.
+
+    Raises InvalidRequest with the pointer when it names nothing.
+    """
+    name, _, which = reference.partition("@")
+    model = sql.execute(select(models).where(models.c.tenant == tenant, models.c.name == name)).one_or_none()
+    row = None if model is None else _choose(sql, model.id, which)
+    if row is None:
+        said = f"expected a model version (name@3, name@latest or name@alias), received {reference!r}, which names none"
+        raise InvalidRequest(said, code="unknown_reference", faults=[Fault(said, pointer=pointer)])
+    return find_by_id(sql, row)
+
+
+def _choose(sql: Connection, model_id: str, which: str) -> str | None:
+    chosen = select(versions.c.id).where(versions.c.model == model_id)
+    if which.isdigit() and len(which) < 10:
+        return sql.execute(chosen.where(versions.c.number == int(which))).scalar()
+    if which not in ("", "latest"):
+        return version_at(sql, model_id, which)
+    champion = version_at(sql, model_id, CHAMPION) if which == "" else None
+    return champion or sql.execute(chosen.order_by(versions.c.number.desc()).limit(1)).scalar()
+
+
+def version_at(sql: Connection, model_id: str, alias: str, at: float | None = None) -> str | None:
+    """The id of the version to which an alias points, or pointed at a moment; None when it pointed to nothing."""
+    chosen = select(aliases.c.version).where(aliases.c.model == model_id, aliases.c.alias == alias)
+    if at is not None:
+        chosen = chosen.where(aliases.c.at <= at)
+    return sql.execute(chosen.order_by(aliases.c.move.desc()).limit(1)).scalar()
+
+
+def list_aliases(sql: Connection, model_id: str) -> dict[str, int]:
+    """Where each alias of a model points now: alias to version number."""
+    chosen = (
+        select(aliases.c.alias, versions.c.number)
+        .join(versions, versions.c.id == aliases.c.version)
+        .where(aliases.c.model == model_id)
+        .order_by(aliases.c.move)
+    )
+    return {row.alias: row.number for row in sql.execute(chosen)}
+
+
+def move_alias(
+    sql: Connection, tenant: str, name: str, alias: str, *, number: int, require: Json | None = None
+) -> Row[Any]:
+    """Point an alias to a version, if the gate in `require` lets it pass.
+
+    `require` is {"metric", "not_worse_than": alias}; raises NotAllowedNow when the candidate's validation metric is
+    worse, or when the two were not measured on the same dataset. An empty alias lets everything pass.
+    """
+    candidate = find_version(sql, tenant, name, number)
+    if require is not None:
+        _demand_not_worse(sql, candidate, find(sql, tenant, name).kind, require)
+    newest = select(func.coalesce(func.max(aliases.c.move), 0) + 1).where(
+        aliases.c.model == candidate.model, aliases.c.alias == alias
+    )
+    values = {
+        "model": candidate.model, "alias": alias, "move": newest.scalar_subquery(), "version": candidate.id,
+        "at": now(),
+    }  # fmt: skip
+    sql.execute(insert(aliases).values(values))
+    return candidate
+
+
+def _demand_not_worse(sql: Connection, candidate: Row[Any], kind: str, require: Json) -> None:
+    metric, rival_alias = require["metric"], require["not_worse_than"]
+    if metric not in KINDS[kind].METRICS:
+        said = f"expected one of {', '.join(KINDS[kind].METRICS)}, received {metric!r}"
+        raise InvalidRequest(said, faults=[Fault(said, pointer="/require/metric")])
+    rival_id = version_at(sql, candidate.model, rival_alias)
+    if rival_id is None:
+        return
+    rival = find_by_id(sql, rival_id)
+    ours, theirs = (_validation(version, metric) for version in (candidate, rival))
+    is_worse = ours < theirs if KINDS[kind].METRICS[metric] == "higher" else ours > theirs
+    if is_worse:
+        raise NotAllowedNow(
+            f"Version {candidate.number} has {metric} {ours:.4f}, {rival_alias} (version {rival.number}) has "
+            f"{theirs:.4f}: the alias stays where it is.",
+            code="gate_refused",
+        )
+
+
+def _validation(version: Row[Any], metric: str) -> float:
+    value = version.metrics.get("validation", {}).get(metric, {}).get("value")
+    if value is None:
+        raise NotAllowedNow(f"Version {version.number} has no validation {metric} to compare.", code="gate_refused")
+    return float(value)
+
+
+def delete(sql: Connection, tenant: str, name: str) -> None:
+    """Forget a model with its versions and aliases; the sweeper takes the files, which no row names any more."""
+    model = find(sql, tenant, name)
+    sql.execute(aliases.delete().where(aliases.c.model == model.id))
+    sql.execute(versions.delete().where(versions.c.model == model.id))
+    sql.execute(models.delete().where(models.c.id == model.id))
