@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, func, insert, or_, select, update
 
 from shared import ids, jobs
 from shared.database import now
-from shared.errors import EtudeError, Fault, InvalidRequest, NotAllowedNow, NotFound
+from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
 from shared.queue import LIGHT
 from shared.storage import Stored
 from shared.tables import dataset_files, datasets, versions
@@ -84,13 +84,23 @@ def mark_ready(sql: Connection, dataset_id: str, *, parts: list[Json], profile: 
         raise NotAllowedNow("The dataset was erased while it was read.", code="dataset_erased")
 
 
-def mark_rejected(sql: Connection, dataset_id: str, error: EtudeError) -> None:
-    """Say why the files cannot be used: called in the transaction that fails the ingest job."""
-    sql.execute(
-        update(datasets)
-        .where(datasets.c.id == dataset_id, datasets.c.state == INGESTING)
-        .values(state=REJECTED, error=error.as_json())
-    )
+def settle(sql: Connection) -> int:
+    """Reject the datasets whose ingest has ended without making them ready; returns how many.
+
+    Said in the transaction that fails an ingest, and by every tick for those whose worker was lost.
+    """
+    waiting = sql.execute(select(datasets.c.id, datasets.c.tenant).where(datasets.c.state == INGESTING)).all()
+    return sum(_settle(sql, row.tenant, row.id) for row in waiting)
+
+
+def _settle(sql: Connection, tenant: str, dataset_id: str) -> bool:
+    chosen = select(job_table).where(job_table.c.tenant == tenant, job_table.c.action == "ingest")
+    ended = [job for job in sql.execute(chosen.where(job_table.c.state.in_(jobs.ENDED))) if dataset_id in job.datasets]
+    if not ended:
+        return False
+    error = ended[-1].error or {"title": "The ingest was cancelled", "code": "cancelled", "retryable": False}
+    sql.execute(update(datasets).where(datasets.c.id == dataset_id).values(state=REJECTED, error=error))
+    return True
 
 
 def find(sql: Connection, tenant: str, dataset_id: str) -> Row[Any]:
@@ -158,7 +168,7 @@ def is_erased(sql: Connection, dataset_id: str) -> bool:
     return sql.execute(select(datasets.c.state).where(datasets.c.id == dataset_id)).scalar() in (None, ERASED)
 
 
-def _jobs_naming(sql: Connection, tenant: str) -> list[Row[Any]]:
+def _jobs_naming(sql: Connection, tenant: str) -> list[Any]:  # Any: rows of three columns
     chosen = select(job_table.c.id, job_table.c.action, job_table.c.datasets).where(job_table.c.tenant == tenant)
     return list(sql.execute(chosen).all())
 

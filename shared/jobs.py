@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, lit
 from shared import history, ids
 from shared.database import now
 from shared.errors import ClaimLost, EtudeError, NotAllowedNow, NotFound
-from shared.tables import attempts, epochs, job_labels, jobs, outputs
+from shared.tables import attempts, epochs, job_labels, jobs, outputs, workers
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"
 ENDED = (SUCCEEDED, FAILED, CANCELLED)
@@ -70,6 +70,7 @@ class Wish:
 
     cancel: bool
     keep: str | None
+    drain: bool
 
 
 def submit(sql: Connection, new: NewJob) -> str:
@@ -162,20 +163,21 @@ def beat(sql: Connection, claim: Claim, *, progress: Json | None = None, cost: J
 
     Raises ClaimLost when the fence has moved on: stop, and write nothing.
     """
+    leaving = select(workers.c.draining_at).where(workers.c.name == claim.worker).scalar_subquery()
     said = {name: value for name, value in (("progress", progress), ("cost", cost)) if value is not None}
     row = sql.execute(
         update(jobs)
         .where(_is_mine(claim))
         # The revision moves only when there is something new to see; a bare sign of life wakes no client.
         .values(lease_until=now() + claim.lease_s, revision=jobs.c.revision + (1 if said else 0), **said)
-        .returning(jobs.c.cancel_requested_at, jobs.c.keep)
+        .returning(jobs.c.cancel_requested_at, jobs.c.keep, leaving.label("draining_at"))
     ).one_or_none()
     if row is None:
         raise ClaimLost(f"Job {claim.job_id}: attempt {claim.attempt} is no longer the one that counts.")
     sql.execute(
         update(attempts).where(attempts.c.job == claim.job_id, attempts.c.fence == claim.fence).values(beat_at=now())
     )
-    return Wish(cancel=row.cancel_requested_at is not None, keep=row.keep)
+    return Wish(cancel=row.cancel_requested_at is not None, keep=row.keep, drain=row.draining_at is not None)
 
 
 def enter(sql: Connection, claim: Claim, stage: str) -> None:

@@ -1,0 +1,161 @@
+"""The beat of an attempt, in a thread of its own: sign of life, progress and metrics out; wishes in."""
+
+import os
+import resource
+import sys
+import threading
+import time
+from typing import Any
+
+from sqlalchemy import Connection
+
+from shared import jobs, workers
+from shared.database import Database
+from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, Unavailable
+from shared.jobs import Claim
+from shared.log import logger
+
+# Progress is worth a row this often; a client's bar moves smoothly, and a 1 s epoch costs under 1 % of its time.
+REPORT_S = 0.5
+# A step of native code may take this long to end before the process ends itself.
+GRACE_S = 10.0
+EXIT_STUCK = 76
+
+Json = dict[str, Any]
+log = logger("heart")
+
+
+class Heart:
+    """Beats until stopped; `check` tells the working thread when to leave."""
+
+    def __init__(self, database: Database, claim: Claim, *, beat_s: float) -> None:
+        self._database, self._claim, self._beat_s = database, claim, beat_s
+        self._started = time.monotonic()
+        self._changed = threading.Condition()
+        self._progress: Json | None = None
+        self._epochs: list[Json] = []
+        self._leave: Exception | None = None
+        self._leave_since = 0.0
+        self._is_stopped = False
+        self.keep: str | None = None
+        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; no beat follows."""
+        with self._changed:
+            self._is_stopped = True
+            self._changed.notify()
+        self._thread.join()
+
+    def report(self, progress: Json, epochs: list[Json] | None = None) -> None:
+        """Take progress, and metrics of epochs, along with one of the next beats."""
+        with self._changed:
+            self._progress = progress
+            self._epochs.extend(epochs or [])
+            self._changed.notify()
+
+    def check(self) -> None:
+        """Raise what the world asked for: ClaimLost, JobCancelled, Drained, or JobFailed at the deadline."""
+        if self._leave is not None:
+            raise self._leave
+
+    def flush(self, sql: Connection) -> None:
+        """Write the metrics that no beat has taken, inside the transaction that ends the job."""
+        with self._changed:
+            rows, self._epochs = self._epochs, []
+        if rows:
+            jobs.record_epochs(sql, self._claim, rows)
+
+    def cost(self) -> Json:
+        """What the job has cost up to now, earlier attempts included."""
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {
+            "compute_s": round(self._claim.compute_s + time.monotonic() - self._started, 3),
+            "gpu_s": 0.0,
+            "peak_memory_bytes": peak if sys.platform == "darwin" else peak * 1024,
+            "energy_wh": None,
+        }
+
+    def _run(self) -> None:
+        while not self._wait():
+            try:
+                self._beat()
+            except ClaimLost as lost:
+                self._ask(lost)
+            except Unavailable:
+                # The database is away: the work goes on, and the reaper gives amnesty when it is back.
+                log.warning("beat_failed", job=self._claim.job_id)
+            self._see_to_the_end()
+
+    def _wait(self) -> bool:
+        """Sleep until the next beat is due, or news have waited for REPORT_S; True when the heart has stopped."""
+        with self._changed:
+            if not self._is_stopped:
+                self._changed.wait_for(lambda: self._is_stopped, timeout=min(REPORT_S, self._beat_s))
+            until = time.monotonic() + max(0.0, self._beat_s - REPORT_S)
+            self._changed.wait_for(
+                lambda: self._is_stopped or self._progress is not None or self._leave is not None,
+                timeout=max(0.0, until - time.monotonic()),
+            )
+            return self._is_stopped
+
+    def _beat(self) -> None:
+        if isinstance(self._leave, ClaimLost):
+            return
+        with self._changed:
+            progress, self._progress = self._progress, None
+            rows, self._epochs = self._epochs, []
+        try:
+            with self._database.transaction() as sql:
+                cost = self.cost() if progress else None
+                wish = jobs.beat(sql, self._claim, progress=progress, cost=cost)
+                workers.beat(sql, self._claim.worker)
+                if rows:
+                    jobs.record_epochs(sql, self._claim, rows)
+        except Unavailable:
+            with self._changed:
+                self._epochs = rows + self._epochs
+            raise
+        self._heed(wish)
+
+    def _heed(self, wish: jobs.Wish) -> None:
+        if wish.cancel:
+            self.keep = wish.keep
+            self._ask(JobCancelled("The client asked for it."))
+        elif self._is_late():
+            said = "The deadline passed while the job ran: allow more time, or ask for less."
+            self._ask(JobFailed(said, code="deadline_passed"))
+        elif wish.drain:
+            self._ask(Drained())
+
+    def _is_late(self) -> bool:
+        limit = self._claim.deadline_in_s
+        return limit is not None and time.monotonic() - self._started > limit
+
+    def _ask(self, reason: Exception) -> None:
+        if self._leave is None or isinstance(reason, ClaimLost):
+            self._leave = reason
+            self._leave_since = self._leave_since or time.monotonic()
+
+    def _see_to_the_end(self) -> None:
+        """End the process when the working thread does not leave: it is its own process, so it hits nobody else."""
+        if self._leave is None or time.monotonic() - self._leave_since < GRACE_S:
+            return
+        log.error("stuck", job=self._claim.job_id, reason=type(self._leave).__name__)
+        try:
+            with self._database.transaction() as sql:
+                self._end(sql)
+        except (ClaimLost, Unavailable):
+            log.warning("ended_without_a_word", job=self._claim.job_id)
+        os._exit(EXIT_STUCK)
+
+    def _end(self, sql: Connection) -> None:
+        if isinstance(self._leave, JobCancelled):
+            jobs.finish_cancelled(sql, self._claim, cost=self.cost())
+        elif isinstance(self._leave, JobFailed):
+            jobs.fail(sql, self._claim, self._leave, cost=self.cost())
+        elif isinstance(self._leave, Drained):
+            jobs.release(sql, self._claim, cost=self.cost())
