@@ -10,7 +10,7 @@ from shared.tables import workers
 
 
 def boot(sql: Connection, name: str, *, boot: str, queue: str, pid: int) -> list[str]:
-    """Take a slot. What its predecessor still holds is lost now, not at the end of its lease; returns queues to ring."""
+    """Take a slot; what its predecessor still holds is lost now, not later. Returns the queues to ring."""
     row = {"boot": boot, "queue": queue, "pid": pid, "started_at": now(), "beat_at": now(), "draining_at": None}
     taken = sql.execute(update(workers).where(workers.c.name == name).values(row))
     if taken.rowcount == 0:

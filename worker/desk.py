@@ -1,7 +1,6 @@
 """What an attempt has at hand: its claim, its beat, the storage, the data of its job, and a place for scratch files."""
 
 import hashlib
-import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,16 +11,16 @@ from sqlalchemy import Row
 
 from shared import datasets, history, jobs, storage
 from shared.database import Database
-from shared.errors import JobFailed, Unavailable
+from shared.errors import JobFailed
 from shared.jobs import Claim
-from shared.log import logger
 from shared.settings import Settings
 from shared.storage import Storage
 from worker.callbacks import Checkpoint
+from worker.checkpoints import Checkpoints
 from worker.heart import Heart
+from worker.pace import Pace
 
 Json = dict[str, Any]
-log = logger("desk")
 
 
 @dataclass
@@ -34,6 +33,8 @@ class Desk:
     claim: Claim
     heart: Heart
     scratch: Path
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    pace: Pace = field(default_factory=Pace)
     _saved_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -83,75 +84,27 @@ class Desk:
     def report(self, epochs: list[dict[str, float]], *, total: int) -> None:
         last = epochs[-1]
         shown = {name: value for name, value in last.items() if name != "epoch"}
-        done = int(last["epoch"])
-        self.heart.report(self._progress(done, total, "epochs", metrics=shown), epochs)
+        self.heart.report(self.pace.progress(int(last["epoch"]), total, unit="epochs", metrics=shown), epochs)
 
     def report_rows(self, done: int, total: int) -> None:
         """Take the progress of a stage that counts rows; leave instead, if that is asked."""
         self.heart.check()
-        self.heart.report(self._progress(done, total, "rows"))
+        self.heart.report(self.pace.progress(done, total, unit="rows"))
 
     def check(self) -> None:
         self.heart.check()
 
     def is_checkpoint_due(self) -> bool:
-        return time.monotonic() - self._saved_at >= self.settings.checkpoint_s
+        return self.heart.is_draining or time.monotonic() - self._saved_at >= self.settings.checkpoint_s
 
     def is_budget_spent(self) -> bool:
         granted = self.claim.budget.get("compute_seconds")
-        return granted is not None and self.heart.cost()["compute_s"] >= granted
+        is_spent = granted is not None and self.heart.cost()["compute_s"] >= granted
+        return is_spent or self.heart.is_enough
 
     def save(self, checkpoint: Checkpoint) -> None:
-        """Write a checkpoint under this attempt, then make it the one to resume from; the one before stays beside it."""
-        from safetensors.numpy import save  # only a worker that trains has arrays to save
-
-        content = save(checkpoint.arrays, metadata={"state": json.dumps(checkpoint.state)})
-        key = f"{self.folder}checkpoints/{checkpoint.epoch:06d}.safetensors"
-        stored = self.storage.put(key, [content])
-        latest = {"at": {"epoch": checkpoint.epoch}, "key": key, "sha256": stored.sha256}
-        before = self._latest
-        with self.database.transaction() as sql:
-            jobs.record_checkpoint(sql, self.claim, {**latest, "before": before and {**before, "before": None}})
-        self._latest = latest
+        self.checkpoints.save(self, checkpoint)
         self._saved_at = time.monotonic()
-
-    def last_checkpoint(self) -> Checkpoint | None:
-        """The newest recorded checkpoint whose bytes are whole, or None to begin at the beginning."""
-        recorded = self.claim.checkpoint
-        while recorded is not None:
-            try:
-                return self._open_checkpoint(recorded)
-            except (JobFailed, Unavailable) as unreadable:
-                log.warning("checkpoint_unreadable", job=self.claim.job_id, at=recorded["at"], why=unreadable.code)
-            recorded = recorded["before"]
-        return None
-
-    _latest: Json | None = None
-
-    def _open_checkpoint(self, recorded: Json) -> Checkpoint:
-        from safetensors import safe_open
-
-        path = self.fetch(recorded["key"], name="checkpoint.safetensors", sha256=recorded["sha256"])
-        with safe_open(path, framework="numpy") as file:
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 — not a mapping
-            state = json.loads(file.metadata()["state"])
-        self._latest = recorded
-        return Checkpoint(epoch=recorded["at"]["epoch"], arrays=arrays, state=state)
-
-    def _progress(self, done: int, total: int, unit: str, metrics: Json | None = None) -> Json:
-        spent = time.monotonic() - self._stage_began(unit, total, done)
-        since = done - self._first_done
-        eta = None if since <= 0 else round(spent / since * (total - done), 1)
-        return {"done": done, "total": total, "unit": unit, "eta_s": eta, "metrics": metrics or {}}
-
-    _stage: tuple[str, int] | None = None
-    _first_done = 0
-    _began = 0.0
-
-    def _stage_began(self, unit: str, total: int, done: int) -> float:
-        if self._stage != (unit, total):
-            self._stage, self._first_done, self._began = (unit, total), done, time.monotonic()
-        return self._began
 
 
 def erased() -> JobFailed:

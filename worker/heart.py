@@ -37,7 +37,8 @@ class Heart:
         self._leave: Exception | None = None
         self._leave_since = 0.0
         self._is_stopped = False
-        self.keep: str | None = None
+        # The client wants the training to end here and its best epoch kept.
+        self.is_enough = False
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def start(self) -> None:
@@ -61,6 +62,10 @@ class Heart:
         """Raise what the world asked for: ClaimLost, JobCancelled, Drained, or JobFailed at the deadline."""
         if self._leave is not None:
             raise self._leave
+
+    @property
+    def is_draining(self) -> bool:
+        return isinstance(self._leave, Drained)
 
     def flush(self, sql: Connection) -> None:
         """Write the metrics that no beat has taken, inside the transaction that ends the job."""
@@ -122,8 +127,9 @@ class Heart:
         self._heed(wish)
 
     def _heed(self, wish: jobs.Wish) -> None:
-        if wish.cancel:
-            self.keep = wish.keep
+        if wish.cancel and wish.keep == "best":
+            self.is_enough = True
+        elif wish.cancel:
             self._ask(JobCancelled("The client asked for it."))
         elif self._is_late():
             said = "The deadline passed while the job ran: allow more time, or ask for less."

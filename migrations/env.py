@@ -1,0 +1,22 @@
+"""Alembic's entry: runs the versions against the database that the settings or the caller name."""
+
+from alembic import context
+from sqlalchemy import Connection, create_engine
+
+from shared import settings
+from shared.tables import metadata
+
+
+def run(connection: Connection) -> None:
+    # SQLite cannot alter a column in place: batch mode copies the table.
+    context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, compare_type=True)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+given = context.config.attributes.get("connection")
+if given is not None:
+    run(given)
+else:
+    with create_engine(settings.read().database_url).begin() as opened:
+        run(opened)

@@ -1,0 +1,96 @@
+"""The worker's main process: `python -m worker.app --queue train --slot 1`. It holds the pool and no tensor.
+
+The main process of a training worker imports TensorFlow and runs no operation of it, so that a forked child is ready
+in 10 ms and shares the library's memory; one operation here, and every child would hang (docs/decisions/0002).
+"""
+
+import argparse
+import os
+import platform
+import sys
+from typing import Any
+
+from celery import Celery, signals
+from celery.exceptions import WorkerLostError
+
+from shared import ids, log, queue, recovery, settings, workers
+from shared.database import Database
+from shared.errors import Unavailable
+from worker import process, tasks
+
+# billiard asks for a number before it asks us; see worker/process.py.
+RECYCLE_KIB = 2**30
+
+logger = log.logger("app")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m worker.app", description="An Etude worker.")
+    parser.add_argument("--queue", choices=queue.QUEUES, default=queue.TRAIN)
+    parser.add_argument("--slot", default="1", help="which of this host's workers it is; survives a restart")
+    arguments = parser.parse_args()
+    chosen = settings.read()
+    settings.demand(chosen, "redis_url", "pepper")
+    log.configure(chosen.log_level)
+    serve(chosen, queue_name=arguments.queue, slot=arguments.slot)
+
+
+def serve(chosen: settings.Settings, *, queue_name: str, slot: str) -> None:
+    """Run the worker until it is told to stop."""
+    name = f"{queue_name}-{slot}@{platform.node()}"
+    app = queue.celery_app(chosen, is_worker=True)
+    app.conf.worker_max_memory_per_child = RECYCLE_KIB
+    app.conf.worker_pool_start_method = start_method()
+    app.task(name=queue.TASK)(tasks.work)
+    _listen(chosen, app, name=name, queue_name=queue_name)
+    app.worker_main(
+        ["worker", "--queues", queue_name, "--hostname", name, "--without-gossip", "--without-mingle",
+         "--without-heartbeat", "--loglevel", "WARNING"]
+    )  # fmt: skip
+
+
+def start_method() -> str:
+    """Fork where it is safe: not on macOS, whose frameworks forbid it, nor beside CUDA, which was not tried."""
+    has_gpu = os.path.exists("/dev/nvidia0")  # noqa: PTH110 — a device node, not a file of ours
+    return "spawn" if sys.platform == "darwin" or has_gpu else "fork"
+
+
+def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: str) -> None:
+    database = Database(chosen, pool_size=1)
+
+    def tell(write: Any, *arguments: Any, **named: Any) -> Any:  # Any: whatever the verb takes and gives
+        try:
+            with database.transaction() as sql:
+                return write(sql, *arguments, **named)
+        except Unavailable as away:
+            # The lease says the same a little later.
+            logger.warning("not_told", verb=write.__name__, reason=away.code)
+            return []
+
+    @signals.worker_init.connect(weak=False)
+    def prepare(**_: Any) -> None:
+        if queue_name == queue.TRAIN and start_method() == "fork":
+            import tensorflow  # noqa: F401 — for its children; see the module's docstring
+
+        for other in tell(workers.boot, name, boot=ids.new("boot"), queue=queue_name, pid=os.getpid()):
+            queue.send(app, other)
+        database.close()
+
+    @signals.worker_process_init.connect(weak=False)
+    def prepare_child(**_: Any) -> None:
+        database.forget()
+        process.begin(chosen, app, name)
+
+    @signals.worker_shutting_down.connect(weak=False)
+    def drain(**_: Any) -> None:
+        tell(workers.drain, name)
+
+    @signals.task_failure.connect(weak=False)
+    def lose(exception: BaseException | None = None, **_: Any) -> None:
+        if isinstance(exception, WorkerLostError):
+            for other in tell(recovery.lose, name):
+                queue.send(app, other)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,68 @@
+"""A worker's child process: what it keeps between jobs, and when it makes place for a fresh one."""
+
+import gc
+
+import psutil
+from billiard import pool
+from celery import Celery
+
+from shared import queue as rings
+from shared.database import Database
+from shared.log import logger
+from shared.settings import Settings
+from shared.storage import Storage
+from worker import runner
+
+# What billiard compares with its limit after each job: over it, the child is replaced.
+STAY, RETIRE = 1, 2**40
+
+log = logger("process")
+
+
+class Child:
+    """State of one child: its connections, whose data it has held, and how much memory it began with."""
+
+    def __init__(self, settings: Settings, app: Celery, worker: str) -> None:
+        self.app, self.settings = app, settings
+        self.post = runner.Post(settings, Database(settings, pool_size=2), Storage(settings), worker)
+        self.tenant: str | None = None
+        self.memory_bytes: int | None = None
+        self.is_retiring = False
+        # billiard asks this after every job whether to recycle the child. Its own answer is an absolute size; ours
+        # is growth since the first job, and a change of tenant.
+        pool.mem_rss = lambda: RETIRE if self.is_retiring else STAY
+
+    def answer(self, queue: str) -> None:
+        """Do one job, then ring for the next if somebody waits and nobody has rung."""
+        claim = runner.run(self.post, queue, only_tenant=self.tenant)
+        if claim is not None:
+            self.tenant = claim.tenant
+            self._weigh()
+        waiting = runner.count_due(self.post, queue)
+        if claim is None and waiting and self.tenant is not None:
+            # The best job is another tenant's: their data never meets in one process.
+            self.is_retiring = True
+        if waiting and not rings.count_rings(self.settings, queue):
+            rings.send(self.app, queue)
+
+    def _weigh(self) -> None:
+        gc.collect()
+        memory_bytes = psutil.Process().memory_info().rss
+        self.memory_bytes = self.memory_bytes or memory_bytes
+        if memory_bytes - self.memory_bytes > self.settings.child_growth_bytes:
+            log.info("retiring", grown_bytes=memory_bytes - self.memory_bytes)
+            self.is_retiring = True
+
+
+_child: Child | None = None
+
+
+def begin(settings: Settings, app: Celery, worker: str) -> None:
+    """Prepare this process to answer rings: called once in each child."""
+    global _child
+    _child = Child(settings, app, worker)
+
+
+def answer(queue: str) -> None:
+    assert _child is not None, "the child was not prepared"
+    _child.answer(queue)

@@ -1,0 +1,132 @@
+"""Claims a job, has its action carried out, and writes its end by the kind of error that came out, or none."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from shared import datasets, jobs, recovery, workers
+from shared.database import Database
+from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, RequestRefused, TryAgain, Unavailable
+from shared.jobs import Claim
+from shared.kinds import KINDS
+from shared.log import logger
+from shared.settings import Settings
+from shared.storage import Storage
+from worker import pipeline
+from worker.desk import Desk, erased
+from worker.heart import Heart
+
+# How long an attempt that is done waits for a database that is away: beyond any restart, short of a lost one.
+DATABASE_AWAY_AT_MOST_S = 900.0
+
+log = logger("runner")
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a worker process has for all its jobs, and whose data it has held."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    worker: str
+
+
+def run(post: Post, queue: str, *, only_tenant: str | None) -> Claim | None:
+    """Claim the best job of the queue and bring it to an end; None when there was none to claim."""
+    claim = claim_next(post, queue, only_tenant=only_tenant)
+    if claim is None:
+        return None
+    with structlog.contextvars.bound_contextvars(job=claim.job_id, attempt=claim.attempt):
+        _work(post, claim)
+    return claim
+
+
+def claim_next(post: Post, queue: str, *, only_tenant: str | None) -> Claim | None:
+    """Claim, unless this worker is leaving."""
+    with post.database.transaction() as sql:
+        if workers.is_draining(sql, post.worker):
+            return None
+        return jobs.claim_next(
+            sql, queue, worker=post.worker, kinds=list(KINDS), lease_s=post.settings.lease_s, only_tenant=only_tenant
+        )
+
+
+def count_due(post: Post, queue: str) -> int:
+    with post.database.reading() as sql:
+        return recovery.count_due(sql, queue)
+
+
+def _work(post: Post, claim: Claim) -> None:
+    heart = Heart(post.database, claim, beat_s=post.settings.beat_s)
+    scratch = Path(tempfile.mkdtemp(prefix="etude-"))
+    desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch)
+    heart.start()
+    try:
+        _carry_out(desk)
+    except ClaimLost as lost:
+        log.warning("claim_lost", detail=lost.detail)
+    finally:
+        heart.stop()
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _carry_out(desk: Desk) -> None:
+    claim, cost = desk.claim, desk.heart.cost
+    try:
+        ending = pipeline.ACTIONS[claim.action](desk)
+        _persist(desk, lambda sql: _succeed(sql, desk, ending))
+    except ClaimLost:
+        raise
+    except JobCancelled:
+        _persist(desk, lambda sql: jobs.finish_cancelled(sql, claim, cost=cost()))
+    except Drained:
+        _persist(desk, lambda sql: jobs.release(sql, claim, cost=cost()))
+    except (TryAgain, Unavailable) as passing:
+        error = passing
+        _persist(desk, lambda sql: jobs.try_again(sql, claim, error, cost=cost()))
+    except (JobFailed, RequestRefused) as failed:
+        failure = failed
+        _persist(desk, lambda sql: _fail(sql, desk, failure))
+    except Exception:
+        # Whatever was not foreseen is our fault, not the client's: the trace goes to the log, an id to the client.
+        log.exception("internal")
+        said = f"Something went wrong on our side; the operator's log has it under {claim.job_id}."
+        _persist(desk, lambda sql: _fail(sql, desk, JobFailed(said, code="internal")))
+
+
+def _succeed(sql: Connection, desk: Desk, ending: pipeline.Ending) -> None:
+    if any(datasets.is_erased(sql, dataset) for dataset in desk.claim.datasets):
+        raise erased()
+    desk.heart.flush(sql)
+    result = ending.record(sql)
+    if desk.heart.is_enough:
+        return jobs.finish_cancelled(sql, desk.claim, cost=desk.heart.cost(), result=result)
+    return jobs.succeed(sql, desk.claim, result=result, cost=desk.heart.cost(), files=ending.files)
+
+
+def _fail(sql: Connection, desk: Desk, error: JobFailed | RequestRefused) -> None:
+    desk.heart.flush(sql)
+    jobs.fail(sql, desk.claim, error, cost=desk.heart.cost())
+    if desk.claim.action == "ingest":
+        datasets.settle(sql)
+
+
+def _persist(desk: Desk, write: Callable[[Connection], None]) -> None:
+    """Write the end; while the database is away, wait for it: hours of training are worth some minutes."""
+    until = time.monotonic() + DATABASE_AWAY_AT_MOST_S
+    while True:
+        try:
+            with desk.database.transaction() as sql:
+                return write(sql)
+        except Unavailable:
+            if time.monotonic() > until:
+                raise
+            log.warning("waiting_for_the_database")
+            time.sleep(1.0)

@@ -1,0 +1,50 @@
+"""Deletes what no row names any more: files of attempts that published nothing, checkpoints of ended jobs."""
+
+from typing import Any
+
+from sqlalchemy import Row, delete, select, update
+
+from shared import storage
+from shared.database import Database, now
+from shared.jobs import ENDED
+from shared.storage import Storage
+from shared.tables import answers, attempts, jobs, outputs, versions
+
+# An attempt that has just ended may still be closing its files.
+QUIET_S = 60.0
+SWEPT_AT_ONCE = 100
+# As long as a client may repeat a request with the same Idempotency-Key.
+ANSWERS_KEPT_S = 24 * 3600.0
+
+
+def run(database: Database, files: Storage) -> None:
+    """Sweep a bounded number of attempts, files first and then the mark, so that a crash only sweeps again."""
+    with database.reading() as sql:
+        ended = sql.execute(_sweepable()).all()
+    for row in ended:
+        _sweep(database, files, row)
+    with database.transaction() as sql:
+        sql.execute(delete(answers).where(answers.c.created_at < now() - ANSWERS_KEPT_S))
+
+
+def _sweepable() -> Any:  # Any: a select of many columns
+    return (
+        select(attempts.c.job, attempts.c.fence, attempts.c.outcome, jobs.c.tenant)
+        .join(jobs, jobs.c.id == attempts.c.job)
+        .where(attempts.c.swept.is_(False), attempts.c.ended_at < now() - QUIET_S, jobs.c.state.in_(ENDED))
+        .limit(SWEPT_AT_ONCE)
+    )
+
+
+def _sweep(database: Database, files: Storage, row: Row[Any]) -> None:
+    folder = storage.attempt_folder(row.tenant, row.job, row.fence)
+    with database.reading() as sql:
+        made = sql.execute(
+            select(versions.c.id).where(versions.c.job == row.job, versions.c.fence == row.fence)
+        ).first()
+        wrote = sql.execute(select(outputs.c.job).where(outputs.c.job == row.job, outputs.c.key.startswith(folder)))
+        is_published = made is not None or wrote.first() is not None
+    files.delete_folder(f"{folder}checkpoints/" if is_published else folder)
+    with database.transaction() as sql:
+        mine = (attempts.c.job == row.job) & (attempts.c.fence == row.fence)
+        sql.execute(update(attempts).where(mine).values(swept=True))

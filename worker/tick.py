@@ -1,0 +1,86 @@
+"""The scheduler process, `python -m worker.tick`: reap, settle, ring, sweep. Run as many of them as wanted."""
+
+import signal
+import threading
+import time
+from types import FrameType
+
+from redis.exceptions import RedisError
+from sqlalchemy import Connection
+
+from shared import datasets, log, queue, recovery, settings
+from shared.database import Database
+from shared.errors import Unavailable
+from shared.storage import Storage
+from worker import sweep
+
+logger = log.logger("tick")
+
+
+class Tick:
+    """One scheduler; all it remembers is when the database was last away."""
+
+    def __init__(self, chosen: settings.Settings) -> None:
+        self._settings = chosen
+        self._database, self._storage = Database(chosen, pool_size=1), Storage(chosen)
+        self._app = queue.celery_app(chosen)
+        self._away_at: float | None = None
+
+    def run_once(self) -> None:
+        """Say every statement once; a database or a Redis that is away only makes it later."""
+        try:
+            with self._database.transaction() as sql:
+                self._recover(sql)
+            with self._database.reading() as sql:
+                due = {name: recovery.count_due(sql, name) for name in queue.QUEUES}
+            sweep.run(self._database, self._storage)
+        except Unavailable as away:
+            self._away_at = time.monotonic()
+            logger.warning("unavailable", code=away.code)
+            return
+        for name, count in due.items():
+            self._top_up(name, count)
+
+    def _recover(self, sql: Connection) -> None:
+        if self._has_amnesty_ended():
+            recovery.reap(sql)
+        recovery.cancel_left_over(sql)
+        recovery.expire(sql)
+        datasets.settle(sql)
+
+    def _has_amnesty_ended(self) -> bool:
+        # While the database was away no worker could beat: each gets a whole lease to do it before it counts as lost.
+        return self._away_at is None or time.monotonic() - self._away_at > self._settings.lease_s
+
+    def _top_up(self, name: str, due: int) -> None:
+        """Ring as often as jobs wait without a ring; each worker that ends a job rings for the next."""
+        if due == 0:
+            return
+        try:
+            missing = min(due, queue.RINGS_AT_ONCE) - queue.count_rings(self._settings, name)
+        except (RedisError, OSError):
+            logger.warning("redis_away")
+            return
+        if missing > 0:
+            queue.send(self._app, name, count=missing)
+
+
+def main() -> None:
+    chosen = settings.read()
+    settings.demand(chosen, "redis_url", "pepper")
+    log.configure(chosen.log_level)
+    stopped = threading.Event()
+
+    def stop(_: int, __: FrameType | None) -> None:
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    tick = Tick(chosen)
+    while not stopped.is_set():
+        tick.run_once()
+        stopped.wait(chosen.tick_s)
+
+
+if __name__ == "__main__":
+    main()
