@@ -22,10 +22,12 @@ def config(connection: Connection) -> Config:
 
 def upgrade(database_url: str, revision: str = "head") -> None:
     """Bring the database at this URL up to a revision."""
-    with create_engine(database_url).begin() as sql:
+    engine = create_engine(database_url)
+    with engine.begin() as sql:
         if sql.dialect.name == "postgresql":
             sql.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
         command.upgrade(config(sql), revision)
+    engine.dispose()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,82 @@
+"""The real parts that tests lean on: settings in a folder of their own, both databases, storage, a tenant."""
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert
+
+from migrations.upgrade import upgrade
+from shared import ids
+from shared.database import Database, now
+from shared.settings import Settings, read
+from shared.storage import Storage
+from shared.tables import tenants
+from tests import postgres_server
+
+PEPPER = "a pepper that is only good for tests"
+TEMPLATE = "etude_template"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_server.Server]:
+    """One PostgreSQL for the session, with a migrated database to copy."""
+    server = postgres_server.start()
+    server.create_database(TEMPLATE)
+    upgrade(server.url(TEMPLATE))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "etude.db"
+    upgrade(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A fresh, migrated database of each sort; every test of the data layer runs on both."""
+    if request.param == "postgresql":
+        server: postgres_server.Server = request.getfixturevalue("postgres")
+        name = ids.new("ds")
+        server.create_database(name, template=TEMPLATE)
+        return server.url(name)
+    template: Path = request.getfixturevalue("sqlite_template")
+    path = tmp_path / "etude.db"
+    path.write_bytes(template.read_bytes())
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    """Settings with short leases, so that a lost worker is noticed within a test's patience."""
+    chosen = read({"ETUDE_HOME": str(tmp_path), "ETUDE_DATABASE_URL": database_url, "ETUDE_PEPPER": PEPPER})
+    # A socket path is at most 107 bytes long; a test's folder often is longer.
+    redis_url = f"redis+socket://{tempfile.gettempdir()}/etude-nobody-listens.sock?virtual_host=0"
+    return dataclasses.replace(chosen, redis_url=redis_url, lease_s=3.0, beat_s=0.5, tick_s=0.5, port=0)
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    opened = Database(settings)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def storage(settings: Settings) -> Storage:
+    return Storage(settings)
+
+
+@pytest.fixture
+def tenant(database: Database) -> str:
+    """A tenant to own things."""
+    tenant_id = ids.new("ten")
+    with database.transaction() as sql:
+        sql.execute(insert(tenants).values(id=tenant_id, name=tenant_id, created_at=now()))
+    return tenant_id
