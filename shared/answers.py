@@ -1,0 +1,49 @@
+"""Idempotency: the first answer to a POST with a key is kept in the transaction that made it true, and replayed."""
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from shared.database import now
+from shared.errors import InvalidRequest
+from shared.tables import answers
+
+
+@dataclass(frozen=True)
+class Kept:
+    """An answer that was given before."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+
+def fingerprint(method: str, path: str, body: bytes) -> str:
+    """What must be equal for a request to be the same request."""
+    return hashlib.sha256(b"\n".join((method.encode(), path.encode(), body))).hexdigest()
+
+
+def begin(sql: Connection, tenant: str, key: str, *, request: str) -> Kept | None:
+    """Take the key for this request, or return the answer that it got the first time.
+
+    Another transaction with the same key is waited for (PostgreSQL by the unique key, SQLite by its one writer), so
+    parallel repeats make one thing and get one answer. Raises InvalidRequest for another request under the same key.
+    """
+    dialect = postgresql if sql.dialect.name == "postgresql" else sqlite
+    row = {"tenant": tenant, "key": key, "fingerprint": request, "created_at": now()}
+    taken = sql.execute(dialect.insert(answers).values(row).on_conflict_do_nothing())
+    if taken.rowcount == 1:
+        return None
+    kept = sql.execute(select(answers).where(answers.c.tenant == tenant, answers.c.key == key)).one()
+    if kept.fingerprint != request:
+        said = "This Idempotency-Key was used for another request: make a new key for each."
+        raise InvalidRequest(said, code="idempotency_mismatch")
+    return Kept(kept.status, kept.headers, kept.body)
+
+
+def keep(sql: Connection, tenant: str, key: str, answer: Kept) -> None:
+    """Keep the answer; it becomes visible with everything else that the transaction did."""
+    mine = (answers.c.tenant == tenant) & (answers.c.key == key)
+    sql.execute(update(answers).where(mine).values(status=answer.status, headers=answer.headers, body=answer.body))

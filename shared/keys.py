@@ -1,0 +1,113 @@
+"""API keys: `etude_<id>_<secret>_<checksum>`. Stored is a keyed digest; the secret is shown once."""
+
+import hashlib
+import hmac
+import secrets
+import threading
+import time
+import zlib
+from dataclasses import dataclass
+
+from sqlalchemy import insert, select
+from sqlalchemy.engine import Connection
+
+from shared import ids
+from shared.database import Database, now
+from shared.errors import Unauthorised
+from shared.tables import keys, tenants
+
+READ, SUBMIT, ADMIN = "read", "submit", "admin"
+# Each scope holds the ones before it.
+RANKS = {READ: 0, SUBMIT: 1, ADMIN: 2}
+
+BASE62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+SECRET_SIGNS = 32  # 62^32 is 190 bits
+CHECK_SIGNS = 6
+# How long a key that was revoked may still open doors, and what a database look-up is spared for.
+CACHED_S = 5.0
+CACHE_SIZE = 10_000
+ONE_ANSWER = "Send a valid key: `Authorization: Bearer etude_…`."
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who calls: the tenant, the key, and how far it reaches."""
+
+    tenant: str
+    key_id: str
+    rank: int
+
+
+def create(sql: Connection, tenant: str, *, name: str, scope: str, pepper: str) -> str:
+    """Make a key and return it; it cannot be read again."""
+    key_id = ids.new("key")
+    secret = "".join(secrets.choice(BASE62) for _ in range(SECRET_SIGNS))
+    digest = _digest(pepper, secret)
+    row = {"id": key_id, "tenant": tenant, "name": name, "digest": digest, "scopes": [scope], "created_at": now()}
+    sql.execute(insert(keys).values(row))
+    body = f"etude_{key_id.removeprefix('key_')}_{secret}"
+    return f"{body}_{_checksum(body)}"
+
+
+def ensure_tenant(sql: Connection, name: str) -> str:
+    """The id of the tenant of that name, made if it is new."""
+    found = sql.execute(select(tenants.c.id).where(tenants.c.name == name)).scalar()
+    if found is not None:
+        return str(found)
+    tenant = ids.new("ten")
+    sql.execute(insert(tenants).values(id=tenant, name=name, created_at=now()))
+    return tenant
+
+
+class Keyring:
+    """Tells who a key belongs to; remembers the answer for CACHED_S."""
+
+    def __init__(self, database: Database, pepper: str) -> None:
+        self._database, self._pepper = database, pepper
+        self._known: dict[str, tuple[float, Caller]] = {}
+        self._lock = threading.Lock()
+
+    def identify(self, authorization: str | None) -> Caller:
+        """The caller behind an Authorization header. Raises Unauthorised, in one form for every reason."""
+        scheme, _, key = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthorised(ONE_ANSWER)
+        # Never the key itself in memory for longer than the request: its digest is as good a name.
+        name = _digest(self._pepper, key)
+        known = self._known.get(name)
+        if known is not None and known[0] > time.monotonic():
+            return known[1]
+        caller = self._look_up(key)
+        with self._lock:
+            if len(self._known) >= CACHE_SIZE:
+                self._known.clear()
+            self._known[name] = (time.monotonic() + CACHED_S, caller)
+        return caller
+
+    def _look_up(self, key: str) -> Caller:
+        prefix, key_id, secret, checksum = (key.split("_") + ["", "", "", ""])[:4]
+        body = f"{prefix}_{key_id}_{secret}"
+        # The checksum spares the database what is a typing error or another service's key.
+        if prefix != "etude" or key != f"{body}_{checksum}" or not hmac.compare_digest(checksum, _checksum(body)):
+            raise Unauthorised(ONE_ANSWER)
+        is_alive = keys.c.revoked_at.is_(None) & ((keys.c.expires_at.is_(None)) | (keys.c.expires_at > now()))
+        with self._database.reading() as sql:
+            row = sql.execute(select(keys).where(keys.c.id == f"key_{key_id}", is_alive)).one_or_none()
+        # The same work whether or not the id is known.
+        stored = row.digest if row is not None else "0" * 64
+        if not hmac.compare_digest(stored, _digest(self._pepper, secret)) or row is None:
+            raise Unauthorised(ONE_ANSWER)
+        return Caller(tenant=row.tenant, key_id=row.id, rank=max(RANKS[scope] for scope in row.scopes))
+
+
+def _digest(pepper: str, secret: str) -> str:
+    # Not a slow hash: 190 random bits cannot be guessed, and 50 ms a request would be a way to bring us down.
+    return hmac.new(pepper.encode(), secret.encode(), hashlib.sha256).hexdigest()
+
+
+def _checksum(body: str) -> str:
+    number, signs = zlib.crc32(body.encode()), []
+    for _ in range(CHECK_SIGNS):
+        number, place = divmod(number, 62)
+        signs.append(BASE62[place])
+    return "".join(reversed(signs))

@@ -1,0 +1,1 @@
+"""Readers of what clients upload: one module a format, each checks before it reads and reads within bounds."""
