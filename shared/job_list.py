@@ -1,6 +1,6 @@
 """Jobs as they are read: one with its attempts and timeline, pages of many, their events, metrics and files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ class Whole:
 
     job: Row[Any]
     attempts: list[Row[Any]]
-    timeline: list[Row[Any]]
+    timeline: Sequence[Any]  # rows of (at, data)
     ahead: int
 
 
@@ -35,7 +35,7 @@ def whole(sql: Connection, row: Row[Any]) -> Whole:
     return Whole(
         row,
         list(sql.execute(tried).all()),
-        list(sql.execute(told.order_by(events.c.seq)).all()),
+        sql.execute(told.order_by(events.c.seq)).all(),
         _ahead(sql, row) if row.state == QUEUED else 0,
     )
 

@@ -85,10 +85,15 @@ class Keyring:
         return caller
 
     def _look_up(self, key: str) -> Caller:
-        prefix, key_id, secret, checksum = (key.split("_") + ["", "", "", ""])[:4]
+        prefix, key_id, secret, checksum = [*key.split("_"), "", "", ""][:4]
         body = f"{prefix}_{key_id}_{secret}"
         # The checksum spares the database what is a typing error or another service's key.
-        if prefix != "etude" or key != f"{body}_{checksum}" or not hmac.compare_digest(checksum, _checksum(body)):
+        if (
+            prefix != "etude"
+            or not key.isascii()
+            or key != f"{body}_{checksum}"
+            or not hmac.compare_digest(checksum, _checksum(body))
+        ):
             raise Unauthorised(ONE_ANSWER)
         is_alive = keys.c.revoked_at.is_(None) & ((keys.c.expires_at.is_(None)) | (keys.c.expires_at > now()))
         with self._database.reading() as sql:

@@ -1,0 +1,142 @@
+"""/v1/datasets: open, upload, commit, look, erase."""
+
+import base64
+import binascii
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from flask import request
+
+from shared import datasets, ids, storage
+from shared.errors import BadRequest, EtudeError, InvalidRequest, TooLarge
+from shared.job_list import find as find_job
+from shared.job_list import whole
+from shared.keys import READ, SUBMIT
+from shared.queue import LIGHT
+from shared.storage import Stored
+from web import responses, schemas
+from web.api import Answer, Call, route
+from web.requests import DatasetsPage, NewDataset
+
+BLOCK_BYTES = 1024 * 1024
+NAME_BYTES = 255
+
+
+@route("POST", "/v1/datasets", scope=SUBMIT, body=NewDataset, answer=schemas.Dataset, status=201, errors=(409,))
+def create(call: Call) -> Answer:
+    """Open the next version of a dataset."""
+    wanted: NewDataset = call.body
+    roles = wanted.columns.model_dump(exclude_defaults=True)
+    row = datasets.create(
+        call.sql, call.caller.tenant, name=wanted.name, format=wanted.format, columns=roles, base=wanted.base
+    )
+    return Answer(responses.dataset(row), 201, {"Location": f"/v1/datasets/{row.id}"})
+
+
+@route("PUT", "/v1/datasets/<dataset_id>/files/<path:name>", scope=SUBMIT, status=204, errors=(404, 409, 411, 413),
+       is_upload=True)  # fmt: skip
+def upload(call: Call, dataset_id: str, name: str) -> Answer:
+    """Take the raw bytes of one file; `Content-Digest` is verified when it is given."""
+    services, tenant = call.services, call.caller.tenant
+    check_file_name(name)
+    length = request.content_length or 0
+    if length > services.settings.upload_bytes:
+        raise TooLarge(f"A file may have {services.settings.upload_bytes:,} bytes.")
+    with services.database.reading() as sql:
+        datasets.find(sql, tenant, dataset_id)
+    with services.database.transaction() as sql:
+        datasets.demand_open(sql, tenant, dataset_id)
+    expected = read_digest(request.headers.get("Content-Digest"))
+    key = storage.dataset_file(tenant, dataset_id, ids.new("file"))
+    stored = services.storage.put(key, receive(length))
+    try:
+        verify(stored, length=length, digest=expected)
+        with services.database.transaction() as sql:
+            datasets.add_file(sql, tenant, dataset_id, name=name, key=key, stored=stored)
+    except EtudeError:
+        services.storage.delete_folder(key)
+        raise
+    return Answer(status=204)
+
+
+@route("POST", "/v1/datasets/<dataset_id>/commit", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409))
+def commit(call: Call, dataset_id: str) -> Answer:
+    """Close the dataset for files and read it: the answer is the ingest job."""
+    job_id = datasets.begin_ingest(call.sql, call.caller.tenant, dataset_id)
+    job = find_job(call.sql, call.caller.tenant, job_id)
+    return Answer(responses.job(whole(call.sql, job)), 202, {"Location": f"/v1/jobs/{job_id}"}, ring=LIGHT)
+
+
+@route("GET", "/v1/datasets", scope=READ, query=DatasetsPage, answer=schemas.DatasetList)
+def index(call: Call) -> Answer:
+    """The newest datasets first."""
+    page: DatasetsPage = call.query
+    rows = datasets.page(call.sql, call.caller.tenant, limit=page.limit + 1, before=page.cursor, name=page.name)
+    return Answer(responses.page([responses.listed_dataset(row) for row in rows], limit=page.limit))
+
+
+@route("GET", "/v1/datasets/<dataset_id>", scope=READ, answer=schemas.Dataset, errors=(404,))
+def show(call: Call, dataset_id: str) -> Answer:
+    """One dataset with its profile."""
+    return Answer(responses.dataset(datasets.find(call.sql, call.caller.tenant, dataset_id)))
+
+
+@route("DELETE", "/v1/datasets/<dataset_id>", scope=SUBMIT, answer=schemas.Erased, errors=(404,))
+def erase(call: Call, dataset_id: str) -> Answer:
+    """Erase the bytes, and say which models and predictions came from them."""
+    said = datasets.erase(call.sql, call.caller.tenant, dataset_id)
+    folder = storage.dataset_folder(call.caller.tenant, dataset_id)
+    return Answer(said, after=lambda: _delete(call, folder))
+
+
+def _delete(call: Call, folder: str) -> None:
+    call.services.storage.delete_folder(folder)
+
+
+def check_file_name(name: str) -> None:
+    """Refuse names that would mislead a reader; no name is ever used as a path."""
+    is_safe = (
+        0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES
+        and name == unicodedata.normalize("NFC", name)
+        and name.isprintable()
+        and not any(sign in name for sign in "/\\")
+        and name not in (".", "..")
+        and not any(unicodedata.bidirectional(sign) in ("RLO", "LRO", "RLE", "LRE", "PDF") for sign in name)
+    )
+    if not is_safe:
+        raise InvalidRequest("The file name must be 1 to 255 bytes of plain, printable text.", code="file_name_invalid")
+
+
+def read_digest(header: str | None) -> str | None:
+    """The SHA-256 of a Content-Digest header (RFC 9530) in hex, or None."""
+    if header is None:
+        return None
+    for part in header.split(","):
+        algorithm, _, value = part.strip().partition("=")
+        if algorithm.lower() == "sha-256" and value.startswith(":") and value.endswith(":"):
+            try:
+                return base64.b64decode(value[1:-1], validate=True).hex()
+            except binascii.Error:
+                break
+    raise BadRequest("Content-Digest: expected sha-256=:<base64>:.", code="digest_invalid")
+
+
+def receive(length: int) -> Iterator[bytes]:
+    """The body in blocks, never more than was declared."""
+    left = length
+    while left > 0:
+        block: Any = request.stream.read(min(BLOCK_BYTES, left))
+        if not block:
+            return
+        left -= len(block)
+        yield block
+
+
+def verify(stored: Stored, *, length: int, digest: str | None) -> None:
+    if stored.size_bytes != length:
+        said = f"{length:,} bytes were announced, {stored.size_bytes:,} arrived: send the file again."
+        raise BadRequest(said, code="upload_incomplete")
+    if digest is not None and digest != stored.sha256:
+        said = f"The bytes that arrived have the SHA-256 {stored.sha256}, not {digest}: send the file again."
+        raise InvalidRequest(said, code="digest_mismatch")

@@ -1,0 +1,92 @@
+"""Every error as application/problem+json: the one place where the web process turns exceptions into answers."""
+
+from typing import Any
+
+import orjson
+from flask import Flask, Response, g, request
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from shared.errors import EtudeError, Fault, InvalidRequest
+from shared.log import logger
+
+PROBLEM = "application/problem+json"
+# Stable, and resolvable on the service itself.
+TYPE_BASE = "/docs/errors#"
+
+log = logger("errors")
+
+CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 411: "length_required", 413: "body_too_large",
+         414: "uri_too_long", 415: "unsupported_media_type", 431: "headers_too_large"}  # fmt: skip
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(EtudeError, answer)
+    app.register_error_handler(HTTPException, answer_http)
+    app.register_error_handler(Exception, answer_unforeseen)
+
+
+def answer(error: EtudeError) -> Response:
+    return problem(error.status, error.as_json(), retry_after_s=error.retry_after_s)
+
+
+def answer_http(error: HTTPException) -> Response:
+    """Werkzeug's own refusals, in our form and with the headers that HTTP wants of them."""
+    status = error.code or 500
+    body = {
+        "title": error.name,
+        "detail": "There is no such address." if status == 404 else str(error.description or error.name),
+        "code": CODES.get(status, "internal"),
+        "retryable": False,
+    }
+    made = problem(status, body)
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        made.headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    return made
+
+
+def answer_unforeseen(error: Exception) -> Response:
+    log.exception("internal", request_id=g.get("request_id"), path=request.path, exc_info=error)
+    said = f"Something went wrong on our side; the operator's log has it under {g.get('request_id')}."
+    return problem(500, {"title": EtudeError.title, "detail": said, "code": "internal", "retryable": False})
+
+
+def problem(status: int, body: dict[str, Any], retry_after_s: int | None = None) -> Response:
+    document = {"type": f"{TYPE_BASE}{body['code']}", "status": status, **body, "request_id": g.get("request_id")}
+    made = Response(orjson.dumps(document), status=status, content_type=PROBLEM)
+    if status in (429, 503):
+        made.headers["Retry-After"] = str(retry_after_s or 2)
+    if status == 401:
+        made.headers["WWW-Authenticate"] = 'Bearer realm="etude"'
+    return made
+
+
+def refusal(error: ValidationError, *, under: str = "") -> InvalidRequest:
+    """Pydantic's faults as ours: a JSON pointer, what was expected and what was received, for every one of them."""
+    found = [
+        Fault(_say(fault), pointer=under + "".join(f"/{_escape(part)}" for part in _place(fault["loc"])))
+        for fault in error.errors(include_url=False)
+    ]
+    said = f"{len(found)} of the fields do not fit the contract." if len(found) > 1 else found[0].message
+    return InvalidRequest(said, faults=found)
+
+
+def _place(parts: tuple[int | str, ...]) -> list[int | str]:
+    # Pydantic names the branch of a union ("function-after[...]", a class): no part of the client's document.
+    return [part for part in parts if isinstance(part, int) or (part.isidentifier() and not part[0].isupper())
+            or part.startswith("label.")]  # fmt: skip
+
+
+def _escape(part: int | str) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
+
+
+def _say(fault: Any) -> str:  # Any: pydantic's typed dict
+    if fault["type"] == "missing":
+        return "expected this field, received none"
+    if fault["type"] == "extra_forbidden":
+        return "this field is unknown here"
+    received = repr(fault["input"])
+    shown = received if len(received) <= 80 else received[:77] + "…"
+    said = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    return said if said.startswith("expected") else f"expected {said[0].lower()}{said[1:]}, received {shown}"

@@ -1,0 +1,29 @@
+"""/healthz: this process answers. /readyz: what it needs answers too."""
+
+from redis.exceptions import RedisError
+from sqlalchemy import text
+
+from shared import queue
+from web import schemas
+from web.api import Answer, Call, route
+
+
+@route("GET", "/healthz", scope=None, answer=schemas.Health, opens=False)
+def alive(call: Call) -> Answer:
+    """The process answers."""
+    return Answer({"status": "ok"})
+
+
+@route("GET", "/readyz", scope=None, answer=schemas.Health, opens=False)
+def ready(call: Call) -> Answer:
+    """Database and storage answer; Redis away is said, and no reason to send nobody here: jobs are taken without it."""
+    services = call.services
+    with services.database.reading() as sql:
+        sql.execute(text("SELECT version_num FROM alembic_version"))
+    services.storage.check()
+    try:
+        with queue.connect(services.settings) as redis:
+            redis.ping()
+        return Answer({"status": "ok"})
+    except (RedisError, OSError):
+        return Answer({"status": "ok", "redis": "away"})

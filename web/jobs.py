@@ -1,0 +1,118 @@
+"""/v1/jobs: submit, poll, cancel, retry; events, metrics."""
+
+import re
+from typing import Any
+
+from flask import Request, request
+from sqlalchemy import Row
+
+from shared import job_list, jobs
+from shared.jobs import ENDED
+from shared.keys import READ, SUBMIT
+from web import responses, schemas, submission
+from web.api import Answer, Call, route
+from web.requests import CancelQuery, JobsPage, NewJob, RowsPage
+
+WAIT = re.compile(r"(?:^|,)\s*wait=(\d{1,4})\s*(?:,|$)")
+WAIT_AT_MOST_S = 60
+# What a client that does not wait should wait: short while a job is young, longer for the long ones.
+RETRY_AFTER_S = 1
+
+
+@route("POST", "/v1/jobs", scope=SUBMIT, body=NewJob, answer=schemas.Job, status=202, errors=(409,))
+def submit(call: Call) -> Answer:
+    """Accept a job: from now on it exists, whatever dies."""
+    new = submission.check(call.sql, call.caller.tenant, call.body, call.services.settings)
+    row = job_list.find(call.sql, call.caller.tenant, jobs.submit(call.sql, new))
+    body = responses.job(job_list.whole(call.sql, row))
+    return Answer(body, 202, {"Location": f"/v1/jobs/{row.id}"}, ring=new.queue)
+
+
+@route("POST", "/v1/estimate", scope=READ, body=NewJob, answer=schemas.Estimate, errors=(409,))
+def estimate(call: Call) -> Answer:
+    """What the same body would cost as a job; creates nothing."""
+    return Answer(submission.estimate(call.sql, call.caller.tenant, call.body, call.services.settings))
+
+
+@route("GET", "/v1/jobs", scope=READ, query=JobsPage, answer=schemas.JobList)
+def index(call: Call) -> Answer:
+    """The newest jobs first."""
+    page: JobsPage = call.query
+    equal = {name: value for name in ("state", "kind", "action", "model") if (value := getattr(page, name)) is not None}
+    rows = job_list.page(
+        call.sql, call.caller.tenant, limit=page.limit + 1, before=page.cursor, equal=equal, labels=page.labels
+    )
+    return Answer(responses.page([responses.listed_job(row) for row in rows], limit=page.limit))
+
+
+@route("GET", "/v1/jobs/<job_id>", scope=READ, answer=schemas.Job, errors=(404,), opens=False)
+def show(call: Call, job_id: str) -> Answer:
+    """One job; with `Prefer: wait=N` the answer comes when it has ended, with `If-None-Match` when it has changed."""
+    row = _find(call, job_id)
+    headers: dict[str, str] = {}
+    wait_s = read_wait(request)
+    seen = request.headers.get("If-None-Match")
+    if wait_s and row.state not in ENDED and seen in (None, etag(row)):
+        wait = call.services.room.wait
+        if wait(job_id, revision=row.revision, is_for_end=seen is None, limit_s=wait_s):
+            headers["Preference-Applied"] = f"wait={wait_s}"
+            row = _find(call, job_id)
+    headers["ETag"] = etag(row)
+    if row.state not in ENDED:
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    if seen == etag(row):
+        return Answer(status=304, headers=headers)
+    with call.services.database.reading() as sql:
+        return Answer(responses.job(job_list.whole(sql, row)), headers=headers)
+
+
+def _find(call: Call, job_id: str) -> Row[Any]:
+    with call.services.database.reading() as sql:
+        return job_list.find(sql, call.caller.tenant, job_id)
+
+
+@route("POST", "/v1/jobs/<job_id>/cancel", scope=SUBMIT, query=CancelQuery, answer=schemas.Job, status=202,
+       errors=(404, 409))  # fmt: skip
+def cancel(call: Call, job_id: str) -> Answer:
+    """Ask for the end of a job; `keep=best` makes a model version of its best epoch."""
+    jobs.cancel(call.sql, call.caller.tenant, job_id, keep=call.query.keep)
+    return Answer(_shown(call, job_id), 202)
+
+
+@route("POST", "/v1/jobs/<job_id>/retry", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409))
+def retry(call: Call, job_id: str) -> Answer:
+    """Run a failed job again under the same id."""
+    queue = jobs.retry(call.sql, call.caller.tenant, job_id)
+    return Answer(_shown(call, job_id), 202, ring=queue)
+
+
+def _shown(call: Call, job_id: str) -> dict[str, Any]:
+    row = job_list.find(call.sql, call.caller.tenant, job_id)
+    return responses.job(job_list.whole(call.sql, row))
+
+
+@route("GET", "/v1/jobs/<job_id>/events", scope=READ, query=RowsPage, answer=schemas.EventList, errors=(404,))
+def events(call: Call, job_id: str) -> Answer:
+    """What has happened, in order; the cursor is the id of the last event seen."""
+    job_list.find(call.sql, call.caller.tenant, job_id)
+    rows = job_list.list_events(call.sql, job_id, after=call.query.cursor, limit=call.query.limit)
+    last = rows[-1].seq if rows else call.query.cursor
+    more = len(rows) == call.query.limit
+    return Answer({"data": [responses.event(row) for row in rows], "next_cursor": str(last) if more else None})
+
+
+@route("GET", "/v1/jobs/<job_id>/metrics", scope=READ, answer=schemas.EpochList, errors=(404,))
+def metrics(call: Call, job_id: str) -> Answer:
+    """Every epoch's metrics."""
+    job_list.find(call.sql, call.caller.tenant, job_id)
+    return Answer({"data": job_list.list_epochs(call.sql, job_id)})
+
+
+def etag(row: Row[Any]) -> str:
+    return f'"{row.id[-8:]}-{row.revision}"'
+
+
+def read_wait(asked: Request) -> int:
+    """The seconds of `Prefer: wait=N`, at most a minute; 0 without it."""
+    found = WAIT.search(asked.headers.get("Prefer", ""))
+    return min(int(found[1]), WAIT_AT_MOST_S) if found else 0

@@ -1,0 +1,117 @@
+"""The bodies and query strings that the calls take: closed schemas, every limit in one place."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from shared.schema import Closed, Float, Int
+
+# Display text only; it never becomes a path or a key of storage.
+NAME = r"^[^\s@/\\][^@/\\\x00-\x1f\x7f]*$"
+
+
+def _printable(text: str) -> str:
+    if not text.isprintable() or text != text.strip():
+        raise ValueError("expected printable text without spaces at its ends")
+    return text
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NAME), AfterValidator(_printable)]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+Column = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Columns = Annotated[list[Column], Field(max_length=512)]
+LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
+LabelValue = Annotated[str, StringConstraints(max_length=255)]
+Labels = Annotated[dict[LabelName, LabelValue], Field(max_length=32)]
+
+Limit = Annotated[int, Field(ge=1, le=200)]
+Cursor = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_]+$")]
+
+
+class ColumnRoles(Closed):
+    """Which column is what; left out, they are inferred by name."""
+
+    target: Column | Annotated[list[Column], Field(min_length=1, max_length=64)] | None = None
+    group: Column | None = None
+    id: Column | None = None
+    mask: Columns = Field(default_factory=list)
+    drop: Columns = Field(default_factory=list)
+
+
+class NewDataset(Closed):
+    """A dataset to be: its name takes the next version."""
+
+    name: Name
+    format: Literal["table"] = "table"
+    columns: ColumnRoles = Field(default_factory=ColumnRoles)
+    base: Reference | None = None
+
+
+class Budget(Closed):
+    """What a job may use; a training that reaches it ends with what it has."""
+
+    compute_seconds: Annotated[Float, Field(gt=0, le=31_536_000)] | None = None
+
+
+class NewJob(Closed):
+    """A job to be. `params` depend on action and kind: see GET /v1/kinds."""
+
+    action: Literal["train", "score"]
+    kind: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
+    dataset: Reference | Annotated[list[Reference], Field(min_length=1, max_length=100)]
+    model: Reference | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+    priority: Annotated[Int, Field(ge=-100, le=100)] = 0
+    deadline_s: Annotated[Float, Field(gt=0, le=31_536_000)] | None = None
+    budget: Budget = Field(default_factory=Budget)
+    labels: Labels = Field(default_factory=dict)
+
+
+class Requirement(Closed):
+    """The gate before an alias moves."""
+
+    metric: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    not_worse_than: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class AliasMove(Closed):
+    """Where an alias shall point."""
+
+    version: Annotated[Int, Field(ge=1, lt=2**31)]
+    require: Requirement | None = None
+
+
+class Page(Closed):
+    """A page of a list."""
+
+    limit: Limit = 50
+    cursor: Cursor | None = None
+
+
+class DatasetsPage(Page):
+    name: Name | None = None
+
+
+class JobsPage(Page):
+    """Filters of the list of jobs; `label.team=mir` for the jobs' own labels."""
+
+    state: Literal["queued", "running", "succeeded", "failed", "cancelled"] | None = None
+    kind: Annotated[str, StringConstraints(max_length=64)] | None = None
+    action: Annotated[str, StringConstraints(max_length=64)] | None = None
+    model: Annotated[str, StringConstraints(max_length=255)] | None = None
+    labels: Labels = Field(default_factory=dict)
+
+
+class RowsPage(Closed):
+    """A page of numbered rows: the cursor is the number of its first one."""
+
+    limit: Limit = 50
+    cursor: Annotated[int, Field(ge=0, lt=2**53)] = 0
+
+
+class CancelQuery(Closed):
+    keep: Literal["best"] | None = None
+
+
+class AliasQuery(Closed):
+    at: Annotated[str, StringConstraints(max_length=64)] | None = None

@@ -1,0 +1,152 @@
+"""Rows as the JSON that clients rely on: the only place that shapes what goes out."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from shared.job_list import Whole
+
+Json = dict[str, Any]
+
+NO_COST = {"compute_s": 0.0, "gpu_s": 0.0, "peak_memory_bytes": 0, "energy_wh": None}
+
+
+def moment(seconds: float | None) -> str | None:
+    """RFC 3339 in UTC, to the millisecond."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def job(whole: Whole) -> Json:
+    row = whole.job
+    address = f"/v1/jobs/{row.id}"
+    return {
+        "id": row.id,
+        "action": row.action,
+        "kind": row.kind,
+        "state": row.state,
+        "stage": row.stage,
+        "datasets": row.datasets,
+        "model": row.model,
+        "params": row.params,
+        "priority": row.priority,
+        "labels": row.labels,
+        "budget": row.budget,
+        "progress": row.progress,
+        "queue": {"name": row.queue, "ahead": whole.ahead},
+        "attempt": row.attempt,
+        "attempts": [_attempt(attempt) for attempt in whole.attempts],
+        "timeline": [{"at": moment(event.at), **_step(event.data)} for event in whole.timeline],
+        "created_at": moment(row.created_at),
+        "started_at": moment(row.started_at),
+        "ended_at": moment(row.ended_at),
+        "deadline_at": moment(row.deadline_at),
+        "cancel_requested_at": moment(row.cancel_requested_at),
+        "result": row.result,
+        "error": row.error,
+        "cost": row.cost or NO_COST,
+        "links": {
+            "self": address,
+            "events": f"{address}/events",
+            "metrics": f"{address}/metrics",
+            "cancel": f"{address}/cancel",
+        },
+    }
+
+
+def _attempt(row: Row[Any]) -> Json:
+    return {
+        "number": row.number,
+        "worker": row.worker,
+        "started_at": moment(row.started_at),
+        "ended_at": moment(row.ended_at),
+        "outcome": row.outcome,
+        "resumed_from": row.resumed_from,
+    }
+
+
+def _step(data: Json) -> Json:
+    return {name: data[name] for name in ("state", "stage") if name in data}
+
+
+def listed_job(row: Row[Any]) -> Json:
+    """A job in a list: without its attempts and timeline."""
+    return job(Whole(row, [], [], 0))
+
+
+def event(row: Row[Any]) -> Json:
+    return {"id": row.seq, "at": moment(row.at), "type": row.type, "data": row.data}
+
+
+def dataset(row: Row[Any]) -> Json:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "version": row.version,
+        "reference": f"{row.name}@{row.version}",
+        "format": row.format,
+        "state": row.state,
+        "columns": row.columns,
+        "base": row.base,
+        "rows": row.rows,
+        "size_bytes": row.size_bytes,
+        "sha256": row.sha256,
+        "profile": row.profile,
+        "error": row.error,
+        "created_at": moment(row.created_at),
+        "ready_at": moment(row.ready_at),
+    }
+
+
+def listed_dataset(row: Row[Any]) -> Json:
+    """A dataset in a list: its profile can be long, and is one call away."""
+    return {**dataset(row), "profile": None}
+
+
+def model(row: Row[Any], *, versions: list[Row[Any]], aliases: dict[str, int]) -> Json:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "kind": row.kind,
+        "created_at": moment(row.created_at),
+        "aliases": aliases,
+        "versions": [version(found, name=row.name, aliases=aliases) for found in versions],
+    }
+
+
+def listed_model(row: Row[Any], aliases: dict[str, int]) -> Json:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "kind": row.kind,
+        "created_at": moment(row.created_at),
+        "aliases": aliases,
+        "newest_version": row.newest,
+    }
+
+
+def version(row: Row[Any], *, name: str, aliases: dict[str, int]) -> Json:
+    return {
+        "model": name,
+        "version": row.number,
+        "reference": f"{name}@{row.number}",
+        "aliases": sorted(alias for alias, number in aliases.items() if number == row.number),
+        "metrics": row.metrics,
+        "baselines": row.baselines,
+        "warnings": row.warnings,
+        "lineage": row.lineage,
+        "parameters": row.parameters,
+        "created_at": moment(row.created_at),
+        "links": {
+            "download": f"/v1/models/{name}/versions/{row.number}/download",
+            "job": f"/v1/jobs/{row.job}",
+        },
+    }
+
+
+def page(rows: list[Json], *, limit: int, cursor: str = "id") -> Json:
+    """A page of a list that was asked for one row more than the limit."""
+    shown = rows[:limit]
+    return {"data": shown, "next_cursor": shown[-1][cursor] if len(rows) > limit else None}

@@ -1,0 +1,181 @@
+"""What goes out, for the OpenAPI document; web/responses.py makes it, and a test holds the two together."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+Json = dict[str, Any]
+
+
+class Open(BaseModel):
+    """An answer may gain fields; clients must not mind."""
+
+    model_config = ConfigDict(extra="allow")
+
+
+class Problem(Open):
+    """RFC 9457, with our own code, and every fault with its place."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+    request_id: str
+    errors: list[Json] | None = None
+    errors_total: int | None = None
+
+
+class Attempt(Open):
+    number: int
+    worker: str
+    started_at: str
+    ended_at: str | None
+    outcome: str | None
+    resumed_from: Json | None
+
+
+class Job(Open):
+    id: str
+    action: str
+    kind: str | None
+    state: str
+    stage: str | None
+    datasets: list[str]
+    model: str | None
+    params: Json
+    priority: int
+    labels: dict[str, str]
+    budget: Json
+    progress: Json | None
+    queue: Json
+    attempt: int
+    attempts: list[Attempt]
+    timeline: list[Json]
+    created_at: str
+    started_at: str | None
+    ended_at: str | None
+    deadline_at: str | None
+    cancel_requested_at: str | None
+    result: Json | None
+    error: Json | None
+    cost: Json
+    links: dict[str, str]
+
+
+class JobList(Open):
+    data: list[Job]
+    next_cursor: str | None
+
+
+class Event(Open):
+    id: int
+    at: str
+    type: str
+    data: Json
+
+
+class EventList(Open):
+    data: list[Event]
+    next_cursor: str | None
+
+
+class EpochList(Open):
+    data: list[Json]
+
+
+class Rows(Open):
+    data: list[Json]
+    next_cursor: str | None
+    total: int
+
+
+class Estimate(Open):
+    parameters: int
+    memory_bytes: int
+    fits: bool
+    expected_s: float | None
+
+
+class Dataset(Open):
+    id: str
+    name: str
+    version: int
+    reference: str
+    format: str
+    state: str
+    columns: Json
+    base: str | None
+    rows: int | None
+    size_bytes: int | None
+    sha256: str | None
+    profile: Json | None
+    error: Json | None
+    created_at: str
+    ready_at: str | None
+
+
+class DatasetList(Open):
+    data: list[Dataset]
+    next_cursor: str | None
+
+
+class Erased(Open):
+    id: str
+    state: str
+    models: list[str]
+    predictions: list[str]
+
+
+class Version(Open):
+    model: str
+    version: int
+    reference: str
+    aliases: list[str]
+    metrics: Json
+    baselines: Json
+    warnings: list[Json]
+    lineage: Json
+    parameters: int
+    created_at: str
+    links: dict[str, str]
+
+
+class Model(Open):
+    id: str
+    name: str
+    kind: str
+    created_at: str
+    aliases: dict[str, int]
+    versions: list[Version]
+
+
+class ListedModel(Open):
+    id: str
+    name: str
+    kind: str
+    created_at: str
+    aliases: dict[str, int]
+    newest_version: int | None
+
+
+class ModelList(Open):
+    data: list[ListedModel]
+    next_cursor: str | None
+
+
+class Kind(Open):
+    name: str
+    description: str
+    formats: list[str]
+    metrics: list[Json]
+    actions: Json
+
+
+class KindList(Open):
+    data: list[Kind]
+
+
+class Health(Open):
+    status: str

@@ -1,0 +1,22 @@
+"""What the handlers of one web process share."""
+
+from dataclasses import dataclass
+
+from shared.database import Database
+from shared.keys import Keyring
+from shared.queue import Bell
+from shared.settings import Settings
+from shared.storage import Storage
+from web.waiting import WaitingRoom
+
+
+@dataclass(frozen=True)
+class Services:
+    """Made once at the start; each part is safe to use from every thread."""
+
+    settings: Settings
+    database: Database
+    storage: Storage
+    bell: Bell
+    keyring: Keyring
+    room: WaitingRoom

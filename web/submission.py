@@ -1,0 +1,140 @@
+"""From the body of POST /v1/jobs to a checked job: references frozen, params of their kind, the network's size."""
+
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from sqlalchemy import Connection, Row
+
+from shared import datasets, jobs, models, networks
+from shared.errors import Fault, InvalidRequest
+from shared.kinds import KINDS
+from shared.networks import Size
+from shared.queue import TRAIN
+from shared.settings import Settings
+from shared.table_params import Preprocessing, TableTraining
+from web import errors
+from web.requests import NewJob
+
+Json = dict[str, Any]
+# A category never seen in training, or one too many, has a place of its own.
+OTHER = 1
+
+
+def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> jobs.NewJob:
+    """The job as it will be queued. Raises InvalidRequest with every fault, NotAllowedNow for an unready dataset."""
+    rows = _datasets(sql, tenant, wanted)
+    version = _version(sql, tenant, wanted)
+    kind = version.kind if version is not None else wanted.kind
+    params = _params(wanted, kind)
+    if isinstance(params, TableTraining):
+        networks.refuse_giant(_size(params, rows), memory_limit_bytes=settings.training_memory_bytes)
+        _check_target(rows)
+    return jobs.NewJob(
+        tenant=tenant,
+        action=wanted.action,
+        kind=kind,
+        queue=TRAIN,
+        datasets=[row.id for row in rows],
+        model=(wanted.model or rows[0].name) if version is None else version.name,
+        version=None if version is None else version.id,
+        params=params.model_dump(mode="json", exclude_unset=True),
+        labels=wanted.labels,
+        budget=wanted.budget.model_dump(exclude_none=True),
+        priority=wanted.priority,
+        deadline_s=wanted.deadline_s,
+    )
+
+
+def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> Json:
+    """Parameters and memory of the same body; the time is known only once such a job has run here."""
+    rows = _datasets(sql, tenant, wanted)
+    version = _version(sql, tenant, wanted)
+    params = _params(wanted, version.kind if version is not None else wanted.kind)
+    if not isinstance(params, TableTraining):
+        parameters = version.parameters if version is not None else 0
+        return {"parameters": parameters, "memory_bytes": parameters * 4, "fits": True, "expected_s": None}
+    size = _size(params, rows)
+    return {
+        "parameters": size.parameters,
+        "memory_bytes": size.memory_bytes,
+        "fits": size.memory_bytes <= settings.training_memory_bytes,
+        "expected_s": None,
+    }
+
+
+def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:
+    if isinstance(wanted.dataset, str):
+        return [datasets.resolve(sql, tenant, wanted.dataset, pointer="/dataset")]
+    return [
+        datasets.resolve(sql, tenant, reference, pointer=f"/dataset/{place}")
+        for place, reference in enumerate(wanted.dataset)
+    ]
+
+
+def _version(sql: Connection, tenant: str, wanted: NewJob) -> Row[Any] | None:
+    """The model version that a scoring uses, frozen now; None for a training, which makes one."""
+    if wanted.action == "score":
+        if wanted.model is None:
+            raise _fault("/model", "expected the model to score with (name@3 or name@champion), received none")
+        version = models.resolve(sql, tenant, wanted.model, pointer="/model")
+        if wanted.kind not in (None, version.kind):
+            raise _fault("/kind", f"expected {version.kind}, which the model is, received {wanted.kind}")
+        return version
+    if wanted.model is not None and "@" in wanted.model:
+        raise _fault("/model", f"expected a name for the model, received {wanted.model!r}: its version is made by us")
+    if wanted.kind is None:
+        raise _fault("/kind", f"expected one of {', '.join(KINDS)}, received none")
+    return None
+
+
+def _params(wanted: NewJob, kind: str | None) -> BaseModel:
+    if kind not in KINDS:
+        raise _fault("/kind", f"expected one of {', '.join(KINDS)}, received {kind!r}", code="unknown_kind")
+    schema: type[BaseModel] | None = KINDS[kind].ACTIONS.get(wanted.action)
+    if schema is None:
+        said = f"expected one of {', '.join(KINDS[kind].ACTIONS)} for {kind}, received {wanted.action}"
+        raise _fault("/action", said)
+    try:
+        return schema.model_validate(wanted.params)
+    except ValidationError as cause:
+        raise errors.refusal(cause, under="/params") from cause
+
+
+def _size(params: TableTraining, rows: list[Row[Any]]) -> Size:
+    """The network's size from the profile: numbers as they are, categories one-hot, classes as outputs."""
+    profile = rows[0].profile
+    inputs = sum(_width(column, params) for column in features(profile))
+    classes = len(profile.get("classes") or ())
+    batch = profile["rows"] if params.optimizer == "gradient_descent" else min(params.batch_size, profile["rows"])
+    return networks.measure(params.hidden, inputs=inputs, outputs=max(classes, 1), batch_size=batch)
+
+
+def features(profile: Json) -> list[Json]:
+    """The columns that may teach the network something: those without another role."""
+    roles = profile["roles"]
+    other = {*roles["target"], *roles["mask"], *roles["drop"], roles["group"], roles["id"]}
+    return [column for column in profile["columns"] if column["name"] not in other]
+
+
+def _width(column: Json, params: TableTraining) -> int:
+    if column["type"] in ("number", "integer"):
+        return 1
+    settings = params.preprocessing or Preprocessing()
+    return min(int(column["distinct"]), settings.categories) + OTHER
+
+
+def _check_target(rows: list[Row[Any]]) -> None:
+    """Refuse what the profile already shows to be hopeless; the rest is the training's to find."""
+    profile = rows[0].profile
+    targets = profile["roles"]["target"]
+    if not targets:
+        said = "the dataset has no target column: name one as columns.target when you create the dataset"
+        raise _fault("/dataset", said, code="target_missing")
+    for column in profile["columns"]:
+        if column["name"] in targets and column["constant"]:
+            said = f"the target column {column['name']!r} has the same value in every row"
+            raise _fault("/dataset", said, code="target_constant", column=column["name"])
+
+
+def _fault(pointer: str, message: str, *, code: str | None = None, column: str | None = None) -> InvalidRequest:
+    return InvalidRequest(message, code=code, faults=[Fault(message, pointer=pointer, column=column)])
