@@ -1,0 +1,113 @@
+"""Splits: the last rows as Keras has them, a seeded shuffle by class, and whole groups."""
+
+import keras.src.trainers.data_adapters.array_slicing as keras_slicing
+import numpy as np
+import pytest
+
+from worker import batches
+
+
+@pytest.mark.parametrize("rows", [5, 99, 100, 101, 1237])
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.3, 0.55])
+def test_the_last_rows_are_those_that_keras_takes(rows: int, fraction: float) -> None:
+    (kept,), (validating,) = keras_slicing.train_validation_split((np.arange(rows),), fraction)
+
+    split = batches.last_rows(rows, fraction)
+
+    np.testing.assert_array_equal(split.train, kept)
+    np.testing.assert_array_equal(split.validation, validating)
+
+
+def test_a_fraction_of_nought_leaves_nothing_to_validate() -> None:
+    split = batches.last_rows(10, 0.0)
+
+    assert len(split.train) == 10 and len(split.validation) == 0
+
+
+def test_a_shuffle_gives_every_class_its_share() -> None:
+    strata = np.repeat([0, 1, 2], [700, 250, 50])
+
+    split = batches.shuffled(strata, 0.2, seed=3)
+
+    assert np.bincount(strata[split.validation]).tolist() == [140, 50, 10]
+    assert sorted([*split.train.tolist(), *split.validation.tolist()]) == list(range(1000))
+
+
+def test_a_shuffle_depends_on_its_seed_alone() -> None:
+    strata = np.zeros(100, np.int64)
+
+    first, again, other = (batches.shuffled(strata, 0.2, seed=seed).validation for seed in (7, 7, 8))
+
+    np.testing.assert_array_equal(first, again)
+    assert first.tolist() != other.tolist() and first.tolist() != list(range(80, 100))
+
+
+def test_no_class_loses_its_last_training_row() -> None:
+    strata = np.array([0] * 50 + [1, 1, 2])
+
+    split = batches.shuffled(strata, 0.5, seed=0)
+
+    assert set(strata[split.train]) == {0, 1, 2}
+    assert set(strata[split.validation]) == {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("counts", "fraction"), [([1, 1, 1], 0.2), ([10, 10, 10], 0.25), ([3, 3, 94], 0.2), ([2], 0.9)]
+)
+def test_the_shares_of_classes_add_up_to_the_fraction_where_they_can(counts: list[int], fraction: float) -> None:
+    shares = batches.allot(np.array(counts), fraction)
+
+    assert all(0 <= share < count for share, count in zip(shares, counts, strict=True))
+    least = sum(min(1, count - 1) for count in counts)
+    most = sum(counts) - len(counts)
+    assert shares.sum() == min(max(round(fraction * sum(counts)), least), most)
+
+
+def test_a_group_is_never_on_both_sides() -> None:
+    random = np.random.default_rng(0)
+    groups, strata = random.integers(80, size=1000), random.integers(3, size=1000)
+
+    split = batches.grouped(groups, 0.2, seed=1, strata=strata)
+
+    assert not set(groups[split.train]) & set(groups[split.validation])
+    assert 150 <= len(split.validation) <= 250
+
+
+def test_groups_of_every_class_validate() -> None:
+    groups = np.repeat(np.arange(30), 10)
+    strata = groups % 3
+
+    split = batches.grouped(groups, 0.2, seed=1, strata=strata)
+
+    assert np.bincount(strata[split.validation]).tolist() == [20, 20, 20]
+
+
+def test_a_class_of_one_group_stays_in_training() -> None:
+    groups = np.array([0] * 10 + [1] * 10 + [2] * 10 + [3] * 10)
+    strata = np.array([0] * 30 + [1] * 10)
+
+    split = batches.grouped(groups, 0.3, seed=0, strata=strata)
+
+    assert set(strata[split.validation]) == {0}
+
+
+def test_one_class_a_group_still_validates() -> None:
+    groups = np.repeat([0, 1, 2, 3], 5)
+
+    split = batches.grouped(groups, 0.25, seed=0, strata=groups)
+
+    assert len(split.validation) == 5
+
+
+def test_groups_larger_than_the_share_give_the_smallest() -> None:
+    groups = np.repeat([0, 1, 2], [40, 30, 35])
+
+    split = batches.grouped(groups, 0.05, seed=0, strata=np.zeros(105, np.int64))
+
+    assert set(groups[split.validation]) == {1}
+
+
+def test_a_single_group_cannot_be_split() -> None:
+    split = batches.grouped(np.zeros(10, np.int64), 0.2, seed=0, strata=np.zeros(10, np.int64))
+
+    assert len(split.validation) == 0

@@ -1,0 +1,148 @@
+"""Who trains and who validates, which repeats are dropped, and what looks like leakage."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from shared.errors import JobFailed
+from shared.table_params import TableTraining
+from tests.worker.canonical import write
+from worker import division, preparation
+from worker.division import Division
+from worker.preparation import Examples
+
+
+def examples_of(tmp_path: Path, columns: dict[str, Any], params: TableTraining, **roles: Any) -> Examples:
+    return preparation.load(*write(tmp_path, columns, target=["genre"], **roles), params)
+
+
+def divided(tmp_path: Path, columns: dict[str, Any], asked: dict[str, Any], **roles: Any) -> Division:
+    params = TableTraining.model_validate(asked)
+    examples = examples_of(tmp_path, columns, params, **roles)
+    return division.divide(examples, params, np.zeros(len(examples.rows), np.int64))
+
+
+def table(rows: int = 100) -> dict[str, Any]:
+    return {"x": np.random.default_rng(0).normal(size=rows), "genre": ["a", "b"] * (rows // 2)}
+
+
+@pytest.mark.parametrize(
+    ("asked", "group", "by", "validating"),
+    [
+        ({}, None, "shuffle", 20),
+        ({}, "work", "group", 20),
+        ({"validation": {"fraction": 0.3}}, None, "shuffle", 30),
+        ({"validation": {"fraction": 0.3}}, "work", "group", 30),
+        ({"validation": {"group": "album"}}, "work", "group", 20),
+        ({"validation_split": 0.25}, None, "last_rows", 25),
+        ({"validation_split": 0.0}, None, "last_rows", 0),
+    ],
+)
+def test_the_split_is_the_one_asked_for(
+    tmp_path: Path, asked: dict[str, Any], group: str | None, by: str, validating: int
+) -> None:
+    columns = {**table(), "work": np.repeat(np.arange(20), 5), "album": np.repeat(np.arange(10), 10)}
+
+    result = divided(tmp_path, columns, asked, group=group)
+
+    assert (result.by, len(result.split.validation)) == (by, validating)
+    assert result.as_json() == {"by": by, "train": 100 - validating, "validation": validating, "duplicates_dropped": 0}
+
+
+def test_a_row_without_a_group_is_a_group_of_its_own(tmp_path: Path) -> None:
+    columns = {**table(), "work": [None] * 50 + ["w"] * 50}
+
+    result = divided(tmp_path, columns, {}, group="work")
+
+    assert len(result.split.validation) == 20 and max(result.split.validation) < 50
+
+
+def test_repeats_are_dropped_from_training_and_kept_in_validation(tmp_path: Path) -> None:
+    columns = {"x": [1.0, 1.0, 2.0, 1.0, 3.0, 3.0, 3.0, 4.0], "genre": list("aabaabba"), "id": list("abcdefgh")}
+
+    result = divided(tmp_path, columns, {"validation_split": 0.5}, id="id")
+
+    assert result.split.train.tolist() == [0, 2] and result.split.validation.tolist() == [4, 5, 6, 7]
+    assert result.duplicates_dropped == 2
+    assert ("duplicates_dropped", "2 training rows equal an earlier one and are left out") in [
+        (caution.code, caution.detail) for caution in result.cautions
+    ]
+
+
+def test_rows_that_differ_in_a_dropped_column_are_no_repeats(tmp_path: Path) -> None:
+    columns = {"x": [1.0, 1.0, 2.0, 2.0, 2.0, 4.0], "genre": list("aabbba"), "day": [1, 2, 3, 4, 4, 6]}
+
+    result = divided(tmp_path, columns, {"validation_split": 0.1}, drop=["day"])
+
+    assert result.split.train.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("asked", [{"preprocess": "none"}, {"preprocess": {"drop_duplicates": False}}])
+def test_repeats_stay_where_nothing_may_be_changed(tmp_path: Path, asked: dict[str, Any]) -> None:
+    columns = {"x": [1.0, 1.0, 1.0, 2.0, 3.0], "genre": list("aaabb")}
+
+    result = divided(tmp_path, columns, {**asked, "validation_split": 0.2})
+
+    assert result.split.train.tolist() == [0, 1, 2, 3] and result.cautions == []
+
+
+def test_a_row_on_both_sides_is_suspected(tmp_path: Path) -> None:
+    columns = {"x": [1.0, 2.0, 3.0, 1.0], "genre": list("abaa")}
+
+    (caution,) = divided(tmp_path, columns, {"validation_split": 0.25}).cautions
+
+    assert (caution.code, caution.detail) == ("leakage_suspected", "1 validation rows equal a training row")
+
+
+def test_segments_of_one_song_are_suspected_until_a_group_is_named(tmp_path: Path) -> None:
+    names = [f"song.{row // 5:05}.wav.{row % 5}" for row in range(100)]
+    columns = {**table(), "segment": names, "song": np.repeat(np.arange(20), 5)}
+
+    alone, grouped = divided(tmp_path, columns, {}, id="segment"), divided(tmp_path, columns, {}, group="song")
+
+    assert [caution.code for caution in alone.cautions] == ["leakage_suspected"]
+    assert "song.00000" in alone.cautions[0].detail and "`group`" in alone.cautions[0].detail
+    assert grouped.cautions == []
+
+
+def test_the_last_rows_of_a_grouped_dataset_are_suspected_when_groups_are_torn(tmp_path: Path) -> None:
+    columns = {**table(), "work": np.repeat(np.arange(20), 5)}
+
+    torn = divided(tmp_path, columns, {"validation_split": 0.23}, group="work")
+    whole = divided(tmp_path, columns, {"validation_split": 0.2}, group="work")
+
+    assert "1 groups of 'work' have rows on both sides" in torn.cautions[0].detail
+    assert whole.cautions == []
+
+
+def test_nearly_equal_rows_on_both_sides_are_suspected(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    once = random.normal(size=(100, 6))
+    twice = np.repeat(once, 2, axis=0) + random.normal(scale=1e-4, size=(200, 6))
+    columns = {**{f"f{place}": values for place, values in enumerate(twice.T)}, "genre": ["a", "a", "b", "b"] * 50}
+    params = TableTraining()
+    examples = examples_of(tmp_path, columns, params)
+    split = division.divide(examples, params, np.zeros(200, np.int64)).split
+
+    (caution,) = division.near_rows(examples, preparation.tabulate(examples, split, params))
+
+    assert caution.code == "leakage_suspected" and "nearly equal" in caution.detail
+
+
+@pytest.mark.parametrize("rows", [2, 3])
+def test_too_few_rows_fail(tmp_path: Path, rows: int) -> None:
+    columns = {"x": np.arange(float(rows)), "genre": list("aab")[:rows]}
+
+    with pytest.raises(JobFailed) as failed:
+        divided(tmp_path, columns, {"validation_split": 0.6})
+
+    assert failed.value.code == "too_few_rows"
+
+
+def test_one_group_cannot_validate(tmp_path: Path) -> None:
+    with pytest.raises(JobFailed) as failed:
+        divided(tmp_path, {**table(), "work": ["w"] * 100}, {}, group="work")
+
+    assert failed.value.code == "too_few_rows"

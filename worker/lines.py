@@ -1,0 +1,98 @@
+"""JSON Lines built by Arrow, a chunk of rows at a time, and the index by which a page of them is found.
+
+Arrow lays a string column out as one buffer with offsets: the joined lines are the file's bytes as they are.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+# A web process seeks to every so manieth line and reads on from there.
+INDEX_STEP = 100
+
+Field: TypeAlias = pa.Array | Mapping[str, pa.Array]
+
+
+class Lines:
+    """A JSON Lines file and its index: little-endian uint64 offsets of each 100th line, and of the file's end."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._index = path.open("wb"), path.with_suffix(".index").open("wb")
+        self.rows = 0
+        self._size = 0
+
+    def write(self, rows: Mapping[str, Field]) -> None:
+        """Add a chunk; every field has one entry a row."""
+        lines = encode(rows)
+        offsets = np.frombuffer(lines.buffers()[1], np.int64)[lines.offset : lines.offset + len(lines) + 1]
+        self._file.write(lines.buffers()[2][int(offsets[0]) : int(offsets[-1])])
+        indexed = offsets[:-1][-self.rows % INDEX_STEP :: INDEX_STEP] - offsets[0] + self._size
+        self._index.write(indexed.astype("<u8").tobytes())
+        self.rows += len(lines)
+        self._size += int(offsets[-1] - offsets[0])
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._index.write(np.array([self._size], "<u8").tobytes())
+        self._index.close()
+        self._file.close()
+
+
+def encode(rows: Mapping[str, Field]) -> pa.Array:
+    """One JSON object and a line feed a row, as large_string; a mapping becomes an object within the object."""
+    pieces: list[pa.Array | str] = []
+    for place, (name, field) in enumerate(rows.items()):
+        pieces.append(f"{', ' if place else '{'}{json.dumps(name, ensure_ascii=False)}: ")
+        pieces += _object(field) if isinstance(field, Mapping) else [_value(field)]
+    return _joined([*pieces, "}\n"])
+
+
+def _object(fields: Mapping[str, pa.Array]) -> list[pa.Array | str]:
+    pieces: list[pa.Array | str] = []
+    for place, (name, array) in enumerate(fields.items()):
+        pieces += [f"{', ' if place else '{'}{json.dumps(name, ensure_ascii=False)}: ", _value(array)]
+    return [*pieces, "}"] if pieces else ["{}"]
+
+
+def _value(array: pa.Array) -> pa.Array:
+    """Each cell as JSON text; an empty cell is null."""
+    if pa.types.is_dictionary(array.type):
+        return _or_null(_value(array.dictionary).take(array.indices))
+    if pa.types.is_list(array.type):
+        quoted = pa.ListArray.from_arrays(array.offsets, _value(array.values))
+        return _joined(["[", pc.binary_join(quoted, pa.scalar(", ", pa.large_string())), "]"])
+    if pa.types.is_string(array.type):
+        return _or_null(_joined(['"', escaped(array), '"']))
+    texts = array.cast(pa.string())
+    if pa.types.is_floating(array.type) and not pc.all(pc.is_finite(array)).as_py():
+        texts = pc.if_else(pc.is_finite(array), texts, None)  # JSON has no infinity
+    return _or_null(texts)
+
+
+def _or_null(texts: pa.Array) -> pa.Array:
+    return texts.fill_null("null") if texts.null_count else texts
+
+
+def escaped(texts: pa.Array) -> pa.Array:
+    """Text as it stands between JSON's quotes."""
+    if not pc.any(pc.match_substring_regex(texts, r'[\x00-\x1f"\\]')).as_py():
+        return texts
+    texts = pc.replace_substring(pc.replace_substring(texts, "\\", "\\\\"), '"', '\\"')
+    for code in range(0x20):
+        texts = pc.replace_substring(texts, chr(code), json.dumps(chr(code))[1:-1])
+    return texts
+
+
+def _joined(pieces: list[pa.Array | str]) -> pa.Array:
+    # The lines of one chunk may pass 2 GB when long texts are repeated; only 64-bit offsets hold them.
+    wide = [
+        pa.scalar(each, pa.large_string()) if isinstance(each, str) else each.cast(pa.large_string()) for each in pieces
+    ]
+    return pc.binary_join_element_wise(*wide, pa.scalar("", pa.large_string()))

@@ -1,0 +1,153 @@
+"""Canonical Parquet as arrays: numbers as float64 with NaN for a missing cell, all else as Texts.
+
+Rows keep the order of the files; columns are found by name and in any order.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+# The row group of canonical files: decoding more at once only costs memory.
+BATCH_ROWS = 65_536
+MISSING = -1
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A column of words: `codes[i]` is the place of row i's word in `words`, MISSING where the cell is empty."""
+
+    words: list[str]
+    codes: np.ndarray
+    boolean: bool = False
+
+
+Column = np.ndarray | Texts
+Table = Mapping[str, Column]
+
+
+def count_rows(paths: Sequence[Path]) -> int:
+    """Rows of all files together, from their footers."""
+    return sum(pq.read_metadata(path).num_rows for path in paths)
+
+
+def schema(paths: Sequence[Path]) -> dict[str, pa.DataType]:
+    """Name and Arrow type of every column, in file order."""
+    found = pq.read_schema(paths[0])
+    return {field.name: field.type for field in found}
+
+
+def no_rows(paths: Sequence[Path]) -> pa.RecordBatch:
+    """A batch of the table's columns and none of its rows."""
+    found = pq.read_schema(paths[0])
+    return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in found.types], names=found.names)
+
+
+def batches(paths: Sequence[Path], columns: Sequence[str], *, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
+    """Read the named columns as a stream of batches of at most `rows` rows."""
+    for path in paths:
+        # pre_buffer reads every row group ahead, so that memory would grow with the file.
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            yield from file.iter_batches(rows, columns=list(columns))
+
+
+def read(paths: Sequence[Path], columns: Sequence[str]) -> dict[str, Column]:
+    """Read whole columns; holds the arrays themselves and one batch beside them."""
+    builders = {name: _builder(kind, count_rows(paths)) for name, kind in schema(paths).items() if name in set(columns)}
+    for batch in batches(paths, columns):
+        for name, builder in builders.items():
+            builder.add(batch.column(name))
+    return {name: builders[name].done() for name in columns}
+
+
+def column(array: pa.Array) -> Column:
+    """Turn one Arrow column into float64, without a copy where it can, or Texts."""
+    if _is_number(array.type):
+        return array.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
+    builder = _builder(array.type, len(array))
+    builder.add(array)
+    return builder.done()
+
+
+def take(column: Column, rows: np.ndarray) -> Column:
+    """Some rows of a column."""
+    if isinstance(column, Texts):
+        return Texts(column.words, column.codes[rows], boolean=column.boolean)
+    return column[rows]
+
+
+def is_missing(column: Column) -> np.ndarray:
+    """True where the cell is empty, shape (rows,)."""
+    return column.codes == MISSING if isinstance(column, Texts) else np.isnan(column)
+
+
+def labels(column: Column) -> Texts:
+    """A column read as names: whole numbers as their digits, other numbers as they print, words untouched."""
+    if isinstance(column, Texts):
+        return column
+    present = ~np.isnan(column)
+    values, codes = np.unique(column[present], return_inverse=True)
+    filled = np.full(len(column), MISSING, np.int32)
+    filled[present] = codes
+    return Texts([str(int(value)) if value.is_integer() else repr(value) for value in values.tolist()], filled)
+
+
+def fingerprints(columns: Iterable[Column]) -> np.ndarray:
+    """One uint64 a row, equal for rows equal in all columns (SplitMix64; two unlike rows collide once in 2**64)."""
+    total: np.ndarray | None = None
+    for place, each in enumerate(columns, start=1):
+        cells = each.codes.astype(np.int64) if isinstance(each, Texts) else np.where(np.isnan(each), np.nan, each + 0.0)
+        mixed = _mix(cells.view(np.uint64) + np.uint64(place))
+        total = mixed if total is None else _mix(total ^ mixed)
+    return np.empty(0, np.uint64) if total is None else total
+
+
+def _mix(values: np.ndarray) -> np.ndarray:
+    """The finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
+    values = values + np.uint64(0x9E3779B97F4A7C15)
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+class _Numbers:
+    """Fills one float64 array batch by batch."""
+
+    def __init__(self, rows: int) -> None:
+        self._values, self._filled = np.empty(rows, np.float64), 0
+
+    def add(self, array: pa.Array) -> None:
+        self._values[self._filled : self._filled + len(array)] = array.to_numpy(zero_copy_only=False)
+        self._filled += len(array)
+
+    def done(self) -> Column:
+        return self._values
+
+
+class _Words:
+    """Fills one array of codes batch by batch, with one list of words for all of them."""
+
+    def __init__(self, rows: int, *, boolean: bool) -> None:
+        self._codes, self._filled, self._boolean = np.empty(rows, np.int32), 0, boolean
+        self._places: dict[str, int] = {"false": 0, "true": 1} if boolean else {}
+
+    def add(self, array: pa.Array) -> None:
+        coded = array.cast(pa.string()).dictionary_encode()
+        places = [self._places.setdefault(word, len(self._places)) for word in coded.dictionary.to_pylist()]
+        codes = np.array([*places, MISSING], np.int32)[coded.indices.fill_null(len(places)).to_numpy()]
+        self._codes[self._filled : self._filled + len(array)] = codes
+        self._filled += len(array)
+
+    def done(self) -> Column:
+        return Texts(list(self._places), self._codes, boolean=self._boolean)
+
+
+def _builder(kind: pa.DataType, rows: int) -> _Numbers | _Words:
+    return _Numbers(rows) if _is_number(kind) else _Words(rows, boolean=pa.types.is_boolean(kind))
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
