@@ -15,7 +15,7 @@ def roc_auc(truth: np.ndarray, scores: np.ndarray) -> float:
 
 
 def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
-    """Area under the precision-recall curve in steps, not interpolated, as scikit-learn has it; needs a positive row."""
+    """Area under the precision-recall curve in steps, as scikit-learn has it; needs a positive row."""
     order = np.argsort(-scores, kind="stable")
     hits = np.cumsum(truth[order])
     # Rows of one score enter together.

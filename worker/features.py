@@ -87,61 +87,69 @@ def from_json(state: Mapping[str, Any]) -> tuple[Feature, ...]:
 def matrix(features: Sequence[Feature], columns: Table) -> tuple[np.ndarray, list[BadCells]]:
     """The float32 matrix (rows, outputs), and the cells that could not be read, whose entries mean nothing."""
     bad: list[BadCells] = []
-    readable = [_readable(feature, columns[feature.name], bad) for feature in features]
-    rows = len(readable[0]) if readable else 0
-    filled = np.empty((rows, len(names(features))), np.float32)
-    for start in range(0, rows, BLOCK_ROWS):
-        place, block = 0, filled[start : start + BLOCK_ROWS]
-        for feature, cells in zip(features, readable, strict=True):
-            width = len(feature.outputs)
-            _write(feature, cells[start : start + BLOCK_ROWS], block[:, place : place + width])
+    read = [_read(feature, columns[feature.name], bad) for feature in features]
+    widths = [len(feature.outputs) for feature in features]
+    filled = np.empty((len(read[0].values) if read else 0, sum(widths)), np.float32)
+    for start in range(0, len(filled), BLOCK_ROWS):
+        block, place = filled[start : start + BLOCK_ROWS], 0
+        for feature, cells, width in zip(features, read, widths, strict=True):
+            _write(feature, cells.part(start), block[:, place : place + width])
             place += width
     return filled, bad
 
 
-def _write(feature: Feature, cells: np.ndarray, block: np.ndarray) -> None:
+@dataclass(frozen=True)
+class _Cells:
+    """A column ready to be written: float64, or places of words; what no cell of it needs is left out."""
+
+    values: np.ndarray
+    missing: np.ndarray | None = None
+    is_within_fences: bool = False
+
+    def part(self, start: int) -> "_Cells":
+        rows = slice(start, start + BLOCK_ROWS)
+        missing = None if self.missing is None else self.missing[rows]
+        return _Cells(self.values[rows], missing, self.is_within_fences)
+
+
+def _write(feature: Feature, cells: _Cells, block: np.ndarray) -> None:
+    values = cells.values
     if isinstance(feature, Category):
-        block[:] = cells[:, None] == np.arange(block.shape[1])
+        block[:] = values[:, None] == np.arange(block.shape[1])
         return
     if feature.indicator:
-        block[:, 1] = np.isnan(cells)
-    if feature.fill is not None:
-        cells = np.where(np.isnan(cells), feature.fill, cells)
-    if feature.low is not None or feature.high is not None:
-        cells = np.clip(cells, feature.low, feature.high)
-    if feature.mean or feature.scale != 1.0:
-        cells = (cells - feature.mean) / feature.scale
-    block[:, 0] = cells
+        block[:, 1] = 0 if cells.missing is None else cells.missing
+    if feature.low is not None and not cells.is_within_fences:
+        values = np.clip(values, feature.low, feature.high)
+    np.divide(values - feature.mean, feature.scale, out=block[:, 0], casting="same_kind")
 
 
-def _readable(feature: Feature, column: Column, bad: list[BadCells]) -> np.ndarray:
-    """Places of words for a category, float64 for a number; adds to `bad` what is neither."""
+def _read(feature: Feature, column: Column, bad: list[BadCells]) -> _Cells:
+    """Read a column as its feature wants it; adds the cells that are no numbers to `bad`."""
     if isinstance(feature, Category):
-        return _places(feature, column)
+        return _Cells(_places(feature, column))
     values, unreadable = numbers(column)
-    if unreadable is None and _is_plain(values):
-        return values
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 0.0)
+    # The usual column in two passes: a NaN fails both comparisons.
+    if low >= -FLOAT32_MAX and high <= FLOAT32_MAX:
+        return _Cells(values, is_within_fences=_is_within(feature, low, high))
     empty = np.isnan(values) if unreadable is None else np.isnan(values) & ~unreadable
-    beyond = np.abs(values) > FLOAT32_MAX
-    wrong = beyond | (empty if feature.fill is None else False) | (False if unreadable is None else unreadable)
+    wrong = (np.abs(values) > FLOAT32_MAX) | (np.isnan(values) if feature.fill is None else np.isnan(values) & ~empty)
     if wrong.any():
         rows = np.flatnonzero(wrong)
-        bad.append(BadCells(feature.name, rows, [_reason(column, values, row) for row in rows.tolist()]))
-        values = np.where(wrong, 0.0, values)
-    return values
+        bad.append(BadCells(feature.name, rows, [_reason(column, float(values[row]), row) for row in rows.tolist()]))
+    return _Cells(np.where(wrong | empty, feature.fill or 0.0, values), missing=empty)
 
 
-def _is_plain(values: np.ndarray) -> bool:
-    """True when every cell is a number that float32 holds; NaN fails both comparisons."""
-    return bool(len(values) == 0 or (values.min() >= -FLOAT32_MAX and values.max() <= FLOAT32_MAX))
+def _is_within(feature: Number, low: float, high: float) -> bool:
+    return feature.low is not None and feature.high is not None and low >= feature.low and high <= feature.high
 
 
-def _reason(column: Column, values: np.ndarray, row: int) -> str:
-    if isinstance(column, Texts) and column.codes[row] != MISSING:
-        return f"expected a number, received {column.words[column.codes[row]][:40]!r}"
-    if np.isnan(values[row]):
-        return "expected a number, the cell is empty"
-    return f"expected a finite number that fits 32 bits, received {float(values[row])!r}"
+def _reason(column: Column, value: float, row: int) -> str:
+    word = column.words[column.codes[row]] if isinstance(column, Texts) and column.codes[row] != MISSING else None
+    if not np.isnan(value):
+        return f"expected a finite number that fits 32 bits, received {value if word is None else word[:40]!r}"
+    return f"expected a number, {'the cell is empty' if word is None else f'received {word[:40]!r}'}"
 
 
 def numbers(column: Column) -> tuple[np.ndarray, np.ndarray | None]:

@@ -46,12 +46,41 @@ def no_rows(paths: Sequence[Path]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in found.types], names=found.names)
 
 
-def batches(paths: Sequence[Path], columns: Sequence[str], *, rows: int = BATCH_ROWS) -> Iterator[pa.RecordBatch]:
-    """Read the named columns as a stream of batches of at most `rows` rows."""
+def batches(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    """Read the named columns as a stream of batches."""
     for path in paths:
         # pre_buffer reads every row group ahead, so that memory would grow with the file.
         with pq.ParquetFile(path, pre_buffer=False) as file:
-            yield from file.iter_batches(rows, columns=list(columns))
+            yield from file.iter_batches(BATCH_ROWS, columns=list(columns))
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A row group of a file; `first` is the number of its first row in the whole table."""
+
+    path: Path
+    place: int
+    first: int
+    rows: int
+
+
+def pieces(paths: Sequence[Path]) -> list[Piece]:
+    """The parts of a table that can be read on their own, in order."""
+    found: list[Piece] = []
+    first = 0
+    for path in paths:
+        footer = pq.read_metadata(path)
+        for place in range(footer.num_row_groups):
+            rows = footer.row_group(place).num_rows
+            found.append(Piece(path, place, first, rows))
+            first += rows
+    return found
+
+
+def read_piece(piece: Piece, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
+    """Read one piece in the caller's thread alone, as batches of at most `rows` rows."""
+    with pq.ParquetFile(piece.path, pre_buffer=False) as file:
+        yield from file.iter_batches(rows, row_groups=[piece.place], columns=list(columns), use_threads=False)
 
 
 def read(paths: Sequence[Path], columns: Sequence[str]) -> dict[str, Column]:

@@ -40,13 +40,15 @@ def test_a_boolean_column_reads_as_false_and_true_whatever_comes_first(tmp_path:
     assert live.codes[1] == tables.MISSING
 
 
-def test_batches_hold_the_asked_columns_in_the_order_of_the_rows(tmp_path: Path) -> None:
+def test_pieces_hold_the_asked_columns_in_the_order_of_the_rows(tmp_path: Path) -> None:
     paths, _ = write(tmp_path, {"n": list(range(10)), "n.of": list(range(10))}, part_rows=6)
 
-    batches = list(tables.batches(paths, ["n"], rows=4))
+    pieces = tables.pieces(paths)
+    batches = [batch for piece in pieces for batch in tables.read_piece(piece, ["n"], rows=4)]
 
+    assert [(piece.first, piece.rows) for piece in pieces] == [(0, 6), (6, 4)]
     assert [row for batch in batches for row in batch.column("n").to_pylist()] == list(range(10))
-    assert max(batch.num_rows for batch in batches) == 4
+    assert [batch.num_rows for batch in batches] == [4, 2, 4]
     assert tables.count_rows(paths) == 10
 
 

@@ -1,0 +1,12 @@
+"""How each kind reads its data, describes its network, measures it and predicts: one folder a kind."""
+
+from importlib import import_module
+
+from worker.kinds.protocol import Kind
+
+
+def find(name: str) -> Kind:
+    """A kind by name; it has a folder here and a contract in shared/kinds."""
+    return Kind(
+        **{part: import_module(f"{__name__}.{name}.{part}") for part in ("data", "model", "metrics", "predict")}
+    )

@@ -1,0 +1,1 @@
+"""Classification of table rows: binary, multi-class, multi-label."""

@@ -1,0 +1,118 @@
+"""How good a classifier is, from its outputs and the truth."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from worker import curves
+from worker.kinds.classification.data import Target
+
+Json = dict[str, Any]
+
+# Keras's epsilon: a probability of 0 would make one row's loss infinite.
+LEAST_PROBABILITY = 1e-7
+
+
+def evaluate(target: Json, truth: np.ndarray, outputs: np.ndarray) -> Json:
+    """Metrics of outputs against the truth, both (rows, outputs), with the figures of each class beside them.
+
+    With several labels a row, accuracy is the share of rows that are right in all of them, precision, recall and f1
+    count all labels alike (micro), and balanced accuracy, ROC-AUC and PR-AUC are means over labels.
+    """
+    described = Target.model_validate(target)
+    if described.encoding == "multi_hot":
+        return _several(described, truth > 0, outputs.astype(np.float64))
+    return _one(described, *unfold(described, truth, outputs))
+
+
+def unfold(target: Target, truth: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The class of each row (rows,) and the probabilities of all classes (rows, labels), float64."""
+    probabilities = probabilities_of(target, outputs).astype(np.float64)
+    classes = truth[:, 0] if target.encoding == "binary" else truth.argmax(axis=1)
+    return classes.astype(np.int64), probabilities
+
+
+def probabilities_of(target: Target, outputs: np.ndarray) -> np.ndarray:
+    """A probability for each label (rows, labels), in the outputs' own precision."""
+    return np.concatenate([1 - outputs, outputs], axis=1) if target.encoding == "binary" else outputs
+
+
+def _one(target: Target, classes: np.ndarray, probabilities: np.ndarray) -> Json:
+    """Metrics of one class a row."""
+    labels, predicted = len(target.labels), probabilities.argmax(axis=1)
+    confusion = np.bincount(classes * labels + predicted, minlength=labels**2).reshape(labels, labels)
+    right, true, said = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
+    each = _rates(right, true, said)
+    met, present = (true + said) > 0, true > 0
+    is_class = classes[:, None] == np.arange(labels)
+    metrics = {
+        "accuracy": _value(right.sum() / len(classes)),
+        "balanced_accuracy": _value(each["recall"][present].mean()),
+        **{f"macro_{name}": _value(values[met].mean()) for name, values in each.items()},
+        "roc_auc": _area(curves.roc_auc, target, is_class, probabilities),
+        "pr_auc": _area(curves.average_precision, target, is_class, probabilities),
+        "log_loss": _value(-np.log(np.clip(probabilities[is_class], LEAST_PROBABILITY, 1)).mean()),
+        "calibration_error": _value(curves.calibration_error(probabilities.max(axis=1), predicted == classes)),
+        "per_class": _per_class(target, each, true),
+        "confusion_matrix": {"labels": list(target.labels), "rows": confusion.tolist()},
+    }
+    if target.positive is not None:
+        place = target.labels.index(target.positive)
+        metrics |= {name: _value(values[place]) for name, values in each.items()}
+    return metrics
+
+
+def _several(target: Target, truth: np.ndarray, probabilities: np.ndarray) -> Json:
+    """Metrics of any number of labels a row."""
+    predicted = probabilities >= 0.5
+    right, true, said = (truth & predicted).sum(axis=0), truth.sum(axis=0), predicted.sum(axis=0)
+    each = _rates(right, true, said)
+    micro = _rates(right.sum(), true.sum(), said.sum())
+    rejected = _ratio((~truth & ~predicted).sum(axis=0), (~truth).sum(axis=0))
+    chosen = np.clip(np.where(truth, probabilities, 1 - probabilities), LEAST_PROBABILITY, 1)
+    confidence = np.maximum(probabilities, 1 - probabilities)
+    return {
+        "accuracy": _value((truth == predicted).all(axis=1).mean()),
+        "balanced_accuracy": _value(((each["recall"] + rejected) / 2).mean()),
+        **{f"macro_{name}": _value(values.mean()) for name, values in each.items()},
+        **{name: _value(value) for name, value in micro.items()},
+        "roc_auc": _area(curves.roc_auc, target, truth, probabilities),
+        "pr_auc": _area(curves.average_precision, target, truth, probabilities),
+        "log_loss": _value(-np.log(chosen).mean()),
+        "calibration_error": _value(curves.calibration_error(confidence.ravel(), (truth == predicted).ravel())),
+        "per_class": _per_class(target, each, true),
+    }
+
+
+def _rates(right: np.ndarray, true: np.ndarray, said: np.ndarray) -> dict[str, np.ndarray]:
+    """Precision, recall and F1 of counts; 0 where there is nothing to divide by, as in scikit-learn."""
+    return {"precision": _ratio(right, said), "recall": _ratio(right, true), "f1": _ratio(2 * right, true + said)}
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return np.asarray(part / np.maximum(whole, 1), np.float64)
+
+
+def _area(
+    area: Callable[[np.ndarray, np.ndarray], float], target: Target, truth: np.ndarray, scores: np.ndarray
+) -> Json:
+    """The area of the positive class, or the mean over all classes, each against the rest."""
+    lacking = [label for label, rows in zip(target.labels, truth.T, strict=True) if rows.all() or not rows.any()]
+    if lacking:
+        return {"value": None, "interval": None, "reason": f"the rows measured are all or none of {lacking[0]!r}"}
+    if target.positive is not None:
+        place = target.labels.index(target.positive)
+        return _value(area(truth[:, place], scores[:, place]))
+    return _value(np.mean([area(*each) for each in zip(truth.T, scores.T, strict=True)]))
+
+
+def _per_class(target: Target, each: dict[str, np.ndarray], rows: np.ndarray) -> Json:
+    return {
+        label: {**{name: float(values[place]) for name, values in each.items()}, "rows": int(rows[place])}
+        for place, label in enumerate(target.labels)
+    }
+
+
+def _value(value: float | np.floating[Any] | np.ndarray) -> Json:
+    return {"value": float(value), "interval": None}

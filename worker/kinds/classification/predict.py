@@ -1,0 +1,65 @@
+"""From a classifier's outputs to labels and their probabilities."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from worker import features, forward
+from worker.artifacts import Model
+from worker.features import Feature
+from worker.kinds.classification.data import Target
+from worker.kinds.classification.metrics import probabilities_of
+from worker.predictions import Answer
+
+# A label among several is said from here on.
+THRESHOLD = 0.5
+
+
+def open(model: Model) -> "Classifier":
+    """Make a model ready to score."""
+    run = forward.compile(model.network, model.weights)
+    return Classifier(features.from_json(model.preprocessing), Target.model_validate(model.target), run)
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A classifier ready to score."""
+
+    features: tuple[Feature, ...]
+    target: Target
+    network: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def outputs(self) -> int:
+        return self.target.outputs
+
+    def answer(self, outputs: np.ndarray) -> Answer:
+        """The label of each row, or its labels, and the probability of every label."""
+        probabilities = probabilities_of(self.target, outputs)
+        columns = {label: pa.array(column) for label, column in zip(self.target.labels, probabilities.T, strict=True)}
+        if self.target.encoding == "multi_hot":
+            said = probabilities >= THRESHOLD
+            prediction, confidence = self._several(said), np.maximum(probabilities, 1 - probabilities).mean(axis=1)
+        else:
+            places = probabilities.argmax(axis=1)
+            said = places[:, None] == np.arange(len(self.target.labels))
+            prediction = pa.DictionaryArray.from_arrays(places.astype(np.int32), self._labels())
+            confidence = probabilities.max(axis=1)
+        totals = np.array([*said.sum(axis=0), confidence.sum(dtype=np.float64)])
+        return Answer({"prediction": prediction, "probabilities": columns}, totals)
+
+    def _several(self, said: np.ndarray) -> pa.Array:
+        places = pa.array(np.nonzero(said)[1])
+        offsets = np.concatenate([[0], np.cumsum(said.sum(axis=1))]).astype(np.int32)
+        return pa.ListArray.from_arrays(offsets, self._labels().take(places))
+
+    def _labels(self) -> pa.Array:
+        return pa.array(self.target.labels, pa.string())
+
+    def summarise(self, totals: np.ndarray, rows: int) -> dict[str, Any]:
+        """How many rows were given each label, and the mean confidence in what was said."""
+        counts = {label: int(count) for label, count in zip(self.target.labels, totals, strict=False)}
+        return {"classes": counts, "mean_confidence": float(totals[-1] / rows) if rows else None}

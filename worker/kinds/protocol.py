@@ -1,0 +1,72 @@
+"""What a kind is: four modules with these functions, found by the name of their folder.
+
+A training calls data.load, data.prepare, model.describe, (fit,) metrics.evaluate; a scoring calls predict.open.
+The target is the kind's own JSON: made by data.prepare, stored with the model, read by metrics and predict.
+Outputs are always the network's own: probabilities for classes, numbers in the units that it was trained in.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from worker.artifacts import Model
+from worker.baselines import Task
+from worker.cautions import Caution
+from worker.features import Feature
+from worker.networks import NetworkSpec
+from worker.predictions import Scorer
+from worker.preparation import Examples, Profile
+from worker.training import Objective, Table
+
+Json = dict[str, Any]
+Params = Any  # the kind's own TrainParams, from shared/kinds
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a training needs, and what a model version says of where it came from."""
+
+    train: Table
+    validation: Table | None
+    features: tuple[Feature, ...]
+    target: Json
+    task: Task
+    split: Json
+    validation_rows: np.ndarray  # row numbers in the dataset
+    cautions: list[Caution]
+
+
+class Data(Protocol):
+    def load(self, paths: Sequence[Path], profile: Profile, params: Params) -> Examples:
+        """Read the table. Raises JobFailed when it cannot be learned from, with every place."""
+
+    def prepare(self, examples: Examples, params: Params) -> Prepared:
+        """Split, learn the preprocessing on the training rows, make matrices. Raises JobFailed."""
+
+
+class Network(Protocol):
+    def describe(self, prepared: Prepared, params: Params) -> tuple[NetworkSpec, Objective]:
+        """The network that the params ask for, and what it minimises."""
+
+
+class Metrics(Protocol):
+    def evaluate(self, target: Json, truth: np.ndarray, outputs: np.ndarray) -> Json:
+        """Metrics of outputs against the truth, both (rows, outputs): `{name: {"value", "interval"}}` and extras."""
+
+
+class Predict(Protocol):
+    def open(self, model: Model) -> Scorer:
+        """Make a model ready to score."""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind's four modules."""
+
+    data: Data
+    model: Network
+    metrics: Metrics
+    predict: Predict

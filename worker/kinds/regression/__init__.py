@@ -1,0 +1,1 @@
+"""Regression on table rows: one number, or several, for each."""

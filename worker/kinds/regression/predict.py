@@ -1,0 +1,45 @@
+"""From a regression's outputs to numbers in the client's units."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from worker import features, forward
+from worker.artifacts import Model
+from worker.features import Feature
+from worker.kinds.regression.data import Target
+from worker.predictions import Answer
+
+
+def open(model: Model) -> "Regressor":
+    """Make a model ready to score."""
+    run = forward.compile(model.network, model.weights)
+    return Regressor(features.from_json(model.preprocessing), Target.model_validate(model.target), run)
+
+
+@dataclass(frozen=True)
+class Regressor:
+    """A regression ready to score."""
+
+    features: tuple[Feature, ...]
+    target: Target
+    network: Callable[[np.ndarray], np.ndarray]
+
+    @property
+    def outputs(self) -> int:
+        return len(self.target.columns)
+
+    def answer(self, outputs: np.ndarray) -> Answer:
+        """A number a row, or one for each target."""
+        values = self.target.restore(outputs)
+        columns = {name: pa.array(column) for name, column in zip(self.target.columns, values.T, strict=True)}
+        prediction = columns if len(columns) > 1 else columns[self.target.columns[0]]
+        return Answer({"prediction": prediction}, values.sum(axis=0))
+
+    def summarise(self, totals: np.ndarray, rows: int) -> dict[str, Any]:
+        """The mean prediction of each target."""
+        means = (totals / rows).tolist() if rows else [None] * len(totals)
+        return {"mean_prediction": dict(zip(self.target.columns, means, strict=True))}
