@@ -29,6 +29,7 @@ class Fault:
     file: str | None = None
     row: int | None = None
     column: str | None = None
+    code: str | None = None  # where one refusal gathers faults of several sorts
 
     def as_json(self) -> dict[str, object]:
         return {name: value for name, value in asdict(self).items() if value is not None}

@@ -1,14 +1,18 @@
 """From uploaded table files to canonical Parquet and a profile; the reading itself happens in a confined child."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from shared.errors import JobFailed
 from worker import sandbox
-from worker.formats.source import Limits
+from worker.confinement import Bounds
+from worker.formats.limits import Limits
 
-Json = dict[str, Any]
+PART = "part-00000.parquet"
+
+Json = dict[str, Any]  # Any: JSON
 
 
 @dataclass(frozen=True)
@@ -28,21 +32,28 @@ class Ingested:
 
 
 def run(
-    files: list[UploadedFile],
+    files: Sequence[UploadedFile],
     *,
-    columns: Json,
+    columns: Mapping[str, Any],  # Any: a name, or a list of names, for each role
     out_dir: Path,
     progress: Callable[[int, int | None], None],
     limits: Limits = Limits(),  # noqa: B008 — frozen
-    bounds: sandbox.Bounds = sandbox.Bounds(),  # noqa: B008 — frozen
+    bounds: Bounds = Bounds(),  # noqa: B008 — frozen
 ) -> Ingested:
     """Read tables in the order of their names. Raises JobFailed with every fault by file, row and column."""
-    ordered = sorted(files, key=lambda file: file.name)
+    if not files:
+        raise JobFailed("The dataset has no files: upload one before the commit.", code="dataset_rejected")
+    path = out_dir.resolve() / PART
     request = {
-        "files": [{"name": file.name, "path": str(file.path)} for file in ordered],
-        "columns": columns,
-        "out_dir": str(out_dir),
+        "files": [
+            {"name": file.name, "path": str(file.path.resolve())} for file in sorted(files, key=lambda file: file.name)
+        ],
+        "columns": dict(columns),
+        "out": str(path),
         "limits": asdict(limits),
     }
-    done = sandbox.run("worker.decode", request, bounds=bounds, progress=progress)
-    return Ingested([Path(path) for path in done["paths"]], done["profile"])
+    profile = sandbox.run("worker.decode", request, bounds=bounds, progress=progress)
+    # The child has read hostile bytes: what it says is not followed to another file.
+    if path.is_symlink() or not path.is_file():
+        raise JobFailed(sandbox.SAID["decoder_crashed"], code="decoder_crashed")
+    return Ingested([path], profile)

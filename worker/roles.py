@@ -1,60 +1,109 @@
 """Which column plays which part: as the client says, else by the names that people give."""
 
 import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import pyarrow as pa
+from shared.errors import Fault
+from worker.formats.source import rejection
 
-from shared.errors import Fault, JobFailed
+# In the order in which they are looked for; a name of one column only ever is a hint, so the last column never is one.
+TARGETS = ("target", "label", "labels", "class", "genre", "composer", "mood", "y")
+GROUPS = (
+    "group", "groups", "artist", "artist_id", "album", "album_id", "work", "work_id", "song", "recording",
+)  # fmt: skip
+KEYS = (
+    "id", "ids", "piece", "piece_id", "track_id", "track", "song_id", "filename", "file", "path", "key", "index",
+)  # fmt: skip
 
-TARGETS = ("target", "label", "class", "genre", "composer", "mood", "y")
-GROUPS = ("group", "artist", "album", "work", "song", "recording", "artist_id", "album_id", "track_group")
-KEYS = ("id", "key", "piece", "track", "track_id", "filename", "file", "song_id")
-
-Json = dict[str, Any]
+Json = dict[str, Any]  # Any: JSON
 
 
-def assign(names: dict[str, pa.DataType], columns: Json) -> Json:
-    """The role of each named column; raises JobFailed with a suggestion for every name that is not there."""
-    targets = columns.get("target")
-    chosen = [targets] if isinstance(targets, str) else list(targets or [])
-    roles: Json = {
-        "target": chosen or _first(names, TARGETS),
-        "group": columns.get("group") or next(iter(_first(names, GROUPS)), None),
-        "id": columns.get("id") or next(iter(_first(names, KEYS)), None),
-        "mask": list(columns.get("mask") or []),
-        "drop": list(columns.get("drop") or []),
+@dataclass(frozen=True)
+class Roles:
+    """The part of each column; `keys` are those that are the id if every row has its own value in them."""
+
+    target: list[str]
+    group: str | None
+    id: str | None
+    mask: list[str]
+    drop: list[str]
+    keys: list[str]
+    inferred: dict[str, str]
+
+
+def is_key(name: str, columns: Json) -> bool:
+    """Whether a column may turn out to be the id."""
+    return name == columns["id"] if columns.get("id") else name.lower() in KEYS
+
+
+def assign(names: Sequence[str], columns: Json) -> Roles:
+    """The role of each column; raises JobFailed with a suggestion for every named one that is not there."""
+    given = {
+        "target": _listed(columns.get("target")),
+        "group": _listed(columns.get("group")),
+        "id": _listed(columns.get("id")),
+        "mask": _listed(columns.get("mask")),
+        "drop": _listed(columns.get("drop")),
     }
-    _demand_all(names, roles, columns)
-    return _without_doubles(roles, columns)
-
-
-def _first(names: dict[str, pa.DataType], wanted: tuple[str, ...]) -> list[str]:
-    known = {name.lower(): name for name in names}
-    return next(([known[word]] for word in wanted if word in known), [])
-
-
-def _without_doubles(roles: Json, columns: Json) -> Json:
-    """A column has one role; what was only inferred gives way."""
-    taken = {*roles["target"], *roles["mask"], *roles["drop"]}
-    for role in ("group", "id"):
-        if roles[role] in taken and not columns.get(role):
-            roles[role] = None
-        taken.add(roles[role])
-    return roles
-
-
-def _demand_all(names: dict[str, pa.DataType], roles: Json, columns: Json) -> None:
-    faults = []
-    for role, wanted in roles.items():
-        for name in [wanted] if isinstance(wanted, str) else wanted or []:
-            if name not in names:
-                near = difflib.get_close_matches(name, names, n=1)
-                hint = f"; did you mean {near[0]!r}?" if near else f"; the columns are {', '.join(list(names)[:20])}"
-                faults.append(Fault(f"there is no column {name!r}{hint}", pointer=f"/columns/{role}", column=name))
+    faults = [*_absent(given, names), *_doubled(given), *_all_dropped(given, names)]
     if faults:
-        raise JobFailed(
-            f"A column that was named is not there: {faults[0].message}", code="dataset_rejected", faults=faults
-        )
-    if columns.get("target") == []:
-        roles["target"] = []
+        raise rejection(faults, len(faults))
+    taken = {name for listed in given.values() for name in listed}
+    target = given["target"] or _first(names, TARGETS, taken)
+    group = given["group"] or _first(names, GROUPS, taken | {*target})
+    found = {"target": target, "group": group}
+    free = [name for name in names if name not in taken | {*target, *group}]
+    return Roles(
+        target=target,
+        group=next(iter(group), None),
+        id=next(iter(given["id"]), None),
+        mask=given["mask"],
+        drop=given["drop"],
+        keys=[] if given["id"] else sorted(filter(_is_key_name, free), key=lambda name: KEYS.index(name.lower())),
+        inferred={role: names[0] for role, names in found.items() if names and not given[role]},
+    )
+
+
+def _listed(said: str | Sequence[str] | None) -> list[str]:
+    return [said] if isinstance(said, str) else list(said or ())
+
+
+def _is_key_name(name: str) -> bool:
+    return name.lower() in KEYS
+
+
+def _first(names: Sequence[str], wanted: Sequence[str], taken: set[str]) -> list[str]:
+    free = {name.lower(): name for name in names if name not in taken}
+    return next(([free[word]] for word in wanted if word in free), [])
+
+
+def _absent(given: Mapping[str, list[str]], names: Sequence[str]) -> Iterator[Fault]:
+    lowered = {name.lower(): name for name in names}
+    for role, name in _all(given):
+        if name in names:
+            continue
+        near = difflib.get_close_matches(name.lower(), lowered, n=1)
+        hint = f"did you mean {lowered[near[0]]!r}?" if near else f"the columns are {', '.join(names[:20])}"
+        said = f"expected a column of the table, received {name!r}: {hint}"
+        yield Fault(said, pointer=f"/columns/{role}", column=name, code="column_missing")
+
+
+def _doubled(given: Mapping[str, list[str]]) -> Iterator[Fault]:
+    first: dict[str, str] = {}
+    # A mask says again what holds for a group or an id anyway: neither is ever learned from.
+    for role, name in _all({role: listed for role, listed in given.items() if role != "mask"}):
+        if name in first:
+            said = f"expected one role for each column, received {first[name]} and {role} for {name!r}"
+            yield Fault(said, pointer=f"/columns/{role}", column=name, code="column_roles")
+        first.setdefault(name, role)
+
+
+def _all_dropped(given: Mapping[str, list[str]], names: Sequence[str]) -> Iterator[Fault]:
+    if set(names) <= set(given["drop"]):
+        yield Fault("expected a column that is kept", pointer="/columns/drop", code="column_roles")
+
+
+def _all(given: Mapping[str, list[str]]) -> Iterator[tuple[str, str]]:
+    return ((role, name) for role, listed in given.items() for name in listed)

@@ -1,115 +1,141 @@
 """Runs the decoder child within limits on memory, time and files, and tells how it ended."""
 
-import ctypes
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import IO, Any
 
-from shared.errors import Fault, JobFailed
-from shared.processes import die_with_parent
+from shared.errors import Fault, JobFailed, TryAgain
+from worker.confinement import Bounds
 
-PR_SET_NO_NEW_PRIVS = 38
-MiB = 1024 * 1024
+ROOT = Path(__file__).parents[1]
+# The outcome holds the profile of at most 512 columns; whoever says more is not our decoder any longer.
+LINE_BYTES = 32 * 1024 * 1024
+COMPLAINT_BYTES = 64 * 1024
+NO_MEMORY = ("MemoryError", "bad_alloc", "malloc of size", "Cannot allocate memory", "failed to map segment")
 
-Json = dict[str, Any]
+SAID = {
+    "decoder_memory": "The files need more memory than a decoder may use: upload them in smaller files.",
+    "decoder_timeout": "The files took longer to read than a decoder may take: upload them in smaller files.",
+    "decoder_crashed": "The files made the decoder end: one of them is damaged, or made to do this.",
+}
+
+Json = dict[str, Any]  # Any: JSON
+Progress = Callable[[int, int | None], None]
+Child = subprocess.Popen[bytes]
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """What a decoder may use. Address space, not memory: the libraries map some 600 MiB before the first row."""
+def run(module: str, request: Json, *, bounds: Bounds, progress: Progress) -> Json:
+    """Have the `main` of a module answer one request in a child; `progress` may raise, which ends the child.
 
-    address_bytes: int = 3072 * MiB
-    cpu_s: int = 3600
-    file_bytes: int = 16 * 1024 * MiB
-    open_files: int = 128
-    wall_s: float = 3600.0
-
-
-def run(module: str, request: Json, *, bounds: Bounds, progress: Callable[[int, int | None], None]) -> Json:
-    """Have the child answer one request; `progress` may raise, which ends the child.
-
-    Raises JobFailed with the child's own faults, or decoder_crashed, decoder_memory, decoder_timeout.
+    Raises JobFailed with the child's own faults, or decoder_crashed, decoder_memory, decoder_timeout;
+    TryAgain when the disk is full.
     """
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as complaints:
         asked.write(json.dumps(request).encode())
         asked.seek(0)
-        child = subprocess.Popen(  # noqa: S603 — our own module
-            [sys.executable, "-m", module],
-            stdin=asked,
-            stdout=subprocess.PIPE,
-            stderr=said,
-            env=_environment(),
-            start_new_session=True,
-            preexec_fn=lambda: _confine(bounds),
-        )
-        clock = threading.Timer(bounds.wall_s, lambda: os.killpg(child.pid, signal.SIGKILL))
-        clock.start()
-        try:
-            return _listen(child, said, progress)
-        finally:
-            clock.cancel()
-            _end(child)
+        with _child(module, bounds, asked, complaints) as (child, is_late):
+            outcome = _listen(child, progress)
+            if outcome is None:
+                raise _crash(child.wait(), is_late=is_late(), said=_tail(complaints))
+        if "done" in outcome:
+            return dict(outcome["done"])
+        raise _failure(outcome["failed"])
 
 
-def _listen(child: "subprocess.Popen[bytes]", said: IO[bytes], progress: Callable[[int, int | None], None]) -> Json:
-    assert child.stdout is not None
-    for line in child.stdout:
-        message = json.loads(line)
-        if "progress" in message:
-            progress(message["progress"], message["total"])
-        elif "done" in message:
-            return dict(message["done"])
-        elif "failed" in message:
-            raise _failure(message["failed"])
-    status = child.wait()
-    said.seek(0)
-    raise _crash(status, said.read().decode(errors="replace"))
+@contextmanager
+def _child(
+    module: str, bounds: Bounds, asked: IO[bytes], complaints: IO[bytes]
+) -> Iterator[tuple[Child, Callable[[], bool]]]:
+    """The child, and whether it has been stopped for taking too long; it is gone afterwards."""
+    child = subprocess.Popen(  # noqa: S603 — our own module
+        [sys.executable, "-m", "worker.confinement", module, json.dumps(asdict(bounds)), str(os.getpid())],
+        cwd=ROOT,
+        stdin=asked,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        env=_environment(),
+        start_new_session=True,
+    )
+    late = threading.Event()
+
+    def stop() -> None:
+        late.set()
+        _kill(child)
+
+    clock = threading.Timer(bounds.wall_s, stop)
+    clock.start()
+    try:
+        yield child, late.is_set
+    finally:
+        clock.cancel()
+        _kill(child)
+        child.wait()
+        assert child.stdout is not None
+        child.stdout.close()
 
 
-def _end(child: "subprocess.Popen[bytes]") -> None:
+def _kill(child: Child) -> None:
     if child.poll() is None:
         os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
+
+
+def _listen(child: Child, progress: Progress) -> Json | None:
+    """Pass on the progress until the outcome comes, or None when the child ends without one."""
     assert child.stdout is not None
-    child.stdout.close()
+    while line := child.stdout.readline(LINE_BYTES):
+        try:
+            message = json.loads(line)
+        except ValueError as cause:
+            raise JobFailed(SAID["decoder_crashed"], code="decoder_crashed") from cause
+        if "progress" not in message:
+            return dict(message)
+        progress(message["progress"], message["total"])
+    return None
 
 
-def _failure(failed: Json) -> JobFailed:
-    faults = [Fault(**fault) for fault in failed.get("faults", [])]
-    return JobFailed(failed["detail"], code=failed["code"], faults=faults, faults_total=failed.get("total"))
+def _failure(failed: Json) -> JobFailed | TryAgain:
+    code = failed["code"]
+    if code == "disk_full":
+        return TryAgain("The worker's disk is full.", code=code)
+    if code in SAID:
+        return JobFailed(SAID[code], code=code)
+    faults = [Fault(**fault) for fault in failed["faults"]]
+    return JobFailed(failed["detail"], code=code, faults=faults, faults_total=failed["total"])
 
 
-def _crash(status: int, said: str) -> JobFailed:
-    if "MemoryError" in said or "bad_alloc" in said or "malloc of size" in said:
-        return JobFailed("The file needs more memory than a decoder may use.", code="decoder_memory")
-    if status in (-signal.SIGKILL, -signal.SIGXCPU):
-        return JobFailed("The file took longer to read than a decoder may take.", code="decoder_timeout")
-    return JobFailed("The file made the decoder end; it is damaged, or made to do this.", code="decoder_crashed")
+def _crash(status: int, *, is_late: bool, said: str) -> JobFailed:
+    # Without a deadline passed, it was the kernel that killed: memory is what it kills for.
+    if any(word in said for word in NO_MEMORY) or (status == -signal.SIGKILL and not is_late):
+        code = "decoder_memory"
+    elif is_late or status == -signal.SIGXCPU:
+        code = "decoder_timeout"
+    else:
+        code = "decoder_crashed"
+    return JobFailed(SAID[code], code=code)
 
 
-def _confine(bounds: Bounds) -> None:
-    die_with_parent()
-    for what, limit in (
-        (resource.RLIMIT_AS, bounds.address_bytes),
-        (resource.RLIMIT_CPU, bounds.cpu_s),
-        (resource.RLIMIT_FSIZE, bounds.file_bytes),
-        (resource.RLIMIT_NOFILE, bounds.open_files),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(what, (limit, limit))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+def _tail(complaints: IO[bytes]) -> str:
+    complaints.seek(max(0, complaints.seek(0, os.SEEK_END) - COMPLAINT_BYTES))
+    return complaints.read().decode(errors="replace")
 
 
 def _environment() -> dict[str, str]:
-    # No address of a database, no secret; one thread a library, for each maps memory of its own.
-    kept = {name: os.environ[name] for name in ("PATH", "LANG", "HOME", "PYTHONPATH") if name in os.environ}
-    return {**kept, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+    """No address of a database, no secret; and libraries that map little memory."""
+    kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
+    return {
+        **kept,
+        "OMP_NUM_THREADS": "1",
+        "OPENBLAS_NUM_THREADS": "1",
+        # The system's allocator holds three times the memory for its threads; mimalloc maps 1 GiB unless told, in KiB.
+        "ARROW_DEFAULT_MEMORY_POOL": "mimalloc",
+        "MIMALLOC_ARENA_RESERVE": "65536",
+    }

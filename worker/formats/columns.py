@@ -1,84 +1,94 @@
 """Learns what a column of text holds: integers, numbers, true and false, or text."""
 
-from collections.abc import Callable
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from worker.formats.source import BOOLEAN, INTEGER, NUMBER, TEXT, Faults, Mixed
+from shared.errors import FAULTS_SHOWN
+from worker.formats.source import BOOLEAN, INTEGER, NUMBER, TEXT, UNKNOWN, Cell, widest
 
-INTEGER_PATTERN = r"^[+-]?[0-9]{1,18}$"
-NUMBER_PATTERN = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?$"
-INFINITE_PATTERN = r"(?i)^[+-]?inf(inity)?$"
-# A number of more digits than this is a mistake; and a way to keep a parser busy.
-DIGITS_AT_MOST = 400
-# From this share of numbers on, the rest of a column is more likely a fault than a category.
-MOSTLY = 0.9
-ROWS_KEPT = 100
+MISSING = pa.array(["", "NA", "N/A", "NaN", "nan", "null", "None", "?"])
+BOOLEANS = pa.array(["true", "false"])
+# Of a cell in a fault; enough to find it by eye.
+SAID_CHARACTERS = 40
 
 
 class Learned:
-    """What the cells of one column have been, so far."""
+    """The narrowest type of the cells of one column, so far."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.present = self.integers = self.numbers = self.booleans = 0
-        self.infinite: list[int] = []
+    def __init__(self, name: str, *, is_key: bool) -> None:
+        self.name, self._is_key = name, is_key
+        self.kind = UNKNOWN
+        self.infinite: list[Cell] = []
         self.infinite_count = 0
-        self.mixed = Mixed()
 
     def take(self, column: pa.Array, *, first_row: int) -> None:
         """Look at the next cells; `first_row` is the row number of the first."""
-        present = len(column) - column.null_count
-        self.present += present
-        if present == 0:
+        if self.kind == TEXT or column.null_count == len(column):
             return
-        trimmed = pc.utf8_trim_whitespace(column)
-        integers = _count(pc.match_substring_regex(trimmed, INTEGER_PATTERN))
-        self.integers += integers
-        if integers == present:
-            self.numbers += present
+        self.kind = widest([self.kind, self._narrowest(column, first_row)])
+
+    def _narrowest(self, column: pa.Array, first_row: int) -> pa.DataType:
+        cells, numbers = _numbers(column)
+        if numbers is None:
+            words = pc.is_in(pc.utf8_lower(cells), value_set=BOOLEANS)
+            return BOOLEAN if pc.all(pc.or_(words, pc.is_null(cells))).as_py() else TEXT
+        if numbers.null_count == len(numbers):
+            return UNKNOWN
+        self._note_infinite(cells, numbers, first_row)
+        kind = INTEGER if _is_whole(numbers) and _cast(cells, INTEGER) is not None else NUMBER
+        # 007 and a number of twenty digits name a row only as long as they stay as they were written.
+        return TEXT if self._is_key and not _reads_back(cells, kind) else kind
+
+    def _note_infinite(self, cells: pa.Array, numbers: pa.Array, first_row: int) -> None:
+        # The cast also takes spellings of nan that are no token for a missing cell.
+        mask = pc.fill_null(pc.invert(pc.is_finite(numbers)), False)
+        count = int(pc.sum(mask).as_py() or 0)
+        if count == 0:
             return
-        self._take_numbers(trimmed, first_row)
-        self.booleans += _count(pc.is_in(pc.utf8_lower(trimmed), value_set=pa.array(["true", "false"])))
-
-    def _take_numbers(self, trimmed: pa.Array, first_row: int) -> None:
-        written = pc.match_substring_regex(trimmed, NUMBER_PATTERN)
-        short = pc.less_equal(pc.utf8_length(trimmed), DIGITS_AT_MOST)
-        values = pc.cast(pc.if_else(pc.and_(written, short), trimmed, "0"), pa.float64())
-        infinite = pc.or_(pc.match_substring_regex(trimmed, INFINITE_PATTERN), pc.invert(pc.is_finite(values)))
-        infinite = pc.or_(infinite, pc.and_(written, pc.invert(short)))
-        self.numbers += _count(pc.or_(written, infinite))
-        self.infinite_count += _count(infinite)
-        self.infinite += _rows(infinite, first_row, ROWS_KEPT - len(self.infinite))
-        other = pc.invert(pc.or_(written, infinite))
-        self.mixed.count += _count(other)
-        self.mixed.rows += _rows(other, first_row, ROWS_KEPT - len(self.mixed.rows))
-
-    def type(self) -> pa.DataType:
-        if self.present and self.integers == self.present:
-            return INTEGER
-        if self.present == 0 or self.numbers == self.present:
-            return NUMBER
-        return BOOLEAN if self.booleans == self.present else TEXT
-
-    def is_mixed(self) -> bool:
-        return self.type() == TEXT and self.numbers >= MOSTLY * self.present
-
-    def tell(self, faults: Faults, row_in_file: Callable[[int], int]) -> None:
-        """Report the cells that are numbers without a value, unless the column is text."""
-        if self.type() == TEXT and not self.is_mixed():
-            return
-        for row in self.infinite:
-            faults.add("expected a finite number", row=row_in_file(row), column=self.name)
-        faults.total += self.infinite_count - len(self.infinite)
+        self.infinite_count += count
+        for place in pc.indices_nonzero(mask)[: FAULTS_SHOWN - len(self.infinite)].to_pylist():
+            said = repr(cells[place].as_py()[:SAID_CHARACTERS])
+            self.infinite.append(Cell(first_row + place, said))
 
 
-def _count(mask: pa.Array) -> int:
-    return int(pc.sum(pc.cast(mask, pa.int64())).as_py() or 0)
+def convert(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """The cells of a column of text as the type that was learned for it."""
+    if kind == TEXT:
+        return column
+    if kind == BOOLEAN:
+        return pc.equal(pc.utf8_lower(trim(column)), "true")
+    try:
+        return pc.cast(column, kind)
+    except pa.ArrowInvalid:
+        return pc.cast(trim(column), kind)
 
 
-def _rows(mask: pa.Array, first_row: int, at_most: int) -> list[int]:
-    if at_most <= 0:
-        return []
-    return [first_row + int(row) for row in pc.indices_nonzero(pc.fill_null(mask, False))[:at_most].to_pylist()]
+def trim(column: pa.Array) -> pa.Array:
+    """Cells without the blanks around them; a token for a missing cell counts as such with blanks, too."""
+    cells = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.is_in(cells, value_set=MISSING), pa.scalar(None, TEXT), cells)
+
+
+def _numbers(column: pa.Array) -> tuple[pa.Array, pa.Array | None]:
+    """The cells, trimmed if they have to be, and their values, or None if not all are numbers."""
+    values = _cast(column, NUMBER)
+    if values is not None:
+        return column, values
+    cells = trim(column)
+    return cells, _cast(cells, NUMBER)
+
+
+def _is_whole(numbers: pa.Array) -> bool:
+    # A cast that fails costs ten times one that does not; so the look at the values first.
+    return pc.all(pc.equal(pc.floor(numbers), numbers)).as_py() is not False
+
+
+def _cast(cells: pa.Array, kind: pa.DataType) -> pa.Array | None:
+    try:
+        return pc.cast(cells, kind)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _reads_back(cells: pa.Array, kind: pa.DataType) -> bool:
+    return pc.all(pc.equal(pc.cast(pc.cast(cells, kind), TEXT), cells)).as_py() is not False

@@ -1,142 +1,118 @@
-"""CSV: UTF-8, a header, one row a line. Read twice as a stream: once to learn the types, once to convert."""
+"""CSV: UTF-8, a header, one row a record. Read twice as a stream: once to learn the types, once to convert."""
 
-import codecs
-import csv
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv as arrow_csv
 
-from worker.formats.columns import Learned
-from worker.formats.source import Faults, Limits, Mixed, check_names, check_rows
+from worker.formats.columns import MISSING, Learned, convert
+from worker.formats.source import TEXT, Cell, Faults, Reading, Types, check_lengths, check_names, check_rows, rejection
+from worker.formats.text import check_text, read_header
 
-MISSING = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"]
-# A record must fit in a block; a larger one is an unclosed quote more often than data.
-BLOCK_BYTES = 4 * 1024 * 1024
-HEADER_BYTES = 1024 * 1024
-DELIMITERS = ",;\t|"
+# A record must fit in a block; a larger one is an unclosed quotation mark more often than data.
+BLOCK_BYTES = 2 * 1024 * 1024
+# Somebody who has this many rows to correct does not count them; and each is remembered.
+RAGGED_AT_MOST = 10_000
+
+OnRagged = Callable[[arrow_csv.InvalidRow], str]
 
 
 class CsvSource:
     """A CSV file whose types have been learned; `faults` holds the rows and cells that cannot be."""
 
-    def __init__(self, path: Path, name: str, limits: Limits) -> None:
-        self.name, self._path, self._limits = name, path, limits
+    def __init__(self, path: Path, name: str, reading: Reading) -> None:
+        self.name, self._path, self._reading = name, path, reading
         self.faults = Faults(name)
         self._ragged: list[int] = []
-        check_text(path, self.faults)
-        self._delimiter, self._names = self._read_header()
-        check_names(self._names, limits, self.faults)
-        learned = {column: Learned(column) for column in self._names}
-        self.rows = self._learn(learned)
-        self.types: dict[str, pa.DataType] = {column: seen.type() for column, seen in learned.items()}
-        self.mixed: dict[str, Mixed] = {column: seen.mixed for column, seen in learned.items() if seen.is_mixed()}
-        for seen in learned.values():
-            seen.tell(self.faults, self._row_in_file)
+        quotes = check_text(path, self.faults)
+        self._header = read_header(path, reading.limits, self.faults)
+        check_names(self._header.names, reading.limits, self.faults)
+        learned = [Learned(column, is_key=reading.is_key(column)) for column in self._header.names]
+        self.rows = self._learn(learned, is_quote_open=quotes % 2 == 1)
+        self.types: dict[str, pa.DataType] = {seen.name: seen.kind for seen in learned}
+        for seen in learned:
+            self._tell(seen)
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        schema = pa.schema(list(self.types.items()))
+    def batches(self, types: Types) -> Iterator[pa.RecordBatch]:
+        schema = pa.schema(list(types.items()))
         for batch in self._strings(on_ragged=lambda _: "skip"):
-            columns = [_convert(batch.column(name), kind) for name, kind in self.types.items()]
-            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+            yield pa.RecordBatch.from_arrays(
+                [convert(batch.column(name), kind) for name, kind in types.items()], schema=schema
+            )
 
-    def _read_header(self) -> tuple[str, list[str]]:
-        with self._path.open("rb") as file:
-            line = file.readline(HEADER_BYTES)
-        if not line.strip():
-            raise self.faults.refuse("dataset_empty", "expected a header and rows, received an empty file")
-        text = line.decode("utf-8-sig").rstrip("\r\n")
-        delimiter = max(DELIMITERS, key=text.count)
-        return delimiter, next(csv.reader([text], delimiter=delimiter))
-
-    def _learn(self, learned: dict[str, Learned]) -> int:
-        rows = 0
+    def _learn(self, learned: list[Learned], *, is_quote_open: bool) -> int:
+        rows, is_cell_open = 0, False
         for batch in self._strings(on_ragged=self._note_ragged):
-            for name, seen in learned.items():
-                seen.take(batch.column(name), first_row=rows)
-                self._check_lengths(batch.column(name), name, rows)
+            for place, seen in enumerate(learned):
+                column = batch.column(place)
+                check_lengths(column, seen.name, self._reading.limits, self.faults, first_row=rows)
+                seen.take(column, first_row=rows)
             rows += batch.num_rows
-            check_rows(rows, len(learned), self._limits, self.faults)
-        if rows == 0:
+            is_cell_open = _runs_on(batch) if batch.num_rows else is_cell_open
+            check_rows(rows, len(learned), self._reading.limits, self.faults)
+            self._reading.seen(rows)
+        if rows == 0 and not self._ragged:
             raise self.faults.refuse("dataset_empty", "expected rows below the header, received none")
+        if is_quote_open and is_cell_open:
+            said = "a quotation mark is never closed: the rest of the file has become one cell"
+            self.faults.add("csv_shape", said, row=self._row_in_file(rows - 1))
         return rows
 
-    def _check_lengths(self, column: pa.Array, name: str, first_row: int) -> None:
-        lengths = pc.binary_length(column)
-        longest = pc.max(lengths).as_py() or 0
-        if longest > self._limits.field_bytes:
-            row = first_row + pc.index(lengths, longest).as_py()
-            said = f"expected cells of at most {self._limits.field_bytes:,} bytes, received one of {longest:,}"
-            raise self.faults.refuse("csv_field_too_long", said, row=row, column=name)
-
     def _note_ragged(self, row: arrow_csv.InvalidRow) -> str:
-        # Arrow counts lines from 1 with the header; our rows count from 0 without it.
-        place = None if row.number is None else row.number - 2
-        if place is not None:
-            self._ragged.append(place)
+        self._ragged.append(row.number - 1)
         said = f"expected {row.expected_columns} cells, received {row.actual_columns}"
-        self.faults.add(said, row=place)
-        return "skip"
+        self.faults.add("csv_shape", said, row=row.number - 1)
+        return "error" if len(self._ragged) >= RAGGED_AT_MOST else "skip"
 
     def _row_in_file(self, row: int) -> int:
-        """The number of a row among all, from its number among those that were not ragged."""
-        for ragged in sorted(self._ragged):
-            row += ragged <= row
-        return row
+        """The number of a row among all, from its number among those that are not ragged."""
+        # The n-th ragged row has (its number - n) good rows before it.
+        good_before = [ragged - place for place, ragged in enumerate(self._ragged)]
+        return row + bisect_right(good_before, row)
 
-    def _strings(self, on_ragged: object) -> Iterator[pa.RecordBatch]:
+    def _tell(self, seen: Learned) -> None:
+        if seen.kind != TEXT and seen.infinite:
+            cells = [Cell(self._row_in_file(cell.row), cell.said) for cell in seen.infinite]
+            self.faults.add_infinite(cells, seen.infinite_count, column=seen.name)
+
+    def _strings(self, *, on_ragged: OnRagged) -> Iterator[pa.RecordBatch]:
         """Every cell as text or missing, batch by batch."""
-        try:
-            reader = arrow_csv.open_csv(
-                self._path,
-                # One thread: only then does Arrow number the rows that it hands to on_ragged.
-                read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False),
-                parse_options=arrow_csv.ParseOptions(
-                    delimiter=self._delimiter, newlines_in_values=True, invalid_row_handler=on_ragged
-                ),
-                convert_options=arrow_csv.ConvertOptions(
-                    column_types=dict.fromkeys(self._names, pa.string()),
-                    strings_can_be_null=True,
-                    quoted_strings_can_be_null=False,
-                    null_values=MISSING,
-                ),
-            )
-            yield from reader
-        except pa.ArrowInvalid as cause:
-            raise self._say(cause) from cause
-
-    def _say(self, cause: pa.ArrowInvalid) -> Exception:
-        if "straddling" in str(cause):
-            said = "a cell is too long, or a quotation mark is never closed"
-            return self.faults.refuse("csv_field_too_long", said)
-        if "Empty CSV" in str(cause):
-            return self.faults.refuse("dataset_empty", "expected a header and rows, received none")
-        return self.faults.refuse("csv_shape", f"the file cannot be read as CSV: {str(cause).splitlines()[0][:200]}")
-
-
-def check_text(path: Path, faults: Faults) -> None:
-    """Refuse what is no UTF-8 text, with the line on which it stops being it."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    line = 1
-    with path.open("rb") as file:
-        while block := file.read(1024 * 1024):
-            if (place := block.find(b"\0")) >= 0:
-                at = line + block.count(b"\n", 0, place)
-                raise faults.refuse("csv_encoding", f"expected text, received a NUL byte in line {at}")
+        names = self._header.names
+        with pa.OSFile(str(self._path)) as file:
+            file.seek(self._header.end)
             try:
-                decoder.decode(block)
-            except UnicodeDecodeError as cause:
-                at = line + block.count(b"\n", 0, max(0, cause.start))
-                raise faults.refuse("csv_encoding", f"expected UTF-8, received other bytes in line {at}") from cause
-            line += block.count(b"\n")
+                yield from arrow_csv.open_csv(
+                    file,
+                    # One thread: only then does Arrow number the rows that it hands to on_ragged.
+                    read_options=arrow_csv.ReadOptions(block_size=BLOCK_BYTES, use_threads=False, column_names=names),
+                    parse_options=arrow_csv.ParseOptions(
+                        delimiter=self._header.delimiter, newlines_in_values=True, invalid_row_handler=on_ragged
+                    ),
+                    convert_options=arrow_csv.ConvertOptions(
+                        column_types=dict.fromkeys(names, TEXT),
+                        strings_can_be_null=True,
+                        null_values=MISSING.to_pylist(),
+                    ),
+                )
+            except pa.ArrowInvalid as cause:
+                raise self._refusal(str(cause)) from cause
+
+    def _refusal(self, said: str) -> Exception:
+        if len(self._ragged) >= RAGGED_AT_MOST:
+            return rejection(self.faults.kept, self.faults.total)
+        if "straddling" in said:
+            size = f"{BLOCK_BYTES:,} bytes"
+            message = f"expected rows of at most {size}: a cell is too long, or a quotation mark is never closed"
+            return self.faults.refuse("field_too_long", message)
+        if "Empty CSV" in said:
+            return self.faults.refuse("dataset_empty", "expected rows below the header, received none")
+        return self.faults.refuse("csv_shape", f"the file cannot be read as CSV: {said.splitlines()[0][:200]}")
 
 
-def _convert(column: pa.Array, kind: pa.DataType) -> pa.Array:
-    if kind == pa.string():
-        return column
-    trimmed = pc.utf8_trim_whitespace(column)
-    if kind == pa.bool_():
-        return pc.equal(pc.utf8_lower(trimmed), "true")
-    return pc.cast(trimmed, kind)
+def _runs_on(batch: pa.RecordBatch) -> bool:
+    """Whether a cell of the last row goes over several lines."""
+    last = batch.slice(batch.num_rows - 1)
+    return any(pc.any(pc.match_substring(column, "\n")).as_py() for column in last.columns)

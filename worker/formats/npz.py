@@ -1,153 +1,143 @@
 """NPZ: arrays X (n, d) with optional y, groups, ids and feature_names, or one 1-d array a column."""
 
-import stat
-import zipfile
-import zlib
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from worker.formats.archive import StoredArray, unpack
 from worker.formats.source import (
+    BATCH_BYTES,
     BOOLEAN,
     INTEGER,
     NUMBER,
     ROWS_A_BATCH,
     TEXT,
     Faults,
-    Limits,
-    Mixed,
+    Reading,
+    Types,
+    check_lengths,
     check_names,
     check_rows,
+    infinite_cells,
 )
 
-MEMBERS_AT_MOST = 600
-# Real arrays rarely shrink tenfold; zeros shrink a thousandfold, which is what a bomb is made of.
-RATIO_AT_MOST = 200
-FREE_BYTES = 1024 * 1024
-ROLES = {"y": "target", "groups": "group", "ids": "id"}
+MATRIX, TITLES = "X", "feature_names"
+# UTF-32, as NumPy stores text.
+WIDEST_CHARACTER = 4
+KINDS = {"b": BOOLEAN, "i": INTEGER, "u": INTEGER, "f": NUMBER, "U": TEXT, "S": TEXT, "M": TEXT}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of the table: where it stands in its array."""
+
+    array: StoredArray
+    place: int
 
 
 class NpzSource:
-    """Arrays of one length, as columns."""
+    """Arrays of one length, as columns; their bytes lie unpacked in a file without a name."""
 
-    def __init__(self, path: Path, name: str, limits: Limits) -> None:
-        self.name, self._limits = name, limits
+    def __init__(self, path: Path, name: str, reading: Reading) -> None:
+        self.name, self._limits = name, reading.limits
         self.faults = Faults(name)
-        self.mixed: dict[str, Mixed] = {}
-        self._check_archive(path)
-        self._columns = self._read(path)
-        check_names(list(self._columns), limits, self.faults)
-        self.rows = len(next(iter(self._columns.values()), ()))
-        if self.rows == 0:
-            raise self.faults.refuse("dataset_empty", "expected arrays with rows, received none")
-        self._check_lengths()
-        self.types: dict[str, pa.DataType] = {column: _type(values) for column, values in self._columns.items()}
+        # Without a name, it is gone when this process is. It lies where the canonical file will, not in memory.
+        self._unpacked = tempfile.TemporaryFile(dir=reading.scratch)  # noqa: SIM115 — lives as long as the source
+        arrays = {array.name: array for array in unpack(path, self._unpacked, self._limits, self.faults)}
+        titles = self._titles(arrays.pop(TITLES, None))
+        self._arrays = list(arrays.values())
+        placed = [pair for array in self._arrays for pair in self._columns(array, titles)]
+        check_names([title for title, _ in placed], self._limits, self.faults)
+        self._placed = dict(placed)
+        self.rows = self._count_rows()
+        self.types: dict[str, pa.DataType] = {title: self._type(title, c.array) for title, c in placed}
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        schema = pa.schema(list(self.types.items()))
-        for column, values in self._columns.items():
-            if values.dtype.kind == "f":
-                for row in np.flatnonzero(np.isinf(values))[: Faults.KEPT]:
-                    self.faults.add("expected a finite number", row=int(row), column=column)
-        for start in range(0, self.rows, ROWS_A_BATCH):
-            part = slice(start, start + ROWS_A_BATCH)
-            arrays = [_arrow(self._columns[name][part], kind) for name, kind in self.types.items()]
-            yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+    def batches(self, types: Types) -> Iterator[pa.RecordBatch]:
+        schema = pa.schema(list(types.items()))
+        step = max(1, min(ROWS_A_BATCH, BATCH_BYTES // sum(a.dtype.itemsize * a.columns for a in self._arrays)))
+        for first in range(0, self.rows, step):
+            end = min(first + step, self.rows)
+            read = {array.name: array.read(first, end) for array in self._arrays}
+            columns = [self._convert(name, read[self._placed[name].array.name], first) for name in types]
+            cast = [pc.cast(column, kind, safe=False) for column, kind in zip(columns, types.values(), strict=True)]
+            yield pa.RecordBatch.from_arrays(cast, schema=schema)
 
-    def _check_archive(self, path: Path) -> None:
+    def _titles(self, array: StoredArray | None) -> list[str] | None:
+        """The names of the matrix's columns, if the archive has them."""
+        if array is None:
+            return None
+        if array.dtype.kind not in "US" or array.columns > 1 or array.rows > self._limits.columns:
+            said = f"expected feature_names as at most {self._limits.columns} texts"
+            raise self.faults.refuse("array_shape", said, column=TITLES)
+        return [title or "" for title in self._text(array.read(0, array.rows)[:, 0], TITLES).to_pylist()]
+
+    def _columns(self, array: StoredArray, titles: list[str] | None) -> list[tuple[str, Column]]:
+        if len(array.shape) == 1:
+            return [(array.name, Column(array, 0))]
+        if array.columns > self._limits.columns:
+            said = f"expected at most {self._limits.columns} columns, received {array.columns:,} in {array.name!r}"
+            raise self.faults.refuse("table_too_many_columns", said)
+        named = titles if array.name == MATRIX and titles is not None else None
+        if named is not None and len(named) != array.columns:
+            said = f"expected {array.columns} names for the columns of X, received {len(named)}"
+            raise self.faults.refuse("array_shape", said, column=TITLES)
+        names = named or [f"{array.name}{place}" for place in range(array.columns)]
+        return [(name, Column(array, place)) for place, name in enumerate(names)]
+
+    def _count_rows(self) -> int:
+        rows = self._arrays[0].rows
+        check_rows(rows, len(self._placed), self._limits, self.faults)
+        for array in self._arrays[1:]:
+            if array.rows != rows:
+                said = f"expected {rows:,} rows as {self._arrays[0].name!r} has, received {array.rows:,}"
+                raise self.faults.refuse("array_shape", said, column=array.name)
+        if rows == 0:
+            raise self.faults.refuse("dataset_empty", "expected rows, received none")
+        return rows
+
+    def _type(self, title: str, array: StoredArray) -> pa.DataType:
+        kind = KINDS.get(array.dtype.kind)
+        if kind is None:
+            said = f"expected numbers, text, dates or booleans, received {str(array.dtype)[:80]}"
+            raise self.faults.refuse("schema_not_flat", said, column=title)
+        if array.dtype.kind in "US" and array.dtype.itemsize > WIDEST_CHARACTER * self._limits.field_bytes:
+            said = f"expected texts of at most {self._limits.field_bytes:,} bytes, received {array.dtype}"
+            raise self.faults.refuse("field_too_long", said, column=title)
+        # Beyond int64 the digits would be lost one way or the other; the order and the size are kept.
+        return NUMBER if array.dtype == np.uint64 else kind
+
+    def _convert(self, name: str, block: np.ndarray, first_row: int) -> pa.Array:
+        values = block[:, self._placed[name].place]
+        if self.types[name] == TEXT:
+            text = self._text(values, name)
+            check_lengths(text, name, self._limits, self.faults, first_row=first_row)
+            return text
+        if self.types[name] != NUMBER:
+            return pa.array(np.ascontiguousarray(values, values.dtype.newbyteorder("=")), self.types[name])
+        # NaN is how NumPy says that a number is missing.
+        column = pa.array(np.ascontiguousarray(values, np.float64), NUMBER, from_pandas=True)
+        self.faults.add_infinite(*infinite_cells(column, first_row=first_row), column=name)
+        return column
+
+    def _text(self, values: np.ndarray, name: str) -> pa.Array:
         try:
-            with zipfile.ZipFile(path) as archive:
-                members = archive.infolist()
-        except (zipfile.BadZipFile, OSError, ValueError) as cause:
-            raise self.faults.refuse("archive_corrupt", "the file is no readable NPZ archive") from cause
-        if len(members) > MEMBERS_AT_MOST:
-            said = f"expected at most {MEMBERS_AT_MOST} arrays, received {len(members)}"
-            raise self.faults.refuse("archive_too_many_entries", said)
-        self._check_members(members)
-
-    def _check_members(self, members: list[zipfile.ZipInfo]) -> None:
-        if len({member.filename for member in members}) != len(members):
-            raise self.faults.refuse("archive_entry_name", "an array is there twice")
-        end = 0
-        for member in sorted(members, key=lambda entry: entry.header_offset):
-            if not member.filename.endswith(".npy") or "/" in member.filename or "\\" in member.filename:
-                said = f"expected arrays only (name.npy), received {member.filename!r}"
-                raise self.faults.refuse("unsupported_format", said)
-            if member.flag_bits & 1 or stat.S_ISLNK(member.external_attr >> 16):
-                raise self.faults.refuse("archive_entry_type", f"{member.filename} is encrypted or a link")
-            if member.header_offset < end:
-                raise self.faults.refuse("archive_overlap", f"{member.filename} overlaps another array")
-            end = member.header_offset + member.compress_size
-        inflated, packed = (sum(getattr(m, size) for m in members) for size in ("file_size", "compress_size"))
-        if inflated > self._limits.table_bytes or inflated > FREE_BYTES + RATIO_AT_MOST * packed:
-            said = f"{packed:,} bytes would become {inflated:,}: save it uncompressed if it is real"
-            raise self.faults.refuse("decompression_limit", said)
-
-    def _read(self, path: Path) -> dict[str, np.ndarray]:
-        with zipfile.ZipFile(path) as archive:
-            for member in archive.infolist():
-                self._check_header(archive, member)
-        try:
-            with np.load(path, allow_pickle=False) as arrays:
-                loaded = {name: arrays[name] for name in arrays.files}
-        except (ValueError, EOFError, zipfile.BadZipFile, OSError) as cause:
-            raise self.faults.refuse("archive_corrupt", f"an array cannot be read: {str(cause)[:200]}") from cause
-        return self._as_columns(loaded)
-
-    def _check_header(self, archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
-        """Compare what an array's header declares with what its member holds, before anything is allocated."""
-        try:
-            with archive.open(member) as file:
-                version = np.lib.format.read_magic(file)
-                reader = (
-                    np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-                )
-                shape, _, dtype = reader(file)
-        except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as cause:
-            raise self.faults.refuse("array_header_invalid", f"{member.filename} has no valid header") from cause
-        if dtype.hasobject:
-            said = f"{member.filename} holds Python objects: save numbers or text with a fixed dtype"
-            raise self.faults.refuse("pickle_refused", said)
-        declared = (
-            int(np.prod([int(side) for side in shape], dtype=object)) * dtype.itemsize if shape else dtype.itemsize
-        )
-        if declared > member.file_size or any(side < 0 for side in shape) or len(shape) > 2:
-            said = f"{member.filename} declares {tuple(shape)} of {dtype}, which it does not hold"
-            raise self.faults.refuse("array_header_invalid", said)
-
-    def _as_columns(self, loaded: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        names = loaded.pop("feature_names", None)
-        columns: dict[str, np.ndarray] = {}
-        for name, values in loaded.items():
-            if values.ndim == 2:
-                titles = [f"{name}{i}" for i in range(values.shape[1])] if names is None else [str(n) for n in names]
-                if len(titles) != values.shape[1]:
-                    said = f"expected {values.shape[1]} feature_names, received {len(titles)}"
-                    raise self.faults.refuse("csv_shape", said)
-                columns |= {title: values[:, i] for i, title in enumerate(titles)}
-            elif values.ndim == 1:
-                columns[ROLES.get(name, name)] = values
-            else:
-                raise self.faults.refuse("csv_shape", f"expected arrays of one or two dimensions, {name} has 0")
-        return columns
-
-    def _check_lengths(self) -> None:
-        check_rows(self.rows, len(self._columns), self._limits, self.faults)
-        for name, values in self._columns.items():
-            if len(values) != self.rows:
-                said = f"expected {self.rows} rows as in the first array, received {len(values)}"
-                raise self.faults.refuse("csv_shape", said, column=name)
+            words = pa.array(_words(values), TEXT)
+        except (ValueError, OverflowError) as cause:
+            said = f"expected text in Unicode, received other bytes: {str(cause)[:80]}"
+            raise self.faults.refuse("text_encoding", said, column=name) from cause
+        # A fixed-width text has no other way to say that it is missing.
+        return pc.if_else(pc.equal(words, ""), pa.scalar(None, TEXT), words)
 
 
-def _type(values: np.ndarray) -> pa.DataType:
-    kinds = {"b": BOOLEAN, "i": INTEGER, "u": INTEGER, "f": NUMBER, "U": TEXT, "S": TEXT}
-    return kinds.get(values.dtype.kind, TEXT)
-
-
-def _arrow(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+def _words(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "M":
+        words = np.datetime_as_string(values)
+        return np.where(words == "NaT", "", words)
     if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8")
-    # NaN is how NumPy says that a number is missing.
-    return pa.array(values, type=kind, from_pandas=True)
+        return np.char.decode(values, "utf-8")
+    return values.astype(values.dtype.newbyteorder("="))

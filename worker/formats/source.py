@@ -1,91 +1,147 @@
 """What every table reader offers: the columns, and typed batches in file order; and the faults it has met."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from shared.errors import Fault, JobFailed
+from shared.errors import FAULTS_SHOWN, Fault, JobFailed
+from worker.formats.limits import Limits
 
-# Flat, and each with one meaning: what the canonical Parquet holds.
-NUMBER, INTEGER, TEXT, BOOLEAN = pa.float64(), pa.int64(), pa.string(), pa.bool_()
+# Flat, and each with one meaning: what the canonical Parquet holds. UNKNOWN is a column without a present cell.
+NUMBER, INTEGER, TEXT, BOOLEAN, UNKNOWN = pa.float64(), pa.int64(), pa.string(), pa.bool_(), pa.null()
 TYPE_NAMES = {NUMBER: "number", INTEGER: "integer", TEXT: "text", BOOLEAN: "boolean"}
 
 ROWS_A_BATCH = 65_536
+# Long texts and wide tables come in batches of fewer rows: some copies of a batch live at a time.
+BATCH_BYTES = 8 * 1024 * 1024
+
+Types = Mapping[str, pa.DataType]
 
 
 @dataclass(frozen=True)
-class Limits:
-    """Bounds on what is produced, whatever a header declares (rule R15 of the security notes)."""
+class Reading:
+    """How a file is to be read: within which limits, where to unpack, whose cells stay as written, who hears of it."""
 
-    rows: int = 50_000_000
-    columns: int = 512
-    field_bytes: int = 64 * 1024
-    table_bytes: int = 16 * 1024**3
-    name_characters: int = 255
-
-
-@dataclass
-class Mixed:
-    """Cells that are no numbers in a column that otherwise is."""
-
-    count: int = 0
-    rows: list[int] = field(default_factory=list)
+    limits: Limits
+    scratch: Path
+    is_key: Callable[[str], bool]
+    seen: Callable[[int], None]
 
 
 class Faults:
     """Collects what is wrong, the first hundred with their places, and counts the rest."""
-
-    KEPT = 100
 
     def __init__(self, file: str) -> None:
         self.file = file
         self.kept: list[Fault] = []
         self.total = 0
 
-    def add(self, message: str, *, row: int | None = None, column: str | None = None) -> None:
+    def add(self, code: str, message: str, *, row: int | None = None, column: str | None = None) -> None:
         self.total += 1
-        if len(self.kept) < self.KEPT:
-            self.kept.append(Fault(message, file=self.file, row=row, column=column))
+        if len(self.kept) < FAULTS_SHOWN:
+            self.kept.append(Fault(message, file=self.file, row=row, column=column, code=code))
+
+    def add_infinite(self, cells: Sequence["Cell"], count: int, *, column: str) -> None:
+        """Note numbers without a finite value: `count` in all, the first of them in `cells`."""
+        for cell in cells:
+            said = f"expected a finite number, received {cell.said}"
+            self.add("value_not_finite", said, row=cell.row, column=column)
+        self.total += count - len(cells)
 
     def refuse(self, code: str, message: str, *, row: int | None = None, column: str | None = None) -> JobFailed:
-        """The error for a fault that ends the reading at once."""
-        said = f"{self.file}: {message}"
-        return JobFailed(said, code=code, faults=[Fault(message, file=self.file, row=row, column=column)])
+        """The error that ends the reading of this file at once, with what was found before."""
+        self.add(code, message, row=row, column=column)
+        return rejection(self.kept, self.total)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell to be named in a fault."""
+
+    row: int
+    said: str
 
 
 class Source(Protocol):
     """One uploaded table, opened."""
 
     name: str
+    rows: int
     types: dict[str, pa.DataType]
-    mixed: dict[str, Mixed]
+    faults: Faults
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Typed batches of at most ROWS_A_BATCH rows, in file order, columns as in `types`."""
+    def batches(self, types: Types) -> Iterator[pa.RecordBatch]:
+        """Batches of bounded size in file order, with these columns and types."""
 
 
-def check_names(names: list[str], limits: Limits, faults: Faults) -> None:
+def rejection(faults: Sequence[Fault], total: int) -> JobFailed:
+    """One refusal for all that is wrong with an upload."""
+    first = faults[0]
+    place = "" if first.file is None else f"{first.file}: "
+    more = f" (and {total - 1:,} more faults)" if total > 1 else ""
+    said = f"{place}{first.message}{more}. Correct the files and upload them again."
+    return JobFailed(said, code="dataset_rejected", faults=faults, faults_total=total)
+
+
+def widest(kinds: Iterable[pa.DataType]) -> pa.DataType:
+    """The narrowest type that holds the cells of all these."""
+    found = set(kinds) - {UNKNOWN}
+    if not found:
+        return UNKNOWN
+    if len(found) == 1:
+        return found.pop()
+    return NUMBER if found == {INTEGER, NUMBER} else TEXT
+
+
+def infinite_cells(values: pa.Array, *, first_row: int) -> tuple[list[Cell], int]:
+    """The first infinite numbers of a column, and how many there are."""
+    mask = pc.fill_null(pc.is_inf(values), False)
+    count = int(pc.sum(mask).as_py() or 0)
+    places = pc.indices_nonzero(mask)[:FAULTS_SHOWN].to_pylist() if count else []
+    return [Cell(first_row + place, str(values[place].as_py())) for place in places], count
+
+
+def check_names(names: Sequence[str], limits: Limits, faults: Faults) -> None:
     """Refuse a header that is empty, too wide, or names a column twice or not at all."""
+    if not names:
+        raise faults.refuse("dataset_empty", "expected columns, received none")
     if len(names) > limits.columns:
-        raise faults.refuse(
-            "table_too_many_columns", f"expected at most {limits.columns} columns, received {len(names)}"
-        )
-    seen: set[str] = set()
-    for place, name in enumerate(names, start=1):
-        if not name.strip():
-            raise faults.refuse("csv_shape", f"expected a name for column {place}, received an empty one")
-        if len(name) > limits.name_characters or not name.isprintable():
-            said = f"expected a printable name of at most {limits.name_characters} characters for column {place}"
-            raise faults.refuse("column_name", said)
-        if name in seen:
-            raise faults.refuse("csv_duplicate_column", f"column {name!r} is there twice", column=name)
-        seen.add(name)
+        said = f"expected at most {limits.columns} columns, received {len(names):,}"
+        raise faults.refuse("table_too_many_columns", said)
+    wrong = [fault for place, name in enumerate(names) for fault in _name_faults(names, place, name, limits)]
+    for code, said, column in wrong:
+        faults.add(code, said, column=column)
+    if wrong:
+        raise rejection(faults.kept, faults.total)
+
+
+def _name_faults(names: Sequence[str], place: int, name: str, limits: Limits) -> Iterator[tuple[str, str, str | None]]:
+    if not name.strip():
+        yield "column_name", f"expected a name for column {place + 1}, received an empty one", None
+    elif len(name) > limits.name_characters or not name.isprintable():
+        said = f"expected a printable name of at most {limits.name_characters} characters for column {place + 1}"
+        yield "column_name", said, None
+    elif name in names[:place]:
+        said = f"expected every name once, received {name!r} for columns {names.index(name) + 1} and {place + 1}"
+        yield "duplicate_column", said, name
 
 
 def check_rows(rows: int, columns: int, limits: Limits, faults: Faults) -> None:
     """Refuse more rows, or more cells, than the limits allow."""
     if rows > limits.rows or rows * columns * 8 > limits.table_bytes:
-        said = f"expected at most {limits.rows:,} rows and {limits.table_bytes:,} bytes, received {rows:,} rows"
-        raise faults.refuse("table_too_large", f"{said} of {columns} columns")
+        said = f"expected at most {limits.rows:,} rows and {limits.table_bytes:,} bytes"
+        raise faults.refuse("table_too_large", f"{said}, received {rows:,} rows of {columns} columns")
+
+
+def check_lengths(column: pa.Array, name: str, limits: Limits, faults: Faults, *, first_row: int) -> None:
+    """Refuse a cell of more bytes than a field may have."""
+    lengths = pc.binary_length(column)
+    longest = pc.max(lengths).as_py() or 0
+    if longest > limits.field_bytes:
+        row = first_row + pc.index(lengths, longest).as_py()
+        said = f"expected cells of at most {limits.field_bytes:,} bytes, received one of {longest:,}"
+        raise faults.refuse("field_too_long", said, row=row, column=name)
