@@ -21,6 +21,7 @@ from worker.formats.csv import CsvSource
 from worker.formats.limits import Limits
 from worker.formats.npz import NpzSource
 from worker.formats.parquet import ParquetSource
+from worker.formats.scratch import Scratch
 from worker.formats.sniff import sniff
 from worker.formats.source import NUMBER, UNKNOWN, Reading, Source, check_rows, rejection, widest
 from worker.profile import TableProfile
@@ -56,15 +57,16 @@ def say(message: Json) -> None:
 def decode(request: Json) -> Json:
     """Turn the files into one canonical Parquet file; returns its profile."""
     limits, out, columns = Limits(**request["limits"]), Path(request["out"]), request["columns"]
-    reading = Reading(limits, out.parent, is_key=functools.partial(roles.is_key, columns=columns), seen=say_seen)
-    sources = open_all(request["files"], reading)
-    types = agree(sources, limits)
-    assigned = roles.assign(list(types), columns)
-    kept = {name: kind for name, kind in types.items() if name not in assigned.drop}
-    profile = TableProfile(kept, assigned, out.parent)
-    write(out, sources, profile, limits)
-    refuse([(source.faults.kept, source.faults.total) for source in sources])
-    return profile.as_json()
+    with Scratch(out.parent) as scratch:
+        reading = Reading(limits, scratch, is_key=functools.partial(roles.is_key, columns=columns), seen=say_seen)
+        sources = open_all(request["files"], reading)
+        types = agree(sources, limits)
+        assigned = roles.assign(list(types), columns)
+        kept = {name: kind for name, kind in types.items() if name not in assigned.drop}
+        profile = TableProfile(kept, assigned, scratch)
+        write(out, sources, profile, limits)
+        refuse([(source.faults.kept, source.faults.total) for source in sources])
+        return profile.as_json()
 
 
 def say_seen(rows: int) -> None:

@@ -67,7 +67,7 @@ class Figures:
             mean = float(values.mean())
             shift = mean - self._mean
             self._mean += shift * new / (before + new)
-            self._squares += float(((values - mean) ** 2).sum()) + shift**2 * before * new / (before + new)
+            self._squares += float(((values - mean) ** 2).sum()) + shift * shift * before * new / (before + new)
 
     def _count(self, column: pa.Array, found: np.ndarray) -> None:
         present = found[pc.is_valid(column).to_numpy(zero_copy_only=False)] if column.null_count else found

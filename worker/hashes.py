@@ -2,16 +2,13 @@
 
 import hashlib
 import math
-import tempfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# So many bytes of a list stay in memory; the rest lies in a file without a name.
-HELD_BYTES = 8 * 1024 * 1024
 HASHES_A_BLOCK = 1024 * 1024
 # Sorted at a time: 32 MiB and as much again for the sorted copy.
 HASHES_A_PART = 4 * 1024 * 1024
@@ -42,11 +39,10 @@ def mix(values: np.ndarray) -> np.ndarray:
 
 
 class HashList:
-    """A growing list of hashes, eight bytes each."""
+    """A growing list of hashes in a file, eight bytes each."""
 
-    def __init__(self, folder: Path) -> None:
-        self._file = tempfile.SpooledTemporaryFile(HELD_BYTES, dir=str(folder))  # noqa: SIM115 — lives as long as the list
-        self.count = 0
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file, self.count = file, 0
 
     def add(self, hashes: np.ndarray) -> None:
         self._file.write(hashes.tobytes())

@@ -1,7 +1,6 @@
 """What a table is like: the figures of its columns, the id, the classes, repeated rows, and what to be warned of."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import pyarrow as pa
 
 from worker import hashes
 from worker.figures import Figures
+from worker.formats.scratch import Scratch
 from worker.formats.source import NUMBER
 from worker.roles import Roles
 
@@ -25,13 +25,13 @@ Json = dict[str, Any]  # Any: JSON
 class TableProfile:
     """The figures of a whole table, learned batch by batch; hashes of rows lie in `scratch`."""
 
-    def __init__(self, types: Mapping[str, pa.DataType], roles: Roles, scratch: Path) -> None:
+    def __init__(self, types: Mapping[str, pa.DataType], roles: Roles, scratch: Scratch) -> None:
         self.columns = {name: Figures(name, kind) for name, kind in types.items()}
         self.rows = 0
         self._roles = roles
         keys = [roles.id] if roles.id else [name for name in roles.keys if types.get(name, NUMBER) != NUMBER]
-        self._keys = {name: hashes.HashList(scratch) for name in keys}
-        self._whole = hashes.HashList(scratch)
+        self._keys = {name: hashes.HashList(scratch.new_file()) for name in keys}
+        self._whole = hashes.HashList(scratch.new_file())
 
     def take(self, group: pa.Table) -> None:
         """Look at the next rows; their columns stand in the order of the types."""

@@ -1,6 +1,5 @@
 """NPZ: arrays X (n, d) with optional y, groups, ids and feature_names, or one 1-d array a column."""
 
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,14 +40,13 @@ class Column:
 
 
 class NpzSource:
-    """Arrays of one length, as columns; their bytes lie unpacked in a file without a name."""
+    """Arrays of one length, as columns; their bytes lie unpacked on disk."""
 
     def __init__(self, path: Path, name: str, reading: Reading) -> None:
         self.name, self._limits = name, reading.limits
         self.faults = Faults(name)
-        # Without a name, it is gone when this process is. It lies where the canonical file will, not in memory.
-        self._unpacked = tempfile.TemporaryFile(dir=reading.scratch)  # noqa: SIM115 — lives as long as the source
-        arrays = {array.name: array for array in unpack(path, self._unpacked, self._limits, self.faults)}
+        unpacked = unpack(path, reading.scratch.new_file(), self._limits, self.faults)
+        arrays = {array.name: array for array in unpacked}
         titles = self._titles(arrays.pop(TITLES, None))
         self._arrays = list(arrays.values())
         placed = [pair for array in self._arrays for pair in self._columns(array, titles)]

@@ -60,6 +60,7 @@ class ParquetSource:
                 read_dictionary=dictionaries,
                 pre_buffer=False,
                 buffer_size=BUFFER_BYTES,
+                page_checksum_verification=True,
                 thrift_container_size_limit=THRIFT_CONTAINER,
                 thrift_string_size_limit=THRIFT_STRING,
             )
@@ -127,8 +128,7 @@ def _canonical(kind: pa.DataType) -> pa.DataType | None:
     if test.is_integer(kind):
         return INTEGER
     is_moment = test.is_timestamp(kind) or test.is_date(kind) or test.is_time(kind)
-    is_text = test.is_string(kind) or test.is_large_string(kind) or test.is_string_view(kind)
-    return TEXT if is_text or is_moment else None
+    return TEXT if is_moment or _is_text(kind) else None
 
 
 def _text(column: pa.Array) -> pa.Array:
@@ -140,7 +140,11 @@ def _text(column: pa.Array) -> pa.Array:
     return pc.binary_join_element_wise(pc.replace_substring(pc.cast(naive, TEXT), " ", "T"), zone, "")
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
 def _longest_row(batch: pa.RecordBatch) -> int:
     """At most so many bytes has the longest row of a batch, read from its dictionaries."""
     words = [column.dictionary for column in batch.columns if pa.types.is_dictionary(column.type)]
-    return sum(pc.max(pc.binary_length(each)).as_py() or 0 for each in words if not pa.types.is_fixed_width(each.type))
+    return sum(pc.max(pc.binary_length(each)).as_py() or 0 for each in words if _is_text(each.type))

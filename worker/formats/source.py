@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import pyarrow as pa
@@ -10,6 +9,7 @@ import pyarrow.compute as pc
 
 from shared.errors import FAULTS_SHOWN, Fault, JobFailed
 from worker.formats.limits import Limits
+from worker.formats.scratch import Scratch
 
 # Flat, and each with one meaning: what the canonical Parquet holds. UNKNOWN is a column without a present cell.
 NUMBER, INTEGER, TEXT, BOOLEAN, UNKNOWN = pa.float64(), pa.int64(), pa.string(), pa.bool_(), pa.null()
@@ -27,7 +27,7 @@ class Reading:
     """How a file is to be read: within which limits, where to unpack, whose cells stay as written, who hears of it."""
 
     limits: Limits
-    scratch: Path
+    scratch: Scratch
     is_key: Callable[[str], bool]
     seen: Callable[[int], None]
 
