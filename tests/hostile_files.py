@@ -83,9 +83,20 @@ def _repeated(word: str, rows: int) -> pa.Array:
     return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([word]))
 
 
+def _text(content: bytes) -> pa.Array:
+    """A column of text that nobody has looked at."""
+    buffers = [None, pa.py_buffer(np.array([0, 1, 1 + len(content)], np.int32)), pa.py_buffer(b"a" + content)]
+    return pa.Array.from_buffers(pa.string(), 2, buffers)
+
+
 def _cut(path: Path) -> None:
     pq.write_table(pa.table({"a": range(1000)}), path)
     path.write_bytes(path.read_bytes()[:-200])
+
+
+def _renamed(path: Path) -> None:
+    pq.write_table(pa.table({"name": [1]}), path, store_schema=False)
+    path.write_bytes(path.read_bytes().replace(b"name", b"\xff\xfe\xfd\xfc"))
 
 
 def _damaged(path: Path) -> None:
@@ -151,6 +162,7 @@ NPZ = [
     Case("text that is no Unicode", "t.npz",
          _npz(zips.stored("a.npy", zips.npy(np.array([0x110000, 0xD800], np.uint32)).replace(b"<u4", b"<U1"))),
          "text_encoding", column="a"),
+    Case("a NUL in a text", "t.npz", _arrays(a=np.array(["x", "y\0z"])), "text_encoding", 1, "a"),
     Case("bytes that are no UTF-8", "t.npz", _arrays(a=np.array([b"\xff\xfe"])), "text_encoding", column="a"),
     Case("a bomb of 3.2 GB in 3.1 MB", "t.npz", _npz(zips.bomb(3_200 * MiB)), "decompression_limit"),
     Case("a bomb that says it is small", "t.npz", _npz(replace(zips.bomb(64 * MiB), size=1000)), "archive_corrupt"),
@@ -180,7 +192,7 @@ PARQUET = [
     Case("60 million rows of one value", "t.parquet",
          _parquet(lambda: pa.table({"a": np.zeros(60_000_000, np.int8)})), "table_too_large", says="60,000,000"),
     Case("20,000 columns", "t.parquet", _parquet(lambda: pa.table({f"c{i}": [1] for i in range(20_000)})),
-         "table_too_many_columns"),
+         "table_too_many_columns", says="row groups"),
     Case("513 columns", "t.parquet", _parquet(lambda: pa.table({f"c{i}": [1] for i in range(513)})),
          "table_too_many_columns", says="513"),
     Case("a long word in every row", "t.parquet",
@@ -188,6 +200,10 @@ PARQUET = [
          "table_too_large", limits={"table_bytes": 256 * MiB}),
     Case("a word too long", "t.parquet", _parquet(lambda: pa.table({"a": ["x", "y" * 70_000]})),
          "field_too_long", row=1, column="a"),
+    Case("text that is no UTF-8", "t.parquet", _parquet(lambda: pa.table({"a": _text(b"\xff\xfe")})),
+         "text_encoding", 1, "a"),
+    Case("a NUL in a text", "t.parquet", _parquet(lambda: pa.table({"a": _text(b"x\0y")})), "text_encoding", 1, "a"),
+    Case("a name that is no UTF-8", "t.parquet", _renamed, "parquet_corrupt"),
     Case("a struct", "t.parquet", _parquet(lambda: pa.table({"a": [{"b": 1}]})), "schema_not_flat", column="a"),
     Case("a map", "t.parquet", _parquet(lambda: pa.table({"a": pa.array([[("k", 1)]], pa.map_("str", "i8"))})),
          "schema_not_flat", column="a"),

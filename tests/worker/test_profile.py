@@ -164,12 +164,12 @@ def test_duplicates_are_counted_in_parts_when_there_are_many_rows(
 
 def test_an_id_is_inferred_only_where_every_row_has_its_own(scratch: Scratch) -> None:
     table = pa.table(
-        {"key": ["C", "G", "C"], "track_id": [1, 2, 2], "filename": ["a", "b", "c"], "file": ["a", "b", None]}
+        {"key": ["C", "G", "C"], "track_id": [1, 2, 2], "filename": ["a", "b", None], "file": ["a", "b", "c"]}
     )
 
     said = describe(scratch, table)
 
-    assert said["roles"]["id"] == "filename"
+    assert said["roles"]["id"] == "file"
     assert "id_inferred" in codes(said)
 
 

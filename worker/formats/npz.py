@@ -19,9 +19,9 @@ from worker.formats.source import (
     Faults,
     Reading,
     Types,
-    check_lengths,
     check_names,
     check_rows,
+    check_words,
     infinite_cells,
 )
 
@@ -113,7 +113,7 @@ class NpzSource:
         values = block[:, self._placed[name].place]
         if self.types[name] == TEXT:
             text = self._text(values, name)
-            check_lengths(text, name, self._limits, self.faults, first_row=first_row)
+            check_words(text, name, self._limits, self.faults, first_row=first_row)
             return text
         if self.types[name] != NUMBER:
             return pa.array(np.ascontiguousarray(values, values.dtype.newbyteorder("=")), self.types[name])
@@ -124,8 +124,9 @@ class NpzSource:
 
     def _text(self, values: np.ndarray, name: str) -> pa.Array:
         try:
-            words = pa.array(_words(values), TEXT)
-        except (ValueError, OverflowError) as cause:
+            # A list, because from an array of texts Arrow takes what stands before a NUL.
+            words = pa.array(_words(values).tolist(), TEXT)
+        except (ValueError, SystemError) as cause:  # the second is NumPy's for a sign beyond Unicode
             said = f"expected text in Unicode, received other bytes: {str(cause)[:80]}"
             raise self.faults.refuse("text_encoding", said, column=name) from cause
         # A fixed-width text has no other way to say that it is missing.
@@ -136,6 +137,4 @@ def _words(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "M":
         words = np.datetime_as_string(values)
         return np.where(words == "NaT", "", words)
-    if values.dtype.kind == "S":
-        return np.char.decode(values, "utf-8")
-    return values.astype(values.dtype.newbyteorder("="))
+    return np.char.decode(values, "utf-8") if values.dtype.kind == "S" else values

@@ -18,9 +18,9 @@ from worker.formats.source import (
     Faults,
     Reading,
     Types,
-    check_lengths,
     check_names,
     check_rows,
+    check_words,
     infinite_cells,
 )
 
@@ -29,6 +29,8 @@ THRIFT_CONTAINER = 10_000
 THRIFT_STRING = 64 * 1024 * 1024
 # Pages are read through this, instead of whole columns of a row group: half the memory, twice the speed.
 BUFFER_BYTES = 64 * 1024
+# A name or a description in the file that is no UTF-8 is a ValueError.
+UNREADABLE = (pa.ArrowException, OSError, ValueError)
 
 
 class ParquetSource:
@@ -47,11 +49,14 @@ class ParquetSource:
 
     def batches(self, types: Types) -> Iterator[pa.RecordBatch]:
         schema, rows = pa.schema(list(types.items())), 0
-        for batch in self._decoded(list(types)):
-            columns = [self._convert(batch.column(name), name, kind, rows) for name, kind in types.items()]
-            yield pa.RecordBatch.from_arrays(columns, schema=schema)
-            rows += batch.num_rows
-            check_rows(rows, len(types), self._limits, self.faults)
+        try:
+            for batch in self._decoded(list(types)):
+                columns = [self._convert(batch.column(name), name, kind, rows) for name, kind in types.items()]
+                yield pa.RecordBatch.from_arrays(columns, schema=schema)
+                rows += batch.num_rows
+                check_rows(rows, len(types), self._limits, self.faults)
+        except UNREADABLE as cause:
+            raise self._corrupt(cause) from cause
 
     def _open(self, dictionaries: list[str]) -> pq.ParquetFile:
         try:
@@ -64,13 +69,15 @@ class ParquetSource:
                 thrift_container_size_limit=THRIFT_CONTAINER,
                 thrift_string_size_limit=THRIFT_STRING,
             )
-        except (pa.ArrowException, OSError) as cause:
+        except UNREADABLE as cause:
             raise self._corrupt(cause) from cause
 
     def _schema(self, file: pq.ParquetFile) -> pa.Schema:
         try:
-            return file.schema_arrow
-        except (pa.ArrowException, OSError) as cause:
+            schema = file.schema_arrow
+            # Read here, because a name that is no UTF-8 shows only now.
+            return pa.schema([schema.field(place) for place in range(len(schema.names))])
+        except UNREADABLE as cause:
             raise self._corrupt(cause) from cause
 
     def _corrupt(self, cause: Exception) -> Exception:
@@ -94,19 +101,16 @@ class ParquetSource:
         texts = [name for name in names if self.types[name] == TEXT]
         rows = max(1, min(ROWS_A_BATCH, BATCH_BYTES // (8 * len(names))))
         with self._open(texts) as file:
-            try:
-                for batch in file.iter_batches(rows, columns=names, use_threads=False):
-                    step = max(1, BATCH_BYTES // max(1, _longest_row(batch)))
-                    yield from (batch.slice(start, step) for start in range(0, batch.num_rows, step))
-            except (pa.ArrowException, OSError) as cause:
-                raise self._corrupt(cause) from cause
+            for batch in file.iter_batches(rows, columns=names, use_threads=False):
+                step = max(1, BATCH_BYTES // max(1, _longest_row(batch)))
+                yield from (batch.slice(start, step) for start in range(0, batch.num_rows, step))
 
     def _convert(self, column: pa.Array, name: str, kind: pa.DataType, first_row: int) -> pa.Array:
         if pa.types.is_dictionary(column.type):
             column = column.dictionary_decode()
         if self.types[name] == TEXT:
             text = _text(column)
-            check_lengths(text, name, self._limits, self.faults, first_row=first_row)
+            check_words(text, name, self._limits, self.faults, first_row=first_row)
             return text
         if self.types[name] == NUMBER:
             column = pc.cast(column, NUMBER, safe=False)

@@ -43,7 +43,9 @@ class Faults:
     def add(self, code: str, message: str, *, row: int | None = None, column: str | None = None) -> None:
         self.total += 1
         if len(self.kept) < FAULTS_SHOWN:
-            self.kept.append(Fault(message, file=self.file, row=row, column=column, code=code))
+            # Libraries quote what they have read, and not every database stores a NUL.
+            said = "".join(sign if sign.isprintable() else "?" for sign in message)
+            self.kept.append(Fault(said, file=self.file, row=row, column=column, code=code))
 
     def add_infinite(self, cells: Sequence["Cell"], count: int, *, column: str) -> None:
         """Note numbers without a finite value: `count` in all, the first of them in `cells`."""
@@ -145,3 +147,24 @@ def check_lengths(column: pa.Array, name: str, limits: Limits, faults: Faults, *
         row = first_row + pc.index(lengths, longest).as_py()
         said = f"expected cells of at most {limits.field_bytes:,} bytes, received one of {longest:,}"
         raise faults.refuse("field_too_long", said, row=row, column=name)
+
+
+def check_words(column: pa.Array, name: str, limits: Limits, faults: Faults, *, first_row: int) -> None:
+    """Refuse a cell that is too long, no UTF-8 or holds a NUL: no library has looked at it before."""
+    check_lengths(column, name, limits, faults, first_row=first_row)
+    try:
+        pc.cast(column.view(pa.binary()), TEXT)
+    except pa.ArrowInvalid as cause:
+        row = first_row + next(place for place, cell in enumerate(column.view(pa.binary())) if not _is_utf8(cell))
+        raise faults.refuse("text_encoding", "expected UTF-8, received other bytes", row=row, column=name) from cause
+    nul = pc.index(pc.fill_null(pc.match_substring(column, "\0"), False), True).as_py()
+    if nul >= 0:
+        raise faults.refuse("text_encoding", "expected text, received a NUL", row=first_row + nul, column=name)
+
+
+def _is_utf8(cell: pa.Scalar) -> bool:
+    try:
+        (cell.as_py() or b"").decode()
+    except UnicodeDecodeError:
+        return False
+    return True
