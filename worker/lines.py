@@ -29,12 +29,12 @@ class Lines:
     def write(self, rows: Mapping[str, Field]) -> None:
         """Add a chunk; every field has one entry a row."""
         lines = encode(rows)
-        offsets = np.frombuffer(lines.buffers()[1], np.int64)[lines.offset : lines.offset + len(lines) + 1]
-        self._file.write(lines.buffers()[2][int(offsets[0]) : int(offsets[-1])])
-        indexed = offsets[:-1][-self.rows % INDEX_STEP :: INDEX_STEP] - offsets[0] + self._size
+        offsets = np.frombuffer(lines.buffers()[1], np.int64)[: len(lines) + 1]
+        self._file.write(lines.buffers()[2][: int(offsets[-1])])
+        indexed = offsets[:-1][-self.rows % INDEX_STEP :: INDEX_STEP] + self._size
         self._index.write(indexed.astype("<u8").tobytes())
         self.rows += len(lines)
-        self._size += int(offsets[-1] - offsets[0])
+        self._size += int(offsets[-1])
 
     def __enter__(self) -> "Lines":
         return self

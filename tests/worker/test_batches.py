@@ -51,6 +51,14 @@ def test_no_class_loses_its_last_training_row() -> None:
     assert set(strata[split.validation]) == {0, 1}
 
 
+def test_a_small_class_has_a_row_that_validates() -> None:
+    strata = np.array([0] * 50 + [1, 1])
+
+    split = batches.shuffled(strata, 0.1, seed=0)
+
+    assert set(strata[split.validation]) == {0, 1}
+
+
 @pytest.mark.parametrize(
     ("counts", "fraction"), [([1, 1, 1], 0.2), ([10, 10, 10], 0.25), ([3, 3, 94], 0.2), ([2], 0.9)]
 )
@@ -105,6 +113,14 @@ def test_groups_larger_than_the_share_give_the_smallest() -> None:
     split = batches.grouped(groups, 0.05, seed=0, strata=np.zeros(105, np.int64))
 
     assert set(groups[split.validation]) == {1}
+
+
+def test_however_large_the_share_a_group_is_left_to_train() -> None:
+    groups = np.repeat([0, 1, 2, 3], 5)
+
+    split = batches.grouped(groups, 0.99, seed=0, strata=np.zeros(20, np.int64))
+
+    assert len(split.train) == 5
 
 
 def test_a_single_group_cannot_be_split() -> None:

@@ -40,6 +40,11 @@ def test_a_forecaster_that_is_right_as_often_as_it_says_is_calibrated() -> None:
     assert curves.calibration_error(confidence, np.arange(100) < 80) == pytest.approx(0, abs=1e-12)
 
 
+def test_a_bin_includes_its_upper_edge() -> None:
+    # 0.15 and 0.2 both lie in (2/15, 3/15]: |0.5 - 0.175|.
+    assert curves.calibration_error(np.array([0.15, 0.2]), np.array([False, True])) == pytest.approx(0.325)
+
+
 @pytest.mark.parametrize("confidence", [0.0, 1.0])
 def test_the_ends_of_the_scale_have_a_bin(confidence: float) -> None:
     assert curves.calibration_error(np.array([confidence]), np.array([True])) == 1 - confidence

@@ -37,6 +37,15 @@ def test_a_number_is_filled_then_clipped_then_scaled() -> None:
     assert features.names([feature]) == ["bpm", "bpm is missing"]
 
 
+@pytest.mark.parametrize(("value", "expected"), [(59.0, 60.0), (60.0, 60.0), (100.0, 100.0), (181.0, 180.0)])
+def test_a_number_beyond_a_fence_is_clipped_in_a_column_without_holes(value: float, expected: float) -> None:
+    feature = Number(name="bpm", fill=100.0, low=60.0, high=180.0)
+
+    matrix, _ = features.matrix([feature], {"bpm": np.array([value, 120.0])})
+
+    assert matrix[0, 0] == expected
+
+
 def test_words_are_one_hot_and_what_is_unseen_or_missing_is_the_rest() -> None:
     feature = Category(name="key", words=("C", "G"), rest=True)
 

@@ -203,9 +203,10 @@ def _many(examples: Examples, hot: np.ndarray, labels: list[str], params: TrainP
     _refuse_small(
         listed(examples.targets), [labels[place] for place in lonely], examples.rows[hot[:, lonely].argmax(axis=0)]
     )
-    # A row counts for the rarest of its labels, so that rare ones come to both sides.
-    rarest = np.where(hot > 0, counts, len(hot) + 1).argmin(axis=1)
-    strata = np.where(hot.any(axis=1), rarest, len(labels))
+    # A row counts for the rarest of its labels, which is written last, so that rare ones come to both sides.
+    strata = np.full(len(hot), len(labels))
+    for place in np.argsort(-counts.astype(np.int64), kind="stable"):
+        strata[hot[:, place] > 0] = place
     target = Target(
         encoding="multi_hot", labels=tuple(labels), columns=tuple(examples.targets), separator=params.label_separator
     )
