@@ -24,7 +24,6 @@ def main() -> None:
         backpressure=2048,
         websockets=False,
         respawn_failed_workers=True,
-        process_name="etude-web",
     ).serve()
 
 

@@ -72,6 +72,25 @@ class Desk:
             raise JobFailed(f"The stored file {name} is not what was written: restore it.", code="integrity")
         return path
 
+    def uploads(self, row: Row[Any]) -> list[Row[Any]]:
+        """The files of a dataset, after those of the version that it adds to."""
+        with self.database.reading() as sql:
+            chain = [row]
+            while chain[-1].base is not None:
+                chain.append(datasets.find(sql, self.claim.tenant, chain[-1].base))
+            return [file for version in reversed(chain) for file in datasets.files(sql, version.id)]
+
+    def fetch_upload(self, file: Row[Any]) -> Path:
+        """A local copy under a name of our own."""
+        return self.fetch(file.key, name=f"upload-{file.key.rpartition('/')[2]}", sha256=file.sha256)
+
+    def put_part(self, row: Row[Any], path: Path) -> Json:
+        """Store a canonical part of a dataset, beside its uploads; its name tells which attempt wrote it."""
+        folder = storage.dataset_folder(self.claim.tenant, row.id)
+        key = f"{folder}parts/{self.claim.fence}/{path.name}"
+        stored = self.storage.put_file(key, path)
+        return {"name": path.name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
+
     def put(self, name: str, content: bytes | Path, *, rows: int | None = None) -> Json:
         """Store a file of this attempt; it counts only once the finishing transaction names it."""
         key = f"{self.folder}files/{name}"
@@ -86,10 +105,10 @@ class Desk:
         shown = {name: value for name, value in last.items() if name != "epoch"}
         self.heart.report(self.pace.progress(int(last["epoch"]), total, unit="epochs", metrics=shown), epochs)
 
-    def report_rows(self, done: int, total: int) -> None:
+    def report_rows(self, done: int, total: int | None) -> None:
         """Take the progress of a stage that counts rows; leave instead, if that is asked."""
         self.heart.check()
-        self.heart.report(self.pace.progress(done, total, unit="rows"))
+        self.heart.report(self.pace.progress(done, total or done, unit="rows"))
 
     def check(self) -> None:
         self.heart.check()
