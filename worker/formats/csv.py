@@ -109,7 +109,7 @@ class CsvSource:
             return self.faults.refuse("field_too_long", message)
         if "Empty CSV" in said:
             return self.faults.refuse("dataset_empty", "expected rows below the header, received none")
-        return self.faults.refuse("csv_shape", f"the file cannot be read as CSV: {said.splitlines()[0][:200]}")
+        return self.faults.refuse("csv_shape", f"the file cannot be read as CSV: {said[:200]}")
 
 
 def _runs_on(batch: pa.RecordBatch) -> bool:

@@ -1,12 +1,14 @@
 """Parquet: flat tables only, judged by the schema before a byte of data is read."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from shared.errors import JobFailed
 from worker.formats.source import (
     BATCH_BYTES,
     BOOLEAN,
@@ -49,17 +51,15 @@ class ParquetSource:
 
     def batches(self, types: Types) -> Iterator[pa.RecordBatch]:
         schema, rows = pa.schema(list(types.items())), 0
-        try:
+        with self._refusing():
             for batch in self._decoded(list(types)):
                 columns = [self._convert(batch.column(name), name, kind, rows) for name, kind in types.items()]
                 yield pa.RecordBatch.from_arrays(columns, schema=schema)
                 rows += batch.num_rows
                 check_rows(rows, len(types), self._limits, self.faults)
-        except UNREADABLE as cause:
-            raise self._corrupt(cause) from cause
 
     def _open(self, dictionaries: list[str]) -> pq.ParquetFile:
-        try:
+        with self._refusing():
             return pq.ParquetFile(
                 self._path,
                 read_dictionary=dictionaries,
@@ -69,23 +69,29 @@ class ParquetSource:
                 thrift_container_size_limit=THRIFT_CONTAINER,
                 thrift_string_size_limit=THRIFT_STRING,
             )
-        except UNREADABLE as cause:
-            raise self._corrupt(cause) from cause
 
     def _schema(self, file: pq.ParquetFile) -> pa.Schema:
-        try:
+        with self._refusing():
             schema = file.schema_arrow
             # Read here, because a name that is no UTF-8 shows only now.
             return pa.schema([schema.field(place) for place in range(len(schema.names))])
-        except UNREADABLE as cause:
-            raise self._corrupt(cause) from cause
 
-    def _corrupt(self, cause: Exception) -> Exception:
-        said = str(cause).splitlines()[0][:200]
+    @contextmanager
+    def _refusing(self) -> Iterator[None]:
+        """Refuse the file for whatever Arrow cannot make of it; want of memory is another matter."""
+        try:
+            yield
+        except pa.ArrowMemoryError:
+            raise
+        except UNREADABLE as cause:
+            raise self._corrupt(str(cause)) from cause
+
+    def _corrupt(self, said: str) -> JobFailed:
         if "exceed" in said.lower() and "limit" in said.lower():
             message = f"expected at most {self._limits.columns} columns and {THRIFT_CONTAINER:,} row groups"
             return self.faults.refuse("table_too_many_columns", message)
-        return self.faults.refuse("parquet_corrupt", f"the file cannot be read as Parquet: {said}")
+        first_line = said.partition("\n")[0][:200]
+        return self.faults.refuse("parquet_corrupt", f"the file cannot be read as Parquet: {first_line}")
 
     def _flat(self, field: pa.Field) -> pa.DataType:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type

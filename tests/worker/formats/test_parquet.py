@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.worker.formats import reading
+from worker.formats import parquet
 from worker.formats import source as source_format
 from worker.formats.source import BOOLEAN, INTEGER, NUMBER, TEXT, UNKNOWN
 
@@ -89,3 +90,15 @@ def test_columns_come_in_the_order_that_is_asked_for(tmp_path: Path) -> None:
 
     assert batches[0].schema.names == ["c", "a"]
     assert batches[0].to_pylist() == [{"c": 0.5, "a": 1.0}, {"c": 1.5, "a": 2.0}]
+
+
+def test_want_of_memory_is_not_taken_for_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = opened(tmp_path, a=["x"])
+
+    def fail(*_: Any) -> pa.Array:
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr(parquet, "_text", fail)
+
+    with pytest.raises(MemoryError):
+        reading.table(source)
