@@ -1,0 +1,58 @@
+"""A model as files: spec.json and weights.safetensors. Data only; a network is rebuilt from our own description."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from shared.errors import JobFailed
+from worker.networks import NetworkSpec
+
+SPEC, WEIGHTS = "spec.json", "weights.safetensors"
+VERSION = 1
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Model:
+    """All that scoring needs."""
+
+    kind: str
+    network: NetworkSpec
+    weights: dict[str, np.ndarray]
+    preprocessing: Any  # JSON of the learned features
+    target: Json
+
+
+def pack(model: Model) -> dict[str, bytes]:
+    """The model's files by name."""
+    spec = {
+        "version": VERSION,
+        "kind": model.kind,
+        "network": model.network.as_json(),
+        "preprocessing": model.preprocessing,
+        "target": model.target,
+    }
+    arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
+    return {SPEC: json.dumps(spec, indent=1, ensure_ascii=False).encode(), WEIGHTS: save(arrays)}
+
+
+def unpack(files: dict[str, bytes]) -> Model:
+    """The model that the files describe. Raises JobFailed (integrity) when they are not what `pack` writes."""
+    try:
+        spec = json.loads(files[SPEC])
+        if spec["version"] != VERSION:
+            raise ValueError("expected version 1")
+        return Model(
+            kind=spec["kind"],
+            network=NetworkSpec.from_json(spec["network"]),
+            weights=load(files[WEIGHTS]),
+            preprocessing=spec["preprocessing"],
+            target=spec["target"],
+        )
+    except (KeyError, ValueError, SafetensorError) as cause:
+        raise JobFailed("The model's files are damaged: restore them.", code="integrity") from cause

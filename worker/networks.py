@@ -1,0 +1,83 @@
+"""Dense networks: our own description of them, the Keras model made from it, and its weights under stable names."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import keras
+import numpy as np
+
+from shared.networks import Layer
+
+VERSION = 1
+
+OutputActivation = Literal["sigmoid", "softmax", "linear"]
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """All that is needed to build a network again; data, never code."""
+
+    inputs: int
+    outputs: int
+    hidden: tuple[Layer, ...]
+    output_activation: OutputActivation
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "version": VERSION,
+            "inputs": self.inputs,
+            "outputs": self.outputs,
+            "hidden": [layer.model_dump() for layer in self.hidden],
+            "output_activation": self.output_activation,
+        }
+
+    @classmethod
+    def from_json(cls, said: dict[str, Any]) -> "NetworkSpec":
+        """Read a description; raises ValueError for one that is not ours."""
+        if said.get("version") != VERSION or said.get("output_activation") not in ("sigmoid", "softmax", "linear"):
+            raise ValueError("expected a network of version 1")
+        hidden = tuple(Layer.model_validate(layer) for layer in said["hidden"])
+        return cls(int(said["inputs"]), int(said["outputs"]), hidden, said["output_activation"])
+
+
+def build(spec: NetworkSpec, *, seed: int) -> keras.Sequential:
+    """The Keras model, with the weights that bare Keras draws for the same layers under the same seed."""
+    keras.utils.set_random_seed(seed)
+    layers: list[Any] = [keras.Input((spec.inputs,))]
+    for place, layer in enumerate(spec.hidden):
+        layers += _hidden(layer, f"hidden_{place}")
+    layers.append(keras.layers.Dense(spec.outputs, activation=spec.output_activation, name="output"))
+    return keras.Sequential(layers)
+
+
+def _hidden(layer: Layer, name: str) -> list[Any]:
+    regulariser = keras.regularizers.L1L2(layer.l1, layer.l2) if layer.l1 or layer.l2 else None
+    inside = None if layer.batch_normalization else layer.activation
+    made: list[Any] = [keras.layers.Dense(layer.units, activation=inside, kernel_regularizer=regulariser, name=name)]
+    if layer.batch_normalization:
+        made += [
+            keras.layers.BatchNormalization(name=f"{name}_normalization"),
+            keras.layers.Activation(layer.activation, name=f"{name}_activation"),
+        ]
+    if layer.dropout:
+        made.append(keras.layers.Dropout(layer.dropout, name=f"{name}_dropout"))
+    return made
+
+
+def weights(model: keras.Sequential) -> dict[str, np.ndarray]:
+    """Every array that prediction needs, under names of ours: hidden.0.kernel, hidden.0.gamma, output.bias, …"""
+    return {name: np.array(variable) for name, variable in _named(model)}
+
+
+def assign(model: keras.Sequential, arrays: dict[str, np.ndarray]) -> None:
+    """Give a model its weights back. Raises KeyError when one is missing."""
+    for name, variable in _named(model):
+        variable.assign(arrays[name])
+
+
+def _named(model: keras.Sequential) -> Iterator[tuple[str, Any]]:
+    for layer in model.layers:
+        base = layer.name.removesuffix("_normalization").replace("_", ".")
+        for variable in layer.weights:
+            yield f"{base}.{variable.name}", variable

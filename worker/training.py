@@ -1,0 +1,229 @@
+"""Trains a network on a table held on the device, in chunks of compiled epochs, so that the world can be heard."""
+
+import gc
+import math
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from shared.errors import JobFailed
+from shared.table_params import PlateauDecay, TableTraining
+from worker import networks, optimizers
+from worker.callbacks import Checkpoint, Watch
+from worker.epochs import COLUMNS, Epochs, Rules, count_binary, count_categorical
+from worker.networks import NetworkSpec
+
+# Python is entered again after about this long: soon enough for a bar, a cancel and a checkpoint.
+CHUNK_S = 0.25
+# So little arithmetic that the whole training is one chunk: 10 epochs of 100 rows, not 10 of 20,000.
+SMALL = 50_000
+# Each holds its graph and a model's memory; a tuning that changes one layer goes through a handful.
+KEPT_TRACES = 4
+ADVICE = (
+    "Lower learning_rate, set clip_norm (1.0 is a good start), or leave preprocess on auto so that inputs are scaled."
+)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What is minimised, and what is counted beside it."""
+
+    loss: str
+    huber_delta: float = 1.0
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """Inputs (rows, columns), truth (rows, outputs), weights (rows,) or None; float32."""
+
+    x: np.ndarray
+    y: np.ndarray
+    weight: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network's weights, and how it came to them."""
+
+    weights: dict[str, np.ndarray]
+    history: list[dict[str, float]]
+    epochs: int
+    best_epoch: int | None
+    stopped_by: str | None
+
+
+_traces: OrderedDict[tuple[Any, ...], Epochs] = OrderedDict()
+
+
+def order(seed: int, epoch: int, rows: int) -> np.ndarray:
+    """The order of the rows in an epoch (counted from 0): a pure function, so a resumed training meets the same."""
+    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(rows).astype(np.int32)
+
+
+def fit(
+    spec: NetworkSpec,
+    objective: Objective,
+    params: TableTraining,
+    *,
+    train: Table,
+    validation: Table | None,
+    watch: Watch,
+    checkpoint: Checkpoint | None,
+) -> Fitted:
+    """Train. Raises JobFailed (training_diverged, out_of_memory), and whatever `watch.check` raises."""
+    try:
+        epochs = _prepare(spec, objective, params, train, validation)
+        return _Training(epochs, objective, params, train=train, validation=validation, watch=watch).run(checkpoint)
+    except tf.errors.ResourceExhaustedError as cause:
+        said = "The device has too little memory for this network and batch: use a smaller batch_size or fewer units."
+        raise JobFailed(said, code="out_of_memory") from cause
+
+
+def _prepare(
+    spec: NetworkSpec, objective: Objective, params: TableTraining, train: Table, validation: Table | None
+) -> Epochs:
+    """Compiled epochs at their beginning: traced before, or new."""
+    fresh = networks.build(spec, seed=params.seed)
+    rules = _rules(params, len(train.x))
+    key = (spec, objective, rules, params.optimizer, params.momentum, params.nesterov, params.weight_decay,
+           params.clip_norm, train.x.shape, None if validation is None else validation.x.shape)  # fmt: skip
+    kept = _traces.pop(key, None)
+    if kept is None:
+        loss = optimizers.loss(objective.loss, objective.huber_delta)
+        kept = Epochs(fresh, optimizers.optimizer(params), loss, _accuracy(objective), rules)
+    else:
+        kept.reset(fresh)
+    _traces[key] = kept
+    while len(_traces) > KEPT_TRACES:
+        _traces.popitem(last=False)
+        gc.collect()
+    return kept
+
+
+def _rules(params: TableTraining, rows: int) -> Rules:
+    size = rows if params.optimizer == "gradient_descent" else min(params.batch_size, rows)
+    rules = Rules(batch_size=size)
+    if params.stopping is not None:
+        rules = replace(rules, patience=params.stopping.patience, min_delta=params.stopping.min_delta)
+    if isinstance(params.learning_rate, PlateauDecay):
+        wanted = params.learning_rate
+        rules = replace(rules, plateau=(wanted.factor, wanted.patience, wanted.minimum))
+    return rules
+
+
+def _accuracy(objective: Objective) -> Any:
+    if "accuracy" not in objective.metrics:
+        return None
+    return count_categorical if objective.loss == "categorical_crossentropy" else count_binary
+
+
+class _Training:
+    """One training under way."""
+
+    def __init__(
+        self,
+        epochs: Epochs,
+        objective: Objective,
+        params: TableTraining,
+        *,
+        train: Table,
+        validation: Table | None,
+        watch: Watch,
+    ) -> None:
+        self.epochs, self.objective, self.params = epochs, objective, params
+        self.train, self.validation, self.watch = train, validation, watch
+        self.done = 0
+        self.history: list[dict[str, float]] = []
+
+    def run(self, checkpoint: Checkpoint | None) -> Fitted:
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        data, total = self._tensors(), self.params.epochs_at_most
+        chunk = total if len(self.train.x) * total <= SMALL else 1
+        stopped_by = "early_stopping" if self._is_out_of_patience() else None
+        while self.done < total and stopped_by is None:
+            began = time.perf_counter()
+            count = min(chunk, total - self.done)
+            run = self._advance(data, count)
+            self.watch.report(self.history[-run:], total=total)
+            if self.watch.is_checkpoint_due():
+                self.watch.save(self._checkpoint())
+            self.watch.check()
+            if self._is_out_of_patience():
+                stopped_by = "early_stopping"
+            elif self.watch.is_budget_spent():
+                stopped_by = "budget"
+            each_s = (time.perf_counter() - began) / run
+            chunk = max(1, min(4 * chunk, int(CHUNK_S / max(each_s, 1e-6))))
+        return self._fitted(stopped_by)
+
+    def _tensors(self) -> tuple[Any, ...]:
+        weight = np.ones(len(self.train.x), np.float32) if self.train.weight is None else self.train.weight
+        validation = self.validation or Table(self.train.x[:0], self.train.y[:0])
+        arrays = (self.train.x, self.train.y, weight.astype(np.float32), validation.x, validation.y)
+        return tuple(tf.constant(array, tf.float32) for array in arrays)
+
+    def _advance(self, data: tuple[Any, ...], count: int) -> int:
+        numbers = range(self.done, self.done + count)
+        orders = np.stack([order(self.params.seed, number, len(self.train.x)) for number in numbers])
+        rates = np.array([optimizers.rate(self.params, number) for number in numbers], np.float32)
+        figures, run, broken = self.epochs.advance(
+            *data, tf.constant(orders), tf.constant(rates), tf.constant(self.done, tf.int32)
+        )
+        for place, row in enumerate(figures.numpy()):
+            self.history.append(self._named(self.done + place + 1, row))
+        self.done += int(run)
+        if int(broken) >= 0:
+            self._tell_divergence(int(broken))
+        return int(run)
+
+    def _named(self, epoch: int, row: np.ndarray) -> dict[str, float]:
+        figures = {name: float(value) for name, value in zip(COLUMNS, row, strict=True)}
+        if self.validation is None:
+            figures = {name: value for name, value in figures.items() if not name.startswith("val_")}
+        if "accuracy" not in self.objective.metrics:
+            figures = {name: value for name, value in figures.items() if "accuracy" not in name}
+        return {"epoch": epoch, **figures}
+
+    def _tell_divergence(self, step: int) -> None:
+        last = self.history.pop()
+        whole = [row for row in self.history if all(math.isfinite(value) for value in row.values())]
+        self.history = whole
+        raise JobFailed(
+            f"The loss was no longer a finite number in epoch {int(last['epoch'])}, step {step + 1}. {ADVICE}",
+            code="training_diverged",
+        )
+
+    def _is_out_of_patience(self) -> bool:
+        stopping = self.params.stopping
+        return stopping is not None and self.done > 1 and int(self.epochs.waited) >= stopping.patience
+
+    def _fitted(self, stopped_by: str | None) -> Fitted:
+        stopping = self.params.stopping
+        best = int(self.epochs.best_epoch) if stopping is not None else None
+        if stopping is not None and stopping.restore_best and best:
+            for weight, kept in zip(self.epochs.model.weights, self.epochs.best, strict=True):
+                weight.assign(kept)
+        return Fitted(networks.weights(self.epochs.model), self.history, self.done, best, stopped_by)
+
+    def _kept(self) -> dict[str, list[Any]]:
+        return {"variable": self.epochs.variables, "best": self.epochs.best, "state": self.epochs.state}
+
+    def _checkpoint(self) -> Checkpoint:
+        arrays = {
+            f"{group}.{place}": np.array(variable)
+            for group, variables in self._kept().items()
+            for place, variable in enumerate(variables)
+        }
+        return Checkpoint(self.done, arrays, {"history": self.history})
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        for group, variables in self._kept().items():
+            for place, variable in enumerate(variables):
+                variable.assign(checkpoint.arrays[f"{group}.{place}"])
+        self.done, self.history = checkpoint.epoch, list(checkpoint.state["history"])
