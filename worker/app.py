@@ -70,7 +70,7 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
     @signals.worker_init.connect(weak=False)
     def prepare(**_: Any) -> None:
         if queue_name == queue.TRAIN and start_method() == "fork":
-            import tensorflow  # noqa: F401 — for its children; see the module's docstring
+            from worker import pipeline  # noqa: F401 — TensorFlow, for its children; see the module's docstring
 
         for other in tell(workers.boot, name, boot=ids.new("boot"), queue=queue_name, pid=os.getpid()):
             queue.send(app, other)
@@ -79,7 +79,7 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
     @signals.worker_process_init.connect(weak=False)
     def prepare_child(**_: Any) -> None:
         database.forget()
-        process.begin(chosen, app, name)
+        process.begin(chosen, app, name, has_device=queue_name == queue.TRAIN)
 
     @signals.worker_shutting_down.connect(weak=False)
     def drain(**_: Any) -> None:

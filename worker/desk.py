@@ -84,6 +84,10 @@ class Desk:
         """A local copy under a name of our own."""
         return self.fetch(file.key, name=f"upload-{file.key.rpartition('/')[2]}", sha256=file.sha256)
 
+    def fetch_parts(self, row: Row[Any]) -> list[Path]:
+        """The canonical files of a dataset, in row order."""
+        return [self.fetch(part["key"], name=f"{row.id}-{part['name']}", sha256=part["sha256"]) for part in row.parts]
+
     def put_part(self, row: Row[Any], path: Path) -> Json:
         """Store a canonical part of a dataset, beside its uploads; its name tells which attempt wrote it."""
         folder = storage.dataset_folder(self.claim.tenant, row.id)

@@ -12,6 +12,9 @@ from worker.networks import NetworkSpec
 
 Run = Callable[[np.ndarray], np.ndarray]
 
+# Measured: the activations of so many rows stay in the cache; 65,536 take a third longer.
+BLOCK_ROWS = 1024
+
 # Klambauer et al., "Self-Normalizing Neural Networks", NeurIPS 2017.
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 # Keras's defaults.
@@ -25,13 +28,17 @@ def compile(spec: NetworkSpec, weights: Mapping[str, np.ndarray]) -> Run:
     layers = [(*_dense(weights, name), ACTIVATIONS[each]) for name, each in zip(names, activations, strict=True)]
 
     def run(x: np.ndarray) -> np.ndarray:
+        outputs = np.empty((len(x), spec.outputs), np.float32)
         # What overflows ends as a row that could not be scored, which is told there.
         with np.errstate(all="ignore"):
-            for kernel, bias, activate in layers:
-                x = x @ kernel
-                x += bias
-                x = activate(x)
-        return x
+            for start in range(0, len(x), BLOCK_ROWS):
+                block = x[start : start + BLOCK_ROWS]
+                for kernel, bias, activate in layers:
+                    block = block @ kernel
+                    block += bias
+                    block = activate(block)
+                outputs[start : start + BLOCK_ROWS] = block
+        return outputs
 
     return run
 

@@ -67,7 +67,7 @@ def _hidden(layer: Layer, name: str) -> list[Any]:
 
 def weights(model: keras.Sequential) -> dict[str, np.ndarray]:
     """Every array that prediction needs, under names of ours: hidden.0.kernel, hidden.0.gamma, output.bias, …"""
-    return {name: np.array(variable) for name, variable in _named(model)}
+    return {name: variable.numpy() for name, variable in _named(model)}
 
 
 def assign(model: keras.Sequential, arrays: dict[str, np.ndarray]) -> None:

@@ -7,7 +7,6 @@ import keras
 
 from shared.table_params import CosineDecay, ExponentialDecay, PlateauDecay, StepDecay, TableTraining
 
-
 LOSSES = {
     "mean_squared_error": keras.losses.MeanSquaredError,
     "mean_absolute_error": keras.losses.MeanAbsoluteError,

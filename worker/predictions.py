@@ -30,8 +30,6 @@ Json = dict[str, Any]
 # Measured on two cores: two threads that each do everything take 0.75 of the time of a reader beside a network, as
 # neither waits for the other. Four hold some 200 MB; more would wait for the disk.
 THREADS = min(4, os.cpu_count() or 1)
-# Rows that the network takes at once: their activations stay in the cache.
-NETWORK_ROWS = 1024
 # Cells of a chunk, in or out: 16 MB as float32, however wide the table.
 CHUNK_CELLS = 4_194_304
 NOT_FINITE = "the model's answer to this row is not a finite number"
@@ -154,7 +152,7 @@ def _score(plan: _Plan, batch: pa.RecordBatch, first: int) -> _Scored:
     reasons = _reasons(bad)
     good = np.ones(len(x), bool)
     good[list(reasons)] = False
-    outputs = _run(plan.scorer, x[good] if reasons else x)
+    outputs = plan.scorer.network(x[good] if reasons else x)
     finite = np.isfinite(outputs).all(axis=1)
     if not finite.all():
         lost = np.flatnonzero(good)[~finite]
@@ -167,13 +165,6 @@ def _score(plan: _Plan, batch: pa.RecordBatch, first: int) -> _Scored:
     if plan.columns:
         rows["columns"] = {name: batch.column(name).filter(kept) for name in plan.columns}
     return _Scored(first + len(x), rows, _errors(keys, first, reasons), answer.totals)
-
-
-def _run(scorer: Scorer, x: np.ndarray) -> np.ndarray:
-    outputs = np.empty((len(x), scorer.outputs), np.float32)
-    for start in range(0, len(x), NETWORK_ROWS):
-        outputs[start : start + NETWORK_ROWS] = scorer.network(x[start : start + NETWORK_ROWS])
-    return outputs
 
 
 def _reasons(bad: Sequence[BadCells]) -> dict[int, tuple[str | None, str]]:

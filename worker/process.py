@@ -11,7 +11,7 @@ from shared.database import Database
 from shared.log import logger
 from shared.settings import Settings
 from shared.storage import Storage
-from worker import runner
+from worker import device, runner
 
 # What billiard compares with its limit after each job: over it, the child is replaced.
 STAY, RETIRE = 1, 2**40
@@ -57,8 +57,10 @@ class Child:
 _child: Child | None = None
 
 
-def begin(settings: Settings, app: Celery, worker: str) -> None:
+def begin(settings: Settings, app: Celery, worker: str, *, has_device: bool) -> None:
     """Prepare this process to answer rings: called once in each child."""
+    if has_device:
+        device.prepare()
     global _child
     _child = Child(settings, app, worker)
 

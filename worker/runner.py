@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import structlog
@@ -18,12 +19,15 @@ from shared.kinds import KINDS
 from shared.log import logger
 from shared.settings import Settings
 from shared.storage import Storage
-from worker import pipeline
 from worker.desk import Desk, erased
+from worker.ending import Ending
 from worker.heart import Heart
 
 # How long an attempt that is done waits for a database that is away: beyond any restart, short of a lost one.
 DATABASE_AWAY_AT_MOST_S = 900.0
+
+# Found when it is asked for: a worker of the light queue never loads TensorFlow.
+ACTIONS = {"ingest": "worker.intake", "train": "worker.pipeline", "score": "worker.pipeline"}
 
 log = logger("runner")
 
@@ -80,7 +84,7 @@ def _work(post: Post, claim: Claim) -> None:
 def _carry_out(desk: Desk) -> None:
     claim, cost = desk.claim, desk.heart.cost
     try:
-        ending = pipeline.ACTIONS[claim.action](desk)
+        ending = _find(claim.action)(desk)
         _persist(desk, lambda sql: _succeed(sql, desk, ending))
     except ClaimLost:
         raise
@@ -101,7 +105,12 @@ def _carry_out(desk: Desk) -> None:
         _persist(desk, lambda sql: _fail(sql, desk, JobFailed(said, code="internal")))
 
 
-def _succeed(sql: Connection, desk: Desk, ending: pipeline.Ending) -> None:
+def _find(action: str) -> Callable[[Desk], Ending]:
+    found: Callable[[Desk], Ending] = getattr(import_module(ACTIONS[action]), action)
+    return found
+
+
+def _succeed(sql: Connection, desk: Desk, ending: Ending) -> None:
     if any(datasets.is_erased(sql, dataset) for dataset in desk.claim.datasets):
         raise erased()
     desk.heart.flush(sql)

@@ -14,4 +14,4 @@ def describe(prepared: Prepared, params: TrainParams) -> tuple[NetworkSpec, Obje
         hidden=tuple(params.hidden),
         output_activation="linear",
     )
-    return spec, Objective(loss=params.loss, huber_delta=params.huber_delta, metrics=("mean_absolute_error",))
+    return spec, Objective(loss=params.loss, huber_delta=params.huber_delta)

@@ -1,0 +1,29 @@
+"""The ingest action: from uploads to the canonical table. Needs no TensorFlow, so an upload never waits for one."""
+
+from typing import Any
+
+from sqlalchemy import Connection
+
+from shared import datasets
+from worker import ingest as tables
+from worker.desk import Desk
+from worker.ending import Ending
+
+Json = dict[str, Any]
+
+
+def ingest(desk: Desk) -> Ending:
+    """Turn a dataset's uploads into the canonical table and its profile."""
+    row = desk.dataset_rows()[0]
+    desk.enter("fetching")
+    files = [tables.UploadedFile(file.name, desk.fetch_upload(file)) for file in desk.uploads(row)]
+    desk.enter("reading")
+    ingested = tables.run(files, columns=row.columns, out_dir=desk.scratch, progress=desk.report_rows)
+    desk.enter("storing")
+    parts = [desk.put_part(row, path) for path in ingested.paths]
+
+    def record(sql: Connection) -> Json:
+        datasets.mark_ready(sql, row.id, parts=parts, profile=ingested.profile)
+        return {"dataset": row.id, "rows": ingested.profile["rows"], "warnings": ingested.profile["warnings"]}
+
+    return Ending(record)
