@@ -216,7 +216,7 @@ class _Training:
 
     def _checkpoint(self) -> Checkpoint:
         arrays = {
-            f"{group}.{place}": variable.numpy()
+            f"{group}.{place}": np.asarray(variable.numpy())
             for group, variables in self._kept().items()
             for place, variable in enumerate(variables)
         }

@@ -1,0 +1,48 @@
+# Every target sets itself up: needs Python 3.11 to 3.13, make and git; no root, nothing global.
+SHELL := /bin/bash
+# An environment may forbid byte code; without it every start of TensorFlow takes 2.6 times as long.
+unexport PYTHONDONTWRITEBYTECODE
+unexport PYTHONPATH
+
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
+PY := .venv/bin/python
+
+.PHONY: help up test lint types requirements clean
+.DEFAULT_GOAL := help
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+up: .venv/run ## Start the whole service, until Ctrl-C
+	@$(PY) -m shared.up
+
+test: .venv/dev ## Run every test, with a real Redis, PostgreSQL and worker processes
+	@$(PY) -m pytest
+
+lint: .venv/dev ## Check style and who imports whom
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/lint-imports
+
+types: .venv/dev ## Check types, strictly
+	@.venv/bin/mypy
+
+requirements: ## Resolve the hash-pinned lists again (maintainers; needs uv)
+	@for group in web cpu gpu run dev; do \
+		name=$$group; [ $$group = cpu ] && name=worker-cpu; [ $$group = gpu ] && name=worker-gpu; \
+		uv pip compile --group $$group --universal --generate-hashes --no-header --no-annotate \
+			--python-version 3.11 -o requirements/$$name.txt -q || exit 1; done
+
+clean: ## Remove the environment and the local data
+	rm -rf .venv .etude
+
+.venv/pyvenv.cfg:
+	@test -n "$(PYTHON)" || { echo "Etude needs Python 3.11, 3.12 or 3.13; none was found on PATH. Set PYTHON=/path/to/python." >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/run: requirements/run.txt .venv/pyvenv.cfg
+	$(PY) -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements/run.txt
+	@touch $@
+
+.venv/dev: requirements/dev.txt .venv/pyvenv.cfg
+	$(PY) -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements/dev.txt
+	@touch $@ .venv/run

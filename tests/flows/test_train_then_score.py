@@ -1,0 +1,143 @@
+"""The whole service as its users start it: upload, train, score, kill what runs, and read the result."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.processes import read_register
+
+LIMIT_S = 90.0
+
+
+class Service:
+    """One running `python -m shared.up`."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        environment = {**os.environ, "ETUDE_HOME": str(home), "ETUDE_PORT": "0", "ETUDE_LEASE_S": "6"}
+        environment |= {"ETUDE_TICK_S": "1", "ETUDE_CHECKPOINT_S": "0.5"}
+        self.process = subprocess.Popen([sys.executable, "-m", "shared.up"], env=environment, stdout=subprocess.PIPE)
+        wait(lambda: (home / "run" / "processes.json").exists())
+        client = json.loads((home / "client.json").read_text())
+        self.url, self.key = client["url"], client["key"]
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.key}", **headers}
+        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        if data is not None:
+            headers.setdefault("Content-Type", "application/json")
+        request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers)
+        try:
+            opened = urllib.request.urlopen(request, timeout=70)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                raise AssertionError(refused.read().decode()) from refused
+        with opened as answer:
+            content = answer.read()
+            is_json = answer.headers.get_content_type() == "application/json"
+            return json.loads(content) if content and is_json else content
+
+    def finish(self, job_id: str) -> Any:
+        """The job, once it has ended."""
+        until = time.monotonic() + LIMIT_S
+        while time.monotonic() < until:
+            job = self.call("GET", f"/v1/jobs/{job_id}", Prefer="wait=10")
+            if job["state"] in ("succeeded", "failed", "cancelled"):
+                return job
+        raise TimeoutError(f"{job_id} is still {job['state']}")
+
+    def upload(self, name: str, content: str, **columns: Any) -> str:
+        dataset = self.call("POST", "/v1/datasets", {"name": name, "columns": columns})
+        octets = {"Content-Type": "application/octet-stream"}
+        self.call("PUT", f"/v1/datasets/{dataset['id']}/files/table.csv", content.encode(), **octets)
+        job = self.finish(self.call("POST", f"/v1/datasets/{dataset['id']}/commit")["id"])
+        assert job["state"] == "succeeded", job["error"]
+        return str(dataset["id"])
+
+    def stop(self) -> None:
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(60)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+def wait(is_true: Callable[[], bool]) -> None:
+    until = time.monotonic() + LIMIT_S
+    while not is_true():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+
+
+def songs(rows: int) -> str:
+    """Songs whose tempo tells their genre, mostly."""
+    chance = random.Random(1)
+    lines = ["id,tempo,energy,genre"]
+    for number in range(rows):
+        genre = chance.choice(["pop", "rock"])
+        lines.append(f"s{number},{chance.gauss(120 if genre == 'rock' else 100, 8):.2f},{chance.random():.3f},{genre}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    running = Service(tmp_path_factory.mktemp("home"))
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def dataset(service: Service) -> str:
+    return service.upload("songs", songs(400), target="genre")
+
+
+def test_a_model_is_trained_scored_with_and_read_back(service: Service, dataset: str) -> None:
+    wanted = {"action": "train", "kind": "classification", "dataset": dataset, "model": "rock-or-pop"}
+
+    trained = service.finish(service.call("POST", "/v1/jobs", wanted)["id"])
+    assert trained["state"] == "succeeded", trained["error"]
+    scored = service.finish(
+        service.call("POST", "/v1/jobs", {"action": "score", "model": "rock-or-pop@1", "dataset": "songs@1"})["id"]
+    )
+
+    assert trained["result"]["metrics"]["validation"]["accuracy"]["value"] > 0.75
+    assert scored["result"]["rows"] == 400
+    rows = service.call("GET", f"/v1/jobs/{scored['id']}/predictions?limit=150&cursor=130")
+    assert [row["key"] for row in rows["data"]] == [f"s{number}" for number in range(130, 280)]
+    assert set(rows["data"][0]["probabilities"]) == {"pop", "rock"}
+    assert len(service.call("GET", f"/v1/jobs/{trained['id']}/metrics")["data"]) == trained["result"]["epochs"]
+    assert service.call("GET", "/v1/models/rock-or-pop/versions/1")["lineage"]["job"] == trained["id"]
+
+
+@pytest.mark.parametrize("victim", ["worker-1", "redis", "web", "scheduler"])
+def test_killing_any_one_process_changes_nothing_but_the_time(service: Service, dataset: str, victim: str) -> None:
+    params = {"epochs": 4000, "hidden": [{"units": 32}, {"units": 16}], "early_stopping": False}
+    wanted = {"action": "train", "kind": "classification", "dataset": dataset, "model": f"m-{victim}", "params": params}
+    job = service.call("POST", "/v1/jobs", wanted)
+    wait(lambda: service.call("GET", f"/v1/jobs/{job['id']}")["stage"] == "training")
+
+    os.kill(read_register(service.home)[victim], signal.SIGKILL)
+    wait(lambda: is_answering(service))
+    ended = service.finish(job["id"])
+
+    assert ended["state"] == "succeeded", ended["error"]
+    assert ended["result"]["version"] == 1
+    assert ended["result"]["epochs"] == 4000
+    assert len(service.call("GET", f"/v1/models/m-{victim}")["versions"]) == 1
+
+
+def is_answering(service: Service) -> bool:
+    try:
+        return service.call("GET", "/healthz") == {"status": "ok"}
+    except OSError:
+        return False
