@@ -33,8 +33,9 @@ def begin(sql: Connection, tenant: str, key: str, *, request: str) -> Kept | Non
     """
     dialect = postgresql if sql.dialect.name == "postgresql" else sqlite
     row = {"tenant": tenant, "key": key, "fingerprint": request, "created_at": now()}
-    taken = sql.execute(dialect.insert(answers).values(row).on_conflict_do_nothing())
-    if taken.rowcount == 1:
+    # Not rowcount: psycopg's is not to be had for an insert that may do nothing.
+    taken = sql.execute(dialect.insert(answers).values(row).on_conflict_do_nothing().returning(answers.c.key))
+    if taken.first() is not None:
         return None
     kept = sql.execute(select(answers).where(answers.c.tenant == tenant, answers.c.key == key)).one()
     if kept.fingerprint != request:
