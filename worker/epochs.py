@@ -46,7 +46,8 @@ class Epochs:
         self.plateau_waited = tf.Variable(0, dtype=tf.int32, trainable=False)
         self.factor = tf.Variable(1.0, dtype=tf.float32, trainable=False)
         self.state = [self.best_loss, self.best_epoch, self.waited, self.plateau_best, self.plateau_waited, self.factor]
-        self.advance = tf.function(self._advance, reduce_retracing=True)
+        # Without AutoGraph, which would take longer to rewrite this file than TensorFlow takes to trace it.
+        self.advance = tf.function(self._advance, reduce_retracing=True, autograph=False)
 
     def reset(self, fresh: Any) -> None:
         """Back to the beginning, with the weights of a freshly built model of the same shape."""
@@ -65,33 +66,40 @@ class Epochs:
         `first` is the number of epochs before these; the step is -1 when all losses were finite.
         """
         count = tf.shape(orders)[0]
-        figures = tf.TensorArray(tf.float32, size=count, element_shape=[len(COLUMNS)])
-        epoch, broken, is_over = tf.constant(0), tf.constant(-1), tf.constant(False)
-        while epoch < count and not is_over:
+
+        def goes_on(epoch: Tensor, is_over: Tensor, *_: Tensor) -> Tensor:
+            return tf.logical_and(epoch < count, tf.logical_not(is_over))
+
+        def run_epoch(epoch: Tensor, _: Tensor, __: Tensor, figures: Tensor) -> tuple[Tensor, ...]:
             rate = tf.maximum(rates[epoch] * self.factor, self._rules.plateau[2] if self._rules.plateau else 0.0)
             self.optimizer.learning_rate.assign(rate)
             loss, accuracy, broken = self._train(x, y, w, orders[epoch])
             val_loss, val_accuracy = self._validate(vx, vy)
             figures = figures.write(epoch, tf.stack([loss, accuracy, val_loss, val_accuracy, rate]))
-            watched = val_loss if vx.shape[0] else loss
-            is_over = self._judge(watched, first + epoch + 1)
-            is_over = tf.logical_or(is_over, broken >= 0)
-            epoch += 1
-        return figures.stack()[:epoch], epoch, broken
+            is_over = self._judge(val_loss if vx.shape[0] else loss, first + epoch + 1)
+            return epoch + 1, tf.logical_or(is_over, broken >= 0), broken, figures
+
+        figures = tf.TensorArray(tf.float32, size=count, element_shape=[len(COLUMNS)])
+        nothing = (tf.constant(0), tf.constant(False), tf.constant(-1), figures)
+        done, _, broken, figures = tf.while_loop(goes_on, run_epoch, nothing)
+        return figures.stack()[:done], done, broken
 
     def _train(self, x: Tensor, y: Tensor, w: Tensor, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rows, size = x.shape[0], self._rules.batch_size
         batches = -(-rows // size)
-        total, right, broken, place = tf.constant(0.0), tf.constant(0.0), tf.constant(-1), tf.constant(0)
-        while place < batches and broken < 0:
+
+        def goes_on(place: Tensor, broken: Tensor, *_: Tensor) -> Tensor:
+            return tf.logical_and(place < batches, broken < 0)
+
+        def run_batch(place: Tensor, broken: Tensor, total: Tensor, right: Tensor) -> tuple[Tensor, ...]:
             chosen = order[place * size : tf.minimum((place + 1) * size, rows)]
             loss, hits = self._step(tf.gather(x, chosen), tf.gather(y, chosen), tf.gather(w, chosen))
             taken = tf.cast(tf.shape(chosen)[0], tf.float32)
-            total += loss * taken
-            right += hits
-            if not tf.math.is_finite(loss):
-                broken = place
-            place += 1
+            broken = tf.where(tf.math.is_finite(loss), broken, place)
+            return place + 1, broken, total + loss * taken, right + hits
+
+        nothing = (tf.constant(0), tf.constant(-1), tf.constant(0.0), tf.constant(0.0))
+        _, broken, total, right = tf.while_loop(goes_on, run_batch, nothing)
         return total / rows, right / rows, broken
 
     def _step(self, x: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
@@ -124,27 +132,24 @@ class Epochs:
         self._lower_on_plateau(watched)
         if self._rules.patience is None:
             return tf.constant(False)
-        self.waited.assign_add(1)
-        if watched + self._rules.min_delta < self.best_loss or epoch == 1:
-            self.best_loss.assign(watched)
-            self.best_epoch.assign(epoch)
-            self.waited.assign(0)
-            for kept, weight in zip(self.best, self.model.weights, strict=True):
-                kept.assign(weight.value)
-        return tf.logical_and(self.waited >= self._rules.patience, epoch > 1)
+        is_better = tf.logical_or(watched + self._rules.min_delta < self.best_loss, tf.equal(epoch, 1))
+        self.best_loss.assign(tf.where(is_better, watched, self.best_loss))
+        self.best_epoch.assign(tf.where(is_better, epoch, self.best_epoch))
+        for kept, weight in zip(self.best, self.model.weights, strict=True):
+            kept.assign(tf.where(is_better, weight.value, kept))
+        waited = self.waited.assign(tf.where(is_better, 0, self.waited + 1))
+        return tf.logical_and(waited >= self._rules.patience, epoch > 1)
 
     def _lower_on_plateau(self, watched: Tensor) -> None:
         if self._rules.plateau is None:
             return
         factor, patience, _ = self._rules.plateau
-        if watched < self.plateau_best:
-            self.plateau_best.assign(watched)
-            self.plateau_waited.assign(0)
-        else:
-            self.plateau_waited.assign_add(1)
-            if self.plateau_waited >= patience:
-                self.factor.assign(self.factor * factor)
-                self.plateau_waited.assign(0)
+        is_better = watched < self.plateau_best
+        waited = tf.where(is_better, 0, self.plateau_waited + 1)
+        is_enough = waited >= patience
+        self.plateau_best.assign(tf.where(is_better, watched, self.plateau_best))
+        self.plateau_waited.assign(tf.where(is_enough, 0, waited))
+        self.factor.assign(tf.where(is_enough, self.factor * factor, self.factor))
 
 
 def count_binary(y: Tensor, outputs: Tensor) -> Tensor:
