@@ -5,6 +5,7 @@ in 10 ms and shares the library's memory; one operation here, and every child wo
 """
 
 import argparse
+import gc
 import os
 import platform
 import sys
@@ -72,6 +73,10 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
         if queue_name == queue.TRAIN and start_method() == "fork":
             from worker import pipeline  # noqa: F401 — TensorFlow, for its children; see the module's docstring
 
+            # Children weigh themselves after each job: TensorFlow's million objects need no look each time, and
+            # untouched they stay shared.
+            gc.collect()
+            gc.freeze()
         for other in tell(workers.boot, name, boot=ids.new("boot"), queue=queue_name, pid=os.getpid()):
             queue.send(app, other)
         database.close()
