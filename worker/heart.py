@@ -32,6 +32,7 @@ class Heart:
         self._database, self._claim, self._beat_s = database, claim, beat_s
         self._started = time.monotonic()
         self._changed = threading.Condition()
+        self._beating = threading.Lock()
         self._progress: Json | None = None
         self._epochs: list[Json] = []
         self._leave: Exception | None = None
@@ -67,10 +68,17 @@ class Heart:
     def is_draining(self) -> bool:
         return isinstance(self._leave, Drained)
 
+    def still(self) -> threading.Lock:
+        """Hold this, and no beat happens; take it before a transaction, never within one."""
+        return self._beating
+
     def flush(self, sql: Connection) -> None:
-        """Write the metrics that no beat has taken, inside the transaction that ends the job."""
+        """Write the metrics that no beat has taken, inside the transaction that ends the attempt; be `still`.
+
+        They stay at hand: the transaction may fail and be said again.
+        """
         with self._changed:
-            rows, self._epochs = self._epochs, []
+            rows = list(self._epochs)
         if rows:
             jobs.record_epochs(sql, self._claim, rows)
 
@@ -87,7 +95,8 @@ class Heart:
     def _run(self) -> None:
         while not self._wait():
             try:
-                self._beat()
+                with self._beating:
+                    self._beat()
             except ClaimLost as lost:
                 self._ask(lost)
             except Unavailable:

@@ -113,7 +113,6 @@ def _find(action: str) -> Callable[[Desk], Ending]:
 def _succeed(sql: Connection, desk: Desk, ending: Ending) -> None:
     if any(datasets.is_erased(sql, dataset) for dataset in desk.claim.datasets):
         raise erased()
-    desk.heart.flush(sql)
     result = ending.record(sql)
     if desk.heart.is_enough:
         return jobs.finish_cancelled(sql, desk.claim, cost=desk.heart.cost(), result=result)
@@ -121,18 +120,21 @@ def _succeed(sql: Connection, desk: Desk, ending: Ending) -> None:
 
 
 def _fail(sql: Connection, desk: Desk, error: JobFailed | RequestRefused) -> None:
-    desk.heart.flush(sql)
     jobs.fail(sql, desk.claim, error, cost=desk.heart.cost())
     if desk.claim.action == "ingest":
         datasets.settle(sql)
 
 
 def _persist(desk: Desk, write: Callable[[Connection], None]) -> None:
-    """Write the end; while the database is away, wait for it: hours of training are worth some minutes."""
+    """Write the end, and the metrics that no beat has taken.
+
+    While the database is away, wait for it: hours of training are worth some minutes.
+    """
     until = time.monotonic() + DATABASE_AWAY_AT_MOST_S
     while True:
         try:
-            with desk.database.transaction() as sql:
+            with desk.heart.still(), desk.database.transaction() as sql:
+                desk.heart.flush(sql)
                 return write(sql)
         except Unavailable:
             if time.monotonic() > until:

@@ -141,9 +141,11 @@ class _Training:
         self.history: list[dict[str, float]] = []
 
     def run(self, checkpoint: Checkpoint | None) -> Fitted:
+        data, total = self._tensors(), self.params.epochs_at_most
         if checkpoint is not None:
             self._restore(checkpoint)
-        data, total = self._tensors(), self.params.epochs_at_most
+            # Told again: the last beat before the break may not have got through.
+            self.watch.report(self.history, total=total)
         chunk = total if len(self.train.x) * total <= SMALL else 1
         stopped_by = "early_stopping" if self._is_out_of_patience() else None
         while self.done < total and stopped_by is None:

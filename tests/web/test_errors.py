@@ -1,0 +1,41 @@
+"""What a client reads when its document does not fit: the place in its own document, and what was expected there."""
+
+import pytest
+from pydantic import ValidationError
+
+from shared.kinds.classification import TrainParams
+from web import errors
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointer", "said"),
+    [
+        ({"learning_rate": 100}, "/params/learning_rate", "expected less than or equal to 10, received 100"),
+        ({"learning_rate": "fast"}, "/params/learning_rate", "expected a number, received 'fast'"),
+        ({"learning_rate": {"initial": 1}}, "/params/learning_rate", "expected the field 'schedule', received none"),
+        (
+            {"learning_rate": {"schedule": "cosine", "initial": -1}},
+            "/params/learning_rate/initial",
+            "expected greater than 0, received -1",
+        ),
+        ({"validation": 5}, "/params/validation", "expected an object, received 5"),
+        ({"Foo-x": 1}, "/params/Foo-x", "this field is unknown here"),
+        ({"hidden": [{"units": 4}, {"units": 4, "Unit": 3}]}, "/params/hidden/1/Unit", "this field is unknown here"),
+    ],
+)
+def test_a_fault_is_told_once_at_its_place(sent: dict[str, object], pointer: str, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        TrainParams.model_validate(sent)
+
+    faults = errors.refusal(caught.value, under="/params").faults
+
+    assert [(fault.pointer, fault.message) for fault in faults] == [(pointer, said)]
+
+
+def test_every_fault_is_told() -> None:
+    with pytest.raises(ValidationError) as caught:
+        TrainParams.model_validate({"epochs": 0, "batch_size": "x", "seed": -1})
+
+    faults = errors.refusal(caught.value).faults
+
+    assert [fault.pointer for fault in faults] == ["/batch_size", "/epochs", "/seed"]
