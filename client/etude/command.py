@@ -1,0 +1,335 @@
+"""`etude` on the command line.
+
+Results go to standard output, progress and errors to standard error. Exit codes: 0 well; 1 the job failed; 2 the
+request was refused or the command was wrong; 3 not found, no key or not configured; 4 the service cannot be reached;
+5 the job was cancelled; 130 Ctrl-C, which stops watching and never the job.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from etude import Client, Dataset, Job, __version__, show, watch
+from etude.errors import EtudeError, JobCancelled, JobFailed, NotConfigured, Refused, Unreachable
+
+FAILED, REFUSED, NOT_FOUND, UNREACHABLE, CANCELLED, INTERRUPTED = 1, 2, 3, 4, 5, 130
+
+Json = dict[str, Any]
+Command = Callable[..., None]
+
+
+def main() -> None:
+    """The entry point: runs a command and turns what went wrong into an exit code."""
+    as_json = "--json" in sys.argv
+    try:
+        sys.exit(etude.main(standalone_mode=False) or 0)
+    except click.ClickException as wrong:
+        wrong.show()
+        sys.exit(REFUSED)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        # `etude jobs | head`: nobody reads any more, and that is no error.
+        sys.stderr.close()
+        sys.exit(0)
+    except EtudeError as error:
+        show.error(error, as_json=as_json)
+        sys.exit(exit_code(error))
+
+
+def exit_code(error: EtudeError) -> int:
+    match error:
+        case JobFailed():
+            return FAILED
+        case JobCancelled():
+            return CANCELLED
+        case Unreachable():
+            return UNREACHABLE
+        case NotConfigured():
+            return NOT_FOUND
+        case Refused():
+            return NOT_FOUND if error.status in (401, 403, 404) else REFUSED
+    return REFUSED
+
+
+@click.group(epilog=__doc__.partition("\n\n")[2].replace("\n", " "))
+@click.version_option(__version__, prog_name="etude")
+def etude() -> None:
+    """Train, score and judge music models with an Etude service."""
+
+
+def _json_option(command: Command) -> Command:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(command)
+
+
+def _column_options(command: Command) -> Command:
+    for name, told in (
+        ("--drop", "A column to be left out (repeatable)."),
+        ("--mask", "A column kept out of training and outputs (repeatable)."),
+    ):
+        command = click.option(name, multiple=True, help=told)(command)
+    command = click.option("--id", "id_", help="The column that names each row.")(command)
+    command = click.option("--group", help="Rows that share its value stay on one side of the split.")(command)
+    command = click.option("--target", multiple=True, help="The column to be learned (repeatable).")(command)
+    return click.option("--name", help="The dataset's name; the file's name without it.")(command)
+
+
+def _params(text: tuple[str, ...], file: str | None) -> Json:
+    """Params from a JSON file, then single ones: `epochs=20`, `hidden=[{"units": 32}]`, `optimizer=adam`."""
+    try:
+        params: Json = json.loads(Path(file).read_text()) if file else {}
+    except ValueError as cause:
+        raise click.BadParameter(f"{file} is not JSON: {cause}.") from cause
+    for setting in text:
+        name, is_set, value = setting.partition("=")
+        if not is_set:
+            raise click.BadParameter(f"{setting!r}: expected name=value.", param_hint="--param")
+        try:
+            params[name] = json.loads(value)
+        except ValueError:
+            params[name] = value
+    return params
+
+
+def _params_options(command: Command) -> Command:
+    command = click.option("--param", multiple=True, help="A setting, name=value (repeatable): see `etude kinds`.")(
+        command
+    )
+    return click.option(
+        "--params", "params_file", type=click.Path(exists=True, dir_okay=False), help="Settings as a JSON file."
+    )(command)
+
+
+def _upload(client: Client, paths: tuple[str, ...], **columns: Any) -> Dataset:
+    target = columns.pop("target")
+    one_or_more = None if not target else target[0] if len(target) == 1 else list(target)
+    with watch.upload() as progress:
+        return client.upload(list(paths), target=one_or_more, progress=progress, **columns)
+
+
+def _is_file(data: tuple[str, ...]) -> bool:
+    """Whether files are meant, or a dataset that is there already."""
+    if any(Path(name).exists() for name in data):
+        return True
+    if len(data) == 1 and not Path(data[0]).suffix:
+        return False
+    raise click.BadParameter(f"{' '.join(data)}: there is no such file.")
+
+
+def _end(client: Client, job: Job, *, is_watching: bool, as_json: bool) -> None:
+    """Watch the job if asked, and show what it came to."""
+    if is_watching:
+        watch.follow(job, as_json=as_json)
+    if as_json:
+        return show.as_json(job.raw)
+    return show.job(job)
+
+
+@etude.command()
+@click.argument("data", nargs=-1, required=True)
+@_column_options
+@click.option("--kind", help="classification or regression; found from the target without it.")
+@click.option("--model", help="The model's name; the dataset's without it.")
+@_params_options
+@click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
+@_json_option
+def train(
+    data: tuple[str, ...],
+    kind: str | None,
+    model: str | None,
+    param: tuple[str, ...],
+    params_file: str | None,
+    is_watching: bool,
+    as_json: bool,
+    id_: str | None,
+    **columns: Any,
+) -> None:
+    """Train a network on DATA: files to upload (CSV, Parquet, NPZ), or a dataset such as songs@2."""
+    params = _params(param, params_file)
+    with Client() as client:
+        dataset = _upload(client, data, id=id_, **columns) if _is_file(data) else client.dataset(data[0])
+        job = client.train(dataset, kind=kind, model=model, params=params)
+        _end(client, job, is_watching=is_watching, as_json=as_json)
+
+
+@etude.command()
+@click.argument("model")
+@click.argument("data", nargs=-1, required=True)
+@click.option("--name", help="The name for the dataset, when DATA are files.")
+@click.option("--id", "id_", help="The column that names each row, when DATA are files.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Wait, and save the predictions here.")
+@_params_options
+@click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
+@_json_option
+def score(
+    model: str,
+    data: tuple[str, ...],
+    name: str | None,
+    id_: str | None,
+    output: str | None,
+    param: tuple[str, ...],
+    params_file: str | None,
+    is_watching: bool,
+    as_json: bool,
+) -> None:
+    """Predict every row of DATA with MODEL: name, name@3 or name@champion."""
+    params = _params(param, params_file)
+    with Client() as client:
+        dataset = _upload(client, data, target=(), name=name, id=id_) if _is_file(data) else client.dataset(data[0])
+        job = client.score(model, dataset, params=params)
+        _end(client, job, is_watching=is_watching or output is not None, as_json=as_json)
+        if output is not None:
+            show.saved(job.download(output))
+
+
+@etude.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@_column_options
+@click.option("--base", help="A dataset to which these files are added.")
+@_json_option
+def upload(files: tuple[str, ...], as_json: bool, id_: str | None, base: str | None, **columns: Any) -> None:
+    """Upload files as the next version of a dataset, and read them."""
+    with Client() as client:
+        dataset = _upload(client, files, id=id_, base=base, **columns)
+        show.as_json(dataset.raw) if as_json else show.dataset(dataset)
+
+
+@etude.command()
+@click.option("--state", type=click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]))
+@click.option("--action", help="train, score or ingest.")
+@click.option("--model", help="Only the trainings of this model.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@_json_option
+def jobs(state: str | None, action: str | None, model: str | None, limit: int, as_json: bool) -> None:
+    """List jobs, the newest first."""
+    with Client() as client:
+        found = list(client.jobs(limit=limit, state=state, action=action, model=model))
+        show.as_json([job.raw for job in found]) if as_json else show.jobs(found)
+
+
+@etude.command()
+@click.argument("job_id")
+@click.option("--watch", "is_watching", is_flag=True, help="Stay until it ends.")
+@_json_option
+def job(job_id: str, is_watching: bool, as_json: bool) -> None:
+    """Show one job."""
+    with Client() as client:
+        _end(client, client.job(job_id), is_watching=is_watching, as_json=as_json)
+
+
+@etude.command("watch")
+@click.argument("job_id")
+@_json_option
+def watch_job(job_id: str, as_json: bool) -> None:
+    """Show how a job goes until it ends; Ctrl-C leaves it running."""
+    with Client() as client:
+        _end(client, client.job(job_id), is_watching=True, as_json=as_json)
+
+
+@etude.command()
+@click.argument("job_id")
+@click.option("--keep", type=click.Choice(["best"]), help="Keep the best epoch as a model version.")
+@_json_option
+def cancel(job_id: str, keep: str | None, as_json: bool) -> None:
+    """Ask for the end of a job."""
+    with Client() as client:
+        asked = client.job(job_id).cancel(keep=keep)
+        show.as_json(asked.raw) if as_json else show.job(asked)
+
+
+@etude.command()
+@click.argument("job_id")
+@click.option("--watch", "is_watching", is_flag=True, help="Stay until it ends.")
+@_json_option
+def retry(job_id: str, is_watching: bool, as_json: bool) -> None:
+    """Run a failed job again."""
+    with Client() as client:
+        _end(client, client.job(job_id).retry(), is_watching=is_watching, as_json=as_json)
+
+
+@etude.command()
+@click.argument("name", required=False)
+@_json_option
+def models(name: str | None, as_json: bool) -> None:
+    """List the models, or the versions of one."""
+    with Client() as client:
+        if name is None:
+            found = list(client.models())
+            return show.as_json(found) if as_json else show.models(found)
+        model = client.model(name)
+        return show.as_json(model) if as_json else show.model(model)
+
+
+@etude.command()
+@click.argument("model")
+@click.argument("alias")
+@click.argument("version", type=click.IntRange(1))
+@click.option("--require", help="A gate: metric=alias, such as accuracy=champion.")
+@_json_option
+def alias(model: str, alias: str, version: int, require: str | None, as_json: bool) -> None:
+    """Point ALIAS of MODEL to VERSION."""
+    metric, _, other = (require or "").partition("=")
+    gate = {"metric": metric, "not_worse_than": other or "champion"} if metric else None
+    with Client() as client:
+        moved = client.set_alias(model, alias, version, require=gate)
+        show.as_json(moved) if as_json else show.say(f"{model}@{alias} is now version {moved['version']}.")
+
+
+@etude.command()
+@click.argument("job_id")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="A .parquet, .csv or .jsonl file.")
+@click.option("--errors", is_flag=True, help="The rows that could not be scored, each with its reason.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows to print without -o.")
+@_json_option
+def predictions(job_id: str, output: str | None, errors: bool, limit: int, as_json: bool) -> None:
+    """Print or save what a scoring predicted."""
+    with Client() as client:
+        found = client.job(job_id)
+        if output is not None:
+            return show.saved(found.download(output))
+        rows = [row for row, _ in zip(found.predictions(errors=errors), range(limit), strict=False)]
+        return show.as_json(rows) if as_json else show.rows(rows)
+
+
+@etude.command()
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@_json_option
+def datasets(limit: int, as_json: bool) -> None:
+    """List the datasets, the newest first."""
+    with Client() as client:
+        found = list(client.datasets(limit=limit))
+        show.as_json([each.raw for each in found]) if as_json else show.datasets(found)
+
+
+@etude.command()
+@click.argument("data")
+@click.option("--kind", help="classification or regression; found from the target without it.")
+@_params_options
+@_json_option
+def estimate(data: str, kind: str | None, param: tuple[str, ...], params_file: str | None, as_json: bool) -> None:
+    """Say how large a training of the dataset DATA would be; creates nothing."""
+    params = _params(param, params_file)
+    with Client() as client:
+        dataset = client.dataset(data)
+        said = client.estimate(action="train", kind=kind or dataset.kind, dataset=dataset.id, params=params)
+        show.as_json(said) if as_json else show.estimate(said)
+
+
+@etude.command()
+@click.argument("name", required=False)
+@_json_option
+def kinds(name: str | None, as_json: bool) -> None:
+    """List the kinds of learning, or the settings of one."""
+    with Client() as client:
+        found = [kind for kind in client.kinds() if name in (None, kind["name"])]
+        if not found:
+            raise click.BadParameter(f"there is no kind {name}.")
+        show.as_json(found) if as_json else show.kinds(found, in_full=name is not None)
+
+
+if __name__ == "__main__":
+    main()

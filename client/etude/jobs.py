@@ -1,0 +1,149 @@
+"""A job as a client sees it: poll it, wait for it, read what it made."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from etude.errors import EtudeError, JobCancelled, JobFailed
+from etude.transport import Transport
+
+ENDED = ("succeeded", "failed", "cancelled")
+# Short, so that a bar moves; the service answers at once when something changes.
+WAIT_S = 10
+PAGE = 200
+MEDIA = {
+    ".parquet": "application/vnd.apache.parquet",
+    ".csv": "text/csv",
+}
+
+Json = dict[str, Any]
+
+
+class Job:
+    """One job; its properties show what was last seen, `refresh` looks again."""
+
+    def __init__(self, transport: Transport, raw: Json) -> None:
+        self._transport = transport
+        self._etag: str | None = None
+        self.raw = raw
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id} {self.state}>"
+
+    @property
+    def id(self) -> str:
+        return str(self.raw["id"])
+
+    @property
+    def state(self) -> str:
+        return str(self.raw["state"])
+
+    @property
+    def stage(self) -> str | None:
+        stage: str | None = self.raw["stage"]
+        return stage
+
+    @property
+    def progress(self) -> Json:
+        """`done`, `total`, `unit`, `eta_s`, `metrics`; empty where the stage does not count."""
+        return self.raw["progress"] or {}
+
+    @property
+    def result(self) -> Json:
+        return self.raw["result"] or {}
+
+    @property
+    def error(self) -> Json | None:
+        error: Json | None = self.raw["error"]
+        return error
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in ENDED
+
+    def refresh(self, *, wait_s: int = 0) -> "Job":
+        """Look again; with `wait_s`, as soon as something has changed."""
+        headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
+        if self._etag is not None:
+            headers["If-None-Match"] = self._etag
+        answer = self._transport.get(f"/v1/jobs/{self.id}", headers=headers)
+        if answer.status_code == 200:
+            self.raw = answer.json()
+        self._etag = answer.headers.get("ETag", self._etag)
+        return self
+
+    def watch(self) -> Iterator["Job"]:
+        """This job each time that it has changed, until it has ended."""
+        yield self.refresh()
+        while not self.has_ended:
+            yield self.refresh(wait_s=WAIT_S)
+
+    def wait(self, on_change: Callable[["Job"], None] | None = None) -> "Job":
+        """Return once the job has succeeded. Raises JobFailed or JobCancelled when it ended otherwise."""
+        for seen in self.watch():
+            if on_change is not None:
+                on_change(seen)
+        if self.state == "failed":
+            problem = self.error or {}
+            raise JobFailed(str(problem.get("detail", "The job failed.")), problem=problem)
+        if self.state == "cancelled":
+            raise JobCancelled(f"{self.id} was cancelled.")
+        return self
+
+    def cancel(self, *, keep: str | None = None) -> "Job":
+        """Ask for its end; `keep="best"` makes a model version of its best epoch."""
+        self.raw = self._transport.post(f"/v1/jobs/{self.id}/cancel", query={"keep": keep} if keep else None)
+        return self
+
+    def retry(self) -> "Job":
+        """Run a failed job again under the same id."""
+        self.raw = self._transport.post(f"/v1/jobs/{self.id}/retry")
+        return self
+
+    def history(self) -> list[Json]:
+        """Every epoch's metrics."""
+        rows: list[Json] = self._transport.get(f"/v1/jobs/{self.id}/metrics").json()["data"]
+        return rows
+
+    def predictions(self, *, errors: bool = False) -> Iterator[Json]:
+        """Every predicted row in the order of the input; with `errors` those that could not be scored."""
+        address = f"/v1/jobs/{self.id}/predictions{'/errors' if errors else ''}"
+        cursor: str | None = "0"
+        while cursor is not None:
+            page = self._transport.get(address, query={"limit": PAGE, "cursor": cursor}).json()
+            yield from page["data"]
+            cursor = page["next_cursor"]
+
+    def download(self, path: str | Path) -> Path:
+        """The predictions as .parquet, .csv or .jsonl, by the name; the file appears once it is whole."""
+        path = Path(path)
+        if path.suffix not in (*MEDIA, ".jsonl"):
+            raise EtudeError(f"{path.name}: expected a name that ends in .parquet, .csv or .jsonl.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                self._write(file, path.suffix)
+            # mkstemp makes private files; this one is the user's own, like any other that they write.
+            os.chmod(draft, 0o666 & ~_umask())  # noqa: PTH101
+            os.replace(draft, path)  # noqa: PTH105
+        except BaseException:
+            Path(draft).unlink(missing_ok=True)
+            raise
+        return path
+
+    def _write(self, file: BinaryIO, suffix: str) -> None:
+        if suffix in MEDIA:
+            return self._transport.save(f"/v1/jobs/{self.id}/predictions", file, accept=MEDIA[suffix])
+        for row in self.predictions():
+            file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        return None
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current

@@ -1,0 +1,110 @@
+"""HTTP that may be repeated: a service that is away for a moment is asked again, and nothing is done twice."""
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO
+
+import httpx
+
+from etude.connection import Connection
+from etude.errors import Refused, Unreachable
+
+# Longer than any restart of a part of the service.
+PATIENCE_S = 120.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+# A long poll lasts a minute at most; the answer may take a little longer.
+TIMEOUT = httpx.Timeout(connect=5.0, read=75.0, write=75.0, pool=5.0)
+LATER = (429, 502, 503, 504)
+
+Json = dict[str, Any]
+Body = Callable[[], Iterator[bytes]]
+
+
+class Transport:
+    """One connection pool to one service."""
+
+    def __init__(self, connection: Connection, *, patience_s: float = PATIENCE_S) -> None:
+        self.url = connection.url
+        self._patience_s = patience_s
+        headers = {"Authorization": f"Bearer {connection.key}", "User-Agent": "etude-client/0.1.0"}
+        self._http = httpx.Client(base_url=connection.url, headers=headers, timeout=TIMEOUT, follow_redirects=False)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def get(self, path: str, *, query: Json | None = None, headers: dict[str, str] | None = None) -> httpx.Response:
+        return self._send("GET", path, params=query, headers=headers or {})
+
+    def post(self, path: str, body: Json | None = None, *, query: Json | None = None) -> Json:
+        """Send once in effect, however often in fact: the service replays its first answer to the same key."""
+        headers = {"Idempotency-Key": str(uuid.uuid4())}
+        return _read(self._send("POST", path, json=body, params=query, headers=headers))
+
+    def put(self, path: str, body: Json) -> Json:
+        return _read(self._send("PUT", path, json=body, headers={}))
+
+    def delete(self, path: str) -> httpx.Response:
+        return self._send("DELETE", path, headers={})
+
+    def upload(self, path: str, body: Body, *, headers: dict[str, str]) -> None:
+        """Put bytes; `body` makes them anew for each try."""
+        self._repeat(lambda: self._http.put(path, content=body(), headers=headers))
+
+    def save(self, path: str, file: BinaryIO, *, accept: str) -> None:
+        """Write the body of a GET into a file; a connection that breaks begins again."""
+
+        def ask() -> httpx.Response:
+            with self._http.stream("GET", path, headers={"Accept": accept}) as answer:
+                if answer.is_error:
+                    answer.read()
+                    return answer
+                file.seek(0)
+                file.truncate()
+                for block in answer.iter_bytes():
+                    file.write(block)
+                return answer
+
+        self._repeat(ask)
+
+    def _send(self, method: str, path: str, **named: Any) -> httpx.Response:  # Any: httpx's own arguments
+        return self._repeat(lambda: self._http.request(method, path, **named))
+
+    def _repeat(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
+        """Ask until there is an answer that counts. Raises Refused, or Unreachable once patience is at its end."""
+        until, pause_s = time.monotonic() + self._patience_s, FIRST_PAUSE_S
+        while True:
+            wait_s, why = pause_s, ""
+            try:
+                answer = ask()
+                if answer.status_code not in LATER:
+                    if answer.is_error:
+                        raise _refusal(answer)
+                    return answer
+                why = f"it answered {answer.status_code}"
+                wait_s = _pause_of(answer, pause_s)
+            except (httpx.TransportError, OSError) as away:
+                why = str(away) or type(away).__name__
+            if time.monotonic() + wait_s > until:
+                raise Unreachable(f"Etude at {self.url} cannot be reached ({why}): is it running? `make up` starts it.")
+            time.sleep(wait_s * random.uniform(0.8, 1.2))  # noqa: S311 — so that many clients do not ask in step
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+
+def _pause_of(answer: httpx.Response, pause_s: float) -> float:
+    said = answer.headers.get("Retry-After", "")
+    return min(float(said), LONGEST_PAUSE_S) if said.isdigit() else pause_s
+
+
+def _refusal(answer: httpx.Response) -> Refused:
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = {"title": f"The service answered {answer.status_code}", "code": "unknown"}
+    return Refused(answer.status_code, problem if isinstance(problem, dict) else {})
+
+
+def _read(answer: httpx.Response) -> Json:
+    said: Json = answer.json() if answer.content else {}
+    return said
