@@ -8,11 +8,14 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 PY := .venv/bin/python
 
-.PHONY: help up test lint types requirements clean
+.PHONY: help demo up test lint types bench requirements clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
+
+demo: .venv/run ## Train on real scores, judge, score what was held out: a few minutes, most of them installing
+	@$(PY) -m examples.demo
 
 up: .venv/run ## Start the whole service, until Ctrl-C
 	@$(PY) -m shared.up
@@ -25,6 +28,9 @@ lint: .venv/dev ## Check style and who imports whom
 
 types: .venv/dev ## Check types, strictly
 	@.venv/bin/mypy
+
+bench: .venv/dev ## Measure against named peers in the same run; writes bench/RESULTS.md
+	@$(PY) -m bench
 
 requirements: ## Resolve the hash-pinned lists again (maintainers; needs uv)
 	@for group in web cpu gpu run dev; do \
@@ -39,10 +45,12 @@ clean: ## Remove the environment and the local data
 	@test -n "$(PYTHON)" || { echo "Etude needs Python 3.11, 3.12 or 3.13; none was found on PATH. Set PYTHON=/path/to/python." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/run: requirements/run.txt .venv/pyvenv.cfg
+.venv/run: requirements/run.txt client/pyproject.toml .venv/pyvenv.cfg
 	$(PY) -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements/run.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable ./client
 	@touch $@
 
-.venv/dev: requirements/dev.txt .venv/pyvenv.cfg
+.venv/dev: requirements/dev.txt client/pyproject.toml .venv/pyvenv.cfg
 	$(PY) -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements/dev.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable ./client
 	@touch $@ .venv/run

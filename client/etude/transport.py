@@ -11,8 +11,8 @@ import httpx
 from etude.connection import Connection
 from etude.errors import Refused, Unreachable
 
-# Longer than any restart of a part of the service.
-PATIENCE_S = 120.0
+# Longer than any restart of a part of the service; shorter while it has never answered: then it may not be there.
+PATIENCE_S, FIRST_PATIENCE_S = 120.0, 10.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 # A long poll lasts a minute at most; the answer may take a little longer.
 TIMEOUT = httpx.Timeout(connect=5.0, read=75.0, write=75.0, pool=5.0)
@@ -27,7 +27,7 @@ class Transport:
 
     def __init__(self, connection: Connection, *, patience_s: float = PATIENCE_S) -> None:
         self.url = connection.url
-        self._patience_s = patience_s
+        self._patience_s, self._has_answered = patience_s, False
         headers = {"Authorization": f"Bearer {connection.key}", "User-Agent": "etude-client/0.1.0"}
         self._http = httpx.Client(base_url=connection.url, headers=headers, timeout=TIMEOUT, follow_redirects=False)
 
@@ -73,11 +73,13 @@ class Transport:
 
     def _repeat(self, ask: Callable[[], httpx.Response]) -> httpx.Response:
         """Ask until there is an answer that counts. Raises Refused, or Unreachable once patience is at its end."""
-        until, pause_s = time.monotonic() + self._patience_s, FIRST_PAUSE_S
+        patience_s = self._patience_s if self._has_answered else min(self._patience_s, FIRST_PATIENCE_S)
+        until, pause_s = time.monotonic() + patience_s, FIRST_PAUSE_S
         while True:
             wait_s, why = pause_s, ""
             try:
                 answer = ask()
+                self._has_answered = True
                 if answer.status_code not in LATER:
                     if answer.is_error:
                         raise _refusal(answer)
