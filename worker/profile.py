@@ -140,4 +140,4 @@ class TableProfile:
 
 def _on_rows(duplicates: int) -> Iterator[tuple[str, str]]:
     if duplicates:
-        yield "duplicates", f"{duplicates:,} rows repeat an earlier one in everything but the id."
+        yield "duplicates", f"Rows that repeat an earlier one in everything but the id: {duplicates:,}."

@@ -66,7 +66,7 @@ def test_repeats_are_dropped_from_training_and_kept_in_validation(tmp_path: Path
 
     assert result.split.train.tolist() == [0, 2] and result.split.validation.tolist() == [4, 5, 6, 7]
     assert result.duplicates_dropped == 2
-    assert ("duplicates_dropped", "2 training rows equal an earlier one and are left out") in [
+    assert ("duplicates_dropped", "Left out of training, as rows that equal an earlier one: 2.") in [
         (caution.code, caution.detail) for caution in result.cautions
     ]
 

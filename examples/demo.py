@@ -1,0 +1,199 @@
+"""`make demo`: trains a network to name the tradition of a piece from its features, and shows how good it is.
+
+Everything goes through the service as a client meets it: the API, the queue, a worker, the database. A service that
+runs already under ETUDE_HOME is used and left running; else one is started here and stopped at the end.
+"""
+
+import csv
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from etude import Client, EtudeError, Job, show, watch
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Row, create_engine, select
+
+from shared import processes, settings
+from shared.tables import models, versions
+from shared.up import free_port, is_free
+
+HERE = Path(__file__).parent / "composers"
+MODEL, DATASET = "composer", "composers"
+# The same seed, the same network: byte for byte on the same machine.
+PARAMS = {"seed": 7}
+START_LIMIT_S = 120.0
+BARS = "▁▂▃▄▅▆▇█"
+EXAMPLES_SHOWN = 6
+
+Json = dict[str, Any]
+console = Console(highlight=False)
+
+
+def main() -> int:
+    """Run the demo; returns the exit status."""
+    began = time.monotonic()
+    home = settings.read().home
+    try:
+        with service(home):
+            demonstrate(home)
+            _say_how_to_go_on(time.monotonic() - began)
+    except EtudeError as error:
+        show.error(error, as_json=False)
+        console.print(f"The service's own words are in {home / 'logs'}.")
+        return 1
+    except TimeoutError as error:
+        console.print(f"[red]error:[/red] {error} Its own words are in {home / 'logs'} and {home / 'demo.log'}.")
+        return 1
+    return 0
+
+
+@contextmanager
+def service(home: Path) -> Iterator[None]:
+    """The service of this home: the one that runs, or one of our own for as long as the demo takes."""
+    if processes.read_register(home):
+        console.print(f"Etude runs already from {home}; the demo uses it.")
+        yield
+        return
+    home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    port = os.environ.get("ETUDE_PORT") or ("8000" if is_free("127.0.0.1", 8000) else str(free_port("127.0.0.1")))
+    with (home / "demo.log").open("wb") as log:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "shared.up"],
+            env={**os.environ, "ETUDE_PORT": port},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_for(home, started)
+        yield
+    finally:
+        started.terminate()
+        started.wait()
+
+
+def _wait_for(home: Path, started: subprocess.Popen[bytes]) -> None:
+    """Return once every process runs. Raises TimeoutError when that does not happen."""
+    until = time.monotonic() + START_LIMIT_S
+    with console.status("starting web, workers, scheduler and Redis"):
+        while not processes.read_register(home):
+            if started.poll() is not None or time.monotonic() > until:
+                raise TimeoutError("Etude did not start.")
+            time.sleep(0.05)
+
+
+def demonstrate(home: Path) -> None:
+    """Upload, train, judge, score, look into the database."""
+    with Client() as client:
+        step("1", f"Upload {HERE.name}/pieces.csv: real pieces by seven composers and traditions")
+        with watch.upload() as progress:
+            pieces = client.upload(
+                HERE / "pieces.csv", name=DATASET, target="composer", group="work", id="piece", progress=progress
+            )
+        show.dataset(pieces)
+
+        step("2", "Train a network to name the composer; all pieces of a work stay on one side of the split")
+        trained = client.train(pieces, kind="classification", model=MODEL, params=PARAMS)
+        watch.follow(trained)
+        console.print(f"loss on the validation rows, epoch by epoch: {curve(trained.history())}")
+
+        step("3", "Does the network help? The same held-out rows, and simpler models beside it")
+        show.job(trained)
+
+        step("4", "Score pieces that nobody has seen, and compare")
+        unseen = client.upload(HERE / "held_out.csv", name=f"{DATASET}-held-out", group="work", id="piece")
+        scored = client.score(trained.result["reference"], unseen)
+        watch.follow(scored)
+        compare(scored)
+
+        step("5", "The same metrics in the SQL database")
+        _show_row(read_version(trained.id))
+        _show_places(home, trained, scored)
+
+
+def step(number: str, said: str) -> None:
+    console.print(f"\n[bold]{number}. {said}[/bold]")
+
+
+def curve(history: list[Json]) -> str:
+    """The validation losses as a line of bars, at most sixty."""
+    losses = [epoch["val_loss"] for epoch in history if "val_loss" in epoch]
+    shown = losses[:: max(1, len(losses) // 60)]
+    low, high = min(shown), max(shown)
+    bars = (BARS[int((loss - low) / (high - low or 1) * (len(BARS) - 1))] for loss in shown)
+    return f"{''.join(bars)} {losses[0]:.3f} → {losses[-1]:.3f}"
+
+
+def compare(scored: Job) -> None:
+    """How many of the unseen pieces were named right, some of them, and what is mistaken for what."""
+    with (HERE / "held_out_composers.csv").open() as file:
+        truth = {row["piece"]: row["composer"] for row in csv.DictReader(file)}
+    rows = list(scored.predictions())
+    right = sum(row["prediction"] == truth[row["key"]] for row in rows)
+    console.print(f"{right} of {len(rows)} pieces named right ({right / len(rows):.0%})")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in ("piece", "predicted", "probability", "truly"):
+        table.add_column(name)
+    for row in rows[:: max(1, len(rows) // EXAMPLES_SHOWN)][:EXAMPLES_SHOWN]:
+        composer = truth[row["key"]]
+        colour = "green" if composer == row["prediction"] else "red"
+        chance = f"{row['probabilities'][row['prediction']]:.2f}"
+        table.add_row(row["key"], f"[{colour}]{row['prediction']}[/{colour}]", chance, composer)
+    console.print(table)
+    wrong = Counter((truth[row["key"]], row["prediction"]) for row in rows if truth[row["key"]] != row["prediction"])
+    for (composer, taken_for), count in wrong.most_common(3):
+        console.print(f"  {count} × {composer} taken for {taken_for}")
+
+
+def read_version(job_id: str) -> Row[Any]:
+    """The model version of a training, straight from the database that the worker wrote to."""
+    engine = create_engine(settings.read().database_url)
+    query = (
+        select(models.c.name, versions.c.number, versions.c.metrics, versions.c.files)
+        .join(versions, versions.c.model == models.c.id)
+        .where(versions.c.job == job_id)
+    )
+    with engine.connect() as sql:
+        row = sql.execute(query).one()
+    engine.dispose()
+    return row
+
+
+def _show_row(row: Row[Any]) -> None:
+    console.print("  SELECT name, number, metrics FROM versions JOIN models … WHERE job = …", style="dim")
+    metrics = row.metrics["validation"]
+    figures = ", ".join(f"{name} {metrics[name]['value']:.3f}" for name in ("accuracy", "macro_f1", "log_loss"))
+    console.print(f"  {row.name} | {row.number} | {figures}")
+
+
+def _show_places(home: Path, trained: Job, scored: Job) -> None:
+    chosen = settings.read()
+    console.print(f"  database     {chosen.database_url}")
+    console.print(f"  files        {chosen.storage_url}")
+    console.print(f"  model        {trained.result['reference']}, made by {trained.id}")
+    console.print(f"  predictions  {scored.id}")
+    console.print(f"  logs         {home / 'logs'}")
+
+
+def _say_how_to_go_on(took_s: float) -> None:
+    commands = "\n".join(
+        (
+            "make up                             the service, until Ctrl-C; then, beside it:",
+            ".venv/bin/etude jobs                what has run",
+            f".venv/bin/etude models {MODEL}     its versions, metrics and jobs",
+            ".venv/bin/etude train songs.csv --target genre --watch",
+            "http://127.0.0.1:8000/docs          the API, to try by hand",
+        )
+    )
+    console.print(f"\n[bold]Done in {took_s:.0f} s. Go on with[/bold]\n{commands}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""The demo, as `make demo` runs it; and with any one process killed while it trains."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from sqlalchemy import create_engine, select
+
+from shared.processes import read_register
+from shared.tables import attempts, jobs, versions
+
+LIMIT_S = 240.0
+
+
+class Demo:
+    """`python -m examples.demo` under a home of its own."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        quick = {"ETUDE_LEASE_S": "6", "ETUDE_TICK_S": "1", "ETUDE_CHECKPOINT_S": "0"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "examples.demo"],
+            env={**os.environ, "ETUDE_HOME": str(home), "ETUDE_PORT": "0", **quick},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def finish(self) -> str:
+        output, _ = self.process.communicate(timeout=LIMIT_S)
+        assert self.process.returncode == 0, output
+        return output
+
+    def query(self, statement: Any) -> list[Any]:
+        engine = create_engine(f"sqlite:///{self.home}/etude.db")
+        with engine.connect() as sql:
+            rows = list(sql.execute(statement).all())
+        engine.dispose()
+        return rows
+
+    def stage(self) -> str | None:
+        if not (self.home / "run" / "processes.json").exists():
+            return None
+        found = self.query(select(jobs.c.stage).where(jobs.c.action == "train"))
+        return found[0].stage if found else None
+
+    def made(self) -> tuple[Any, str, int]:
+        """The metrics, the SHA-256 of the weights, and how many versions there are."""
+        rows = self.query(select(versions.c.metrics, versions.c.files))
+        weights = next(file["sha256"] for file in rows[0].files if file["name"] == "weights.safetensors")
+        return rows[0].metrics, weights, len(rows)
+
+
+def wait(is_true: Callable[[], bool]) -> None:
+    until = time.monotonic() + LIMIT_S
+    while not is_true():
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.01)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
+    demo = Demo(tmp_path_factory.mktemp("undisturbed"))
+    return demo.finish(), demo.made()
+
+
+def test_the_demo_shows_a_network_that_helps_and_where_everything_is(undisturbed: tuple[str, Any]) -> None:
+    output, (metrics, _, count) = undisturbed
+
+    for told in ("composers@1  867 rows", "majority", "boosted trees", "pieces named right", "composer@1", "make up"):
+        assert told in output
+    assert f"accuracy {metrics['validation']['accuracy']['value']:.3f}" in output
+    assert metrics["validation"]["accuracy"]["value"] > 0.7
+    assert count == 1
+
+
+def test_the_demo_leaves_nothing_running(undisturbed: tuple[str, Any]) -> None:
+    mine = [process for process in psutil.process_iter(["cmdline"]) if "undisturbed" in str(process.info["cmdline"])]
+
+    assert mine == []
+
+
+@pytest.mark.parametrize("victim", ["child", "worker-1", "redis", "web", "scheduler"])
+def test_killing_any_one_process_ends_in_the_same_model(
+    tmp_path: Path, undisturbed: tuple[str, Any], victim: str
+) -> None:
+    demo = Demo(tmp_path)
+    wait(lambda: demo.stage() == "training")
+
+    os.kill(_find(tmp_path, victim), signal.SIGKILL)
+    output = demo.finish()
+
+    assert "pieces named right" in output
+    assert demo.made() == undisturbed[1]
+    tries = len(demo.query(select(attempts.c.number).join(jobs).where(jobs.c.action == "train")))
+    assert tries == (2 if victim in ("child", "worker-1") else 1)
+
+
+def _find(home: Path, victim: str) -> int:
+    register = read_register(home)
+    if victim != "child":
+        return register[victim]
+    child = max(psutil.Process(register["worker-1"]).children(), key=lambda process: process.create_time())
+    return child.pid
