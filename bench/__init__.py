@@ -1,0 +1,1 @@
+"""Measured comparisons with peers and limits: `make bench`. Never a timed test."""
