@@ -4,7 +4,7 @@ import hashlib
 import json
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from shared import ids, jobs
 from shared.database import now
@@ -62,7 +62,7 @@ def begin_ingest(sql: Connection, tenant: str, dataset_id: str) -> str:
     if not files(sql, dataset_id):
         raise NotAllowedNow("The dataset has no file yet: upload one, then commit.", code="dataset_empty")
     sql.execute(update(datasets).where(datasets.c.id == dataset_id).values(state=INGESTING))
-    return jobs.submit(sql, jobs.NewJob(tenant=tenant, action="ingest", queue=LIGHT, datasets=[dataset_id]))
+    return str(jobs.submit(sql, jobs.NewJob(tenant=tenant, action="ingest", queue=LIGHT, datasets=[dataset_id])).id)
 
 
 def files(sql: Connection, dataset_id: str) -> list[Row[Any]]:
@@ -121,21 +121,28 @@ def page(sql: Connection, tenant: str, *, limit: int, before: str | None, name: 
     return list(sql.execute(chosen.order_by(datasets.c.id.desc()).limit(limit)).all())
 
 
+# Built once: putting a statement together costs as much as running it.
+_THERE = select(datasets).where(datasets.c.tenant == bindparam("of"), datasets.c.state != ERASED)
+_CALLED = _THERE.where(datasets.c.name == bindparam("called"))
+_BY_ID = _THERE.where(datasets.c.id == bindparam("reference"))
+_NEWEST = _CALLED.where(datasets.c.state == READY).order_by(datasets.c.version.desc()).limit(1)
+_NUMBERED = _CALLED.where(datasets.c.version == bindparam("number"))
+
+
 def resolve(sql: Connection, tenant: str, reference: str, *, pointer: str) -> Row[Any]:
     """The ready dataset that `ds_…`, `name@3`, `name@latest` or `name` means.
 
     Raises InvalidRequest with the pointer when it names nothing, NotAllowedNow when it is not ready.
     """
     name, _, version = reference.partition("@")
-    chosen = select(datasets).where(datasets.c.tenant == tenant, datasets.c.state != ERASED)
-    if version in ("", "latest"):
-        is_named = (datasets.c.name == name) & (datasets.c.state == READY)
-        chosen = chosen.where(or_(datasets.c.id == name, is_named)).order_by(datasets.c.version.desc())
+    if reference.startswith("ds_"):
+        row = sql.execute(_BY_ID, {"of": tenant, "reference": reference}).one_or_none()
+    elif version in ("", "latest"):
+        row = sql.execute(_NEWEST, {"of": tenant, "called": name}).one_or_none()
     elif version.isdigit() and len(version) < 10:
-        chosen = chosen.where(datasets.c.name == name, datasets.c.version == int(version))
+        row = sql.execute(_NUMBERED, {"of": tenant, "called": name, "number": int(version)}).one_or_none()
     else:
-        chosen = chosen.where(datasets.c.id == reference)
-    row = sql.execute(chosen.limit(1)).one_or_none()
+        row = None
     if row is None:
         said = f"expected a dataset (its id, name@3 or name@latest), received {reference!r}, which names none"
         raise InvalidRequest(said, code="unknown_reference", faults=[Fault(said, pointer=pointer)])

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from shared.database import now
 from shared.tables import attempts, events
@@ -11,16 +11,21 @@ from shared.tables import attempts, events
 Json = dict[str, Any]
 
 
+# Built once: putting a statement together costs as much as running it.
+_NEXT = select(func.coalesce(func.max(events.c.seq), 0) + 1).where(events.c.job == bindparam("job")).scalar_subquery()
+_NOTE = insert(events).values(job=bindparam("job"), seq=_NEXT, at=now(), type=bindparam("type"), data=bindparam("data"))
+_CLOSE = (
+    update(attempts)
+    .where(attempts.c.job == bindparam("of"), attempts.c.fence == bindparam("at"), attempts.c.ended_at.is_(None))
+    .values(ended_at=now(), outcome=bindparam("outcome"), error=bindparam("error"))
+)
+
+
 def note(sql: Connection, job_id: str, type_: str, data: Mapping[str, Any]) -> None:
     """Append an event; the caller holds the job's row, so the numbers have no gap and no double."""
-    seq = select(func.coalesce(func.max(events.c.seq), 0) + 1).where(events.c.job == job_id).scalar_subquery()
-    sql.execute(insert(events).values(job=job_id, seq=seq, at=now(), type=type_, data=dict(data)))
+    sql.execute(_NOTE, {"job": job_id, "type": type_, "data": dict(data)})
 
 
 def close_attempt(sql: Connection, job_id: str, fence: int, *, outcome: str, error: Json | None) -> None:
     """Say how an attempt ended; one that has ended stays as it is."""
-    sql.execute(
-        update(attempts)
-        .where(attempts.c.job == job_id, attempts.c.fence == fence, attempts.c.ended_at.is_(None))
-        .values(ended_at=now(), outcome=outcome, error=error)
-    )
+    sql.execute(_CLOSE, {"of": job_id, "at": fence, "outcome": outcome, "error": error})

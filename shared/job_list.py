@@ -2,13 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, exists, func, select
+from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, text
 
 from shared.errors import NotFound
 from shared.jobs import QUEUED
 from shared.tables import attempts, epochs, events, job_labels, jobs, outputs
+
+
+class Step(NamedTuple):
+    """A moment of the timeline."""
+
+    at: float
+    data: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -21,29 +28,63 @@ class Whole:
     ahead: int
 
 
+# Built once: putting a statement together costs as much as running it, and these are what clients poll.
+_GLANCE = text("SELECT state, revision FROM jobs WHERE id = :job AND tenant = :tenant")
+_FIND = select(jobs).where(jobs.c.id == bindparam("job"), jobs.c.tenant == bindparam("tenant"))
+_TRIED = select(attempts).where(attempts.c.job == bindparam("job")).order_by(attempts.c.fence)
+_TOLD = (
+    select(events.c.at, events.c.data)
+    .where(events.c.job == bindparam("job"), events.c.type.in_(("state", "stage")))
+    .order_by(events.c.seq)
+)
+_AHEAD = (
+    select(func.count())
+    .select_from(jobs)
+    .where(
+        jobs.c.queue == bindparam("of"),
+        jobs.c.state == QUEUED,
+        or_(
+            jobs.c.priority > bindparam("level"),
+            and_(jobs.c.priority == bindparam("level"), jobs.c.id < bindparam("job")),
+        ),
+    )
+)
+
+
+def glance(sql: Connection, tenant: str, job_id: str) -> Row[Any]:
+    """State and revision only: what a poll needs to know whether there is news. Raises NotFound."""
+    row = sql.execute(_GLANCE, {"job": job_id, "tenant": tenant}).one_or_none()
+    if row is None:
+        raise NotFound("There is no such job.")
+    return row
+
+
 def find(sql: Connection, tenant: str, job_id: str) -> Row[Any]:
     """The bare row. Raises NotFound, alike for nobody's and somebody else's."""
-    row = sql.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.tenant == tenant)).one_or_none()
+    row = sql.execute(_FIND, {"job": job_id, "tenant": tenant}).one_or_none()
     if row is None:
         raise NotFound("There is no such job.")
     return row
 
 
 def whole(sql: Connection, row: Row[Any]) -> Whole:
-    tried = select(attempts).where(attempts.c.job == row.id).order_by(attempts.c.fence)
-    told = select(events.c.at, events.c.data).where(events.c.job == row.id, events.c.type.in_(("state", "stage")))
+    of = {"job": row.id}
     return Whole(
         row,
-        list(sql.execute(tried).all()),
-        sql.execute(told.order_by(events.c.seq)).all(),
-        _ahead(sql, row) if row.state == QUEUED else 0,
+        list(sql.execute(_TRIED, of).all()),
+        sql.execute(_TOLD, of).all(),
+        ahead(sql, row) if row.state == QUEUED else 0,
     )
 
 
-def _ahead(sql: Connection, row: Row[Any]) -> int:
-    is_better = (jobs.c.priority > row.priority) | ((jobs.c.priority == row.priority) & (jobs.c.id < row.id))
-    waiting = select(func.count()).select_from(jobs).where(jobs.c.queue == row.queue, jobs.c.state == QUEUED, is_better)
-    return int(sql.execute(waiting).scalar_one())
+def fresh(sql: Connection, row: Row[Any]) -> Whole:
+    """The whole of a job that was submitted in this transaction: nothing has happened to it yet."""
+    return Whole(row, [], [Step(row.created_at, {"state": QUEUED})], ahead(sql, row))
+
+
+def ahead(sql: Connection, row: Row[Any]) -> int:
+    """How many waiting jobs of its queue are better."""
+    return int(sql.execute(_AHEAD, {"of": row.queue, "level": row.priority, "job": row.id}).scalar_one())
 
 
 def page(

@@ -8,7 +8,20 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Row,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from shared import history, ids
 from shared.database import now
@@ -73,22 +86,32 @@ class Wish:
     drain: bool
 
 
-def submit(sql: Connection, new: NewJob) -> str:
-    """Write the row: from its commit on the job exists. Returns its id."""
-    job_id = ids.new("job")
-    deadline = None if new.deadline_s is None else now() + new.deadline_s
-    values = {
-        "id": job_id, "tenant": new.tenant, "action": new.action, "kind": new.kind, "queue": new.queue,
-        "priority": new.priority, "datasets": new.datasets, "model": new.model, "version": new.version,
-        "params": new.params, "labels": new.labels, "budget": new.budget, "state": QUEUED, "attempt": 0, "fence": 0,
-        "losses": 0, "tries": 0, "revision": 0, "run_after": now(), "deadline_at": deadline, "created_at": now(),
-    }  # fmt: skip
-    sql.execute(insert(jobs).values(values))
+# Built once: putting a statement together costs as much as running it.
+_SUBMIT = (
+    insert(jobs)
+    .values(
+        {
+            name: bindparam(name)
+            for name in ("id", "tenant", "action", "kind", "queue", "priority", "datasets", "model", "version",
+                         "params", "labels", "budget")
+        }
+    )
+    .values(
+        state=QUEUED, attempt=0, fence=0, losses=0, tries=0, revision=0, run_after=now(), created_at=now(),
+        deadline_at=now() + bindparam("deadline_s", type_=Double),
+    )
+    .returning(jobs)
+)  # fmt: skip
+
+
+def submit(sql: Connection, new: NewJob) -> Row[Any]:
+    """Write the row and return it: from its commit on the job exists."""
+    row = sql.execute(_SUBMIT, {**vars(new), "id": ids.new("job")}).one()
     if new.labels:
-        rows = [{"job": job_id, "name": name, "value": value} for name, value in new.labels.items()]
+        rows = [{"job": row.id, "name": name, "value": value} for name, value in new.labels.items()]
         sql.execute(insert(job_labels), rows)
-    history.note(sql, job_id, "state", {"state": QUEUED})
-    return job_id
+    history.note(sql, row.id, "state", {"state": QUEUED})
+    return row
 
 
 def claim_next(

@@ -14,7 +14,7 @@ PROFILE = {"rows": 4, "columns": [], "roles": {"target": [], "group": None, "id"
 def make_job(sql: Connection, tenant: str, **values: Any) -> str:
     """A queued training of classification."""
     chosen = {"action": "train", "kind": "classification", "queue": "train", "model": "songs", **values}
-    return jobs.submit(sql, jobs.NewJob(tenant=tenant, **chosen))
+    return str(jobs.submit(sql, jobs.NewJob(tenant=tenant, **chosen)).id)
 
 
 def claim(sql: Connection, *, queue: str = "train", worker: str = "worker-1", lease_s: float = 30.0) -> jobs.Claim:

@@ -35,7 +35,7 @@ class Call:
 class Answer:
     """What goes back, and what is done once the transaction is committed."""
 
-    body: Any = None  # JSON, or an iterator of bytes
+    body: Any = None  # JSON, bytes of it, or an iterator of bytes
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     media_type: str = JSON
@@ -152,7 +152,7 @@ def _respond(services: Services, given: Answer) -> Response:
     _finish(services, given)
     if given.body is None:
         return Response(status=given.status, headers=given.headers)
-    content = given.body if isinstance(given.body, Iterator) else orjson.dumps(given.body)
+    content = given.body if isinstance(given.body, Iterator | bytes) else orjson.dumps(given.body)
     return Response(content, given.status, given.headers, content_type=given.media_type)
 
 

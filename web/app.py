@@ -13,6 +13,7 @@ from shared.settings import Settings
 from shared.storage import Storage
 from web import api, datasets, errors, health, jobs, kinds, models, openapi, predictions
 from web.services import Services
+from web.shown import Shown
 from web.waiting import WaitingRoom
 
 # Their import declares the routes.
@@ -42,6 +43,7 @@ def create_app(chosen: Settings) -> Flask:
         bell=Bell(chosen),
         keyring=Keyring(database, chosen.pepper),
         room=WaitingRoom(database, chosen.waiting_clients),
+        shown=Shown(),
     )
     app.before_request(_begin)
     app.after_request(_finish)

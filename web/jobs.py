@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+import orjson
 from flask import Request, request
 from sqlalchemy import Row
 
@@ -23,8 +24,8 @@ RETRY_AFTER_S = 1
 def submit(call: Call) -> Answer:
     """Accept a job: from now on it exists, whatever dies."""
     new = submission.check(call.sql, call.caller.tenant, call.body, call.services.settings)
-    row = job_list.find(call.sql, call.caller.tenant, jobs.submit(call.sql, new))
-    body = responses.job(job_list.whole(call.sql, row))
+    row = jobs.submit(call.sql, new)
+    body = responses.job(job_list.fresh(call.sql, row))
     return Answer(body, 202, {"Location": f"/v1/jobs/{row.id}"}, ring=new.queue)
 
 
@@ -48,27 +49,33 @@ def index(call: Call) -> Answer:
 @route("GET", "/v1/jobs/<job_id>", scope=READ, answer=schemas.Job, errors=(404,), opens=False)
 def show(call: Call, job_id: str) -> Answer:
     """One job; with `Prefer: wait=N` the answer comes when it has ended, with `If-None-Match` when it has changed."""
-    row = _find(call, job_id)
+    row = _glance(call, job_id)
     headers: dict[str, str] = {}
     wait_s = read_wait(request)
     seen = request.headers.get("If-None-Match")
-    if wait_s and row.state not in ENDED and seen in (None, etag(row)):
+    if wait_s and row.state not in ENDED and seen in (None, etag(job_id, row.revision)):
         wait = call.services.room.wait
         if wait(job_id, revision=row.revision, is_for_end=seen is None, limit_s=wait_s):
             headers["Preference-Applied"] = f"wait={wait_s}"
-            row = _find(call, job_id)
-    headers["ETag"] = etag(row)
+            row = _glance(call, job_id)
+    headers["ETag"] = etag(job_id, row.revision)
     if row.state not in ENDED:
         headers["Retry-After"] = str(RETRY_AFTER_S)
-    if seen == etag(row):
+    if seen == headers["ETag"]:
         return Answer(status=304, headers=headers)
-    with call.services.database.reading() as sql:
-        return Answer(responses.job(job_list.whole(sql, row)), headers=headers)
+    document = call.services.shown.take(job_id, revision=row.revision, make=lambda: _document(call, job_id))
+    return Answer(document, headers=headers)
 
 
-def _find(call: Call, job_id: str) -> Row[Any]:
+def _glance(call: Call, job_id: str) -> Row[Any]:
     with call.services.database.reading() as sql:
-        return job_list.find(sql, call.caller.tenant, job_id)
+        return job_list.glance(sql, call.caller.tenant, job_id)
+
+
+def _document(call: Call, job_id: str) -> tuple[str, int, bytes]:
+    with call.services.database.reading() as sql:
+        row = job_list.find(sql, call.caller.tenant, job_id)
+        return row.state, row.revision, orjson.dumps(responses.job(job_list.whole(sql, row)))
 
 
 @route("POST", "/v1/jobs/<job_id>/cancel", scope=SUBMIT, query=CancelQuery, answer=schemas.Job, status=202,
@@ -108,8 +115,8 @@ def metrics(call: Call, job_id: str) -> Answer:
     return Answer({"data": job_list.list_epochs(call.sql, job_id)})
 
 
-def etag(row: Row[Any]) -> str:
-    return f'"{row.id[-8:]}-{row.revision}"'
+def etag(job_id: str, revision: int) -> str:
+    return f'"{job_id[-8:]}-{revision}"'
 
 
 def read_wait(asked: Request) -> int:

@@ -7,6 +7,7 @@ from shared.keys import Keyring
 from shared.queue import Bell
 from shared.settings import Settings
 from shared.storage import Storage
+from web.shown import Shown
 from web.waiting import WaitingRoom
 
 
@@ -20,3 +21,4 @@ class Services:
     bell: Bell
     keyring: Keyring
     room: WaitingRoom
+    shown: Shown
