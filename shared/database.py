@@ -1,7 +1,8 @@
 """The SQL database: one engine to write, one to read, and the database's own clock. SQLite (WAL) or PostgreSQL."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import Connection, Engine, Float, create_engine, event
@@ -42,6 +43,9 @@ class Database:
     def __init__(self, settings: Settings, *, pool_size: int = 5) -> None:
         self.url = settings.database_url
         self.is_sqlite = self.url.startswith("sqlite")
+        # SQLite has one writer, and one that finds it busy sleeps ever longer before it looks again: threads of one
+        # process queue here instead, each woken as soon as it is its turn.
+        self._turn: AbstractContextManager[object] = _Turn() if self.is_sqlite else nullcontext()
         self._synchronous = settings.sqlite_synchronous
         options: dict[str, Any] = {"pool_size": pool_size, "max_overflow": 16, "pool_timeout": 5}
         if not self.is_sqlite:
@@ -60,7 +64,7 @@ class Database:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction: committed at the end, rolled back on any error."""
-        with _translating(), self._writing.begin() as sql:
+        with _translating(), self._turn, self._writing.begin() as sql:
             yield sql
 
     @contextmanager
@@ -73,6 +77,8 @@ class Database:
         """Drop the connections inherited through a fork without closing the parent's sockets."""
         self._writing.dispose(close=False)
         self._reading.dispose(close=False)
+        # A thread of the parent may have held it at the fork.
+        self._turn = _Turn() if self.is_sqlite else nullcontext()
 
     def close(self) -> None:
         self._writing.dispose()
@@ -86,6 +92,20 @@ class Database:
         cursor.execute(f"PRAGMA synchronous={self._synchronous}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
+
+
+class _Turn:
+    """A lock that gives up where SQLite itself would."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=BUSY_MS / 1000):
+            raise Unavailable("The database is busy: send the request again.", retry_after_s=1)
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
 
 
 def _begin_immediate(sql: Connection) -> None:

@@ -4,6 +4,7 @@ A ring may be lost, doubled or late; the row is the job, and the scheduler's tic
 """
 
 import threading
+import time
 from collections import Counter
 from typing import Any
 
@@ -22,6 +23,8 @@ TASK = "work"
 
 # Enough to wake a fleet at once; each worker that ends a job rings for the next one.
 RINGS_AT_ONCE = 16
+# After each round; what is submitted meanwhile is rung for together.
+REST_S = 0.002
 
 log = logger("queue")
 
@@ -82,11 +85,14 @@ def _worker_transport() -> dict[str, Any]:
 
 
 class Bell:
-    """Rings from a thread of its own, so that no request waits for Redis; a ring that fails is the tick's to repeat."""
+    """Rings from a thread of its own, so that no request waits for Redis; a ring that fails is the tick's to repeat.
+
+    Under a flood of submissions the rings that lie there already are enough.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._app = celery_app(settings)
+        self._app, self._redis = celery_app(settings), connect(settings)
         self._wanted: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -106,7 +112,16 @@ class Bell:
                 self._changed.wait_for(lambda: bool(self._wanted))
                 wanted, self._wanted = self._wanted, Counter()
             for queue, count in wanted.items():
-                send(self._app, queue, count=min(count, RINGS_AT_ONCE))
+                self._top_up(queue, count)
+            time.sleep(REST_S)
+
+    def _top_up(self, queue: str, count: int) -> None:
+        try:
+            missing = min(count, RINGS_AT_ONCE - int(self._redis.llen(queue)))
+        except (RedisError, OSError):
+            missing = min(count, RINGS_AT_ONCE)
+        if missing > 0:
+            send(self._app, queue, count=missing)
 
 
 def send(app: Celery, queue: str, *, count: int = 1) -> bool:
