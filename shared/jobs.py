@@ -13,11 +13,12 @@ from sqlalchemy import (
     Connection,
     Double,
     Row,
+    Select,
+    String,
     bindparam,
     delete,
     func,
     insert,
-    literal,
     or_,
     select,
     update,
@@ -114,6 +115,59 @@ def submit(sql: Connection, new: NewJob) -> Row[Any]:
     return row
 
 
+def is_due(queue: str | ColumnElement[str]) -> ColumnElement[bool]:
+    return (
+        (jobs.c.queue == queue)
+        & (jobs.c.state == QUEUED)
+        & (jobs.c.run_after <= now())
+        & jobs.c.cancel_requested_at.is_(None)
+    )
+
+
+def _best() -> Select[Any]:
+    """The best due row: priority, then the tenant with least running, then age."""
+    busy = jobs.alias("busy")
+    running = select(func.count()).where(busy.c.tenant == jobs.c.tenant, busy.c.state == RUNNING).scalar_subquery()
+    is_known = or_(jobs.c.kind.is_(None), jobs.c.kind.in_(bindparam("kinds", expanding=True)))
+    return (
+        select(jobs.c.id)
+        .where(is_due(bindparam("of", type_=String)), is_known)
+        .order_by(jobs.c.priority.desc(), running, jobs.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
+_CLAIM = (
+    update(jobs)
+    .where(
+        jobs.c.id == _best().scalar_subquery(),
+        # Asked again: another worker may have been faster since the row was found.
+        jobs.c.state == QUEUED,
+        jobs.c.run_after <= now(),
+        jobs.c.cancel_requested_at.is_(None),
+        or_(bindparam("only", type_=String).is_(None), jobs.c.tenant == bindparam("only", type_=String)),
+    )
+    .values(
+        state=RUNNING,
+        stage="starting",
+        attempt=jobs.c.attempt + 1,
+        fence=jobs.c.fence + 1,
+        lease_owner=bindparam("worker"),
+        lease_until=now() + bindparam("lease_s", type_=Double),
+        revision=jobs.c.revision + 1,
+        progress=None,
+        error=None,
+        started_at=func.coalesce(jobs.c.started_at, now()),
+    )
+    .returning(jobs, (jobs.c.deadline_at - now()).label("deadline_in_s"))
+)
+_BEGIN = insert(attempts).values(
+    job=bindparam("job"), fence=bindparam("fence"), number=bindparam("number"), worker=bindparam("by"),
+    started_at=now(), beat_at=now(), resumed_from=bindparam("resumed_from"), swept=False,
+)  # fmt: skip
+
+
 def claim_next(
     sql: Connection, queue: str, *, worker: str, kinds: Collection[str], lease_s: float, only_tenant: str | None = None
 ) -> Claim | None:
@@ -122,52 +176,13 @@ def claim_next(
     None when nothing is due, when another worker was faster, or when the best row belongs to another tenant than
     `only_tenant` (a process that has held one tenant's data takes no other's).
     """
-    busy = jobs.alias("busy")
-    running = select(func.count()).where(busy.c.tenant == jobs.c.tenant, busy.c.state == RUNNING).scalar_subquery()
-    best = (
-        select(jobs.c.id)
-        .where(is_due(queue), or_(jobs.c.kind.is_(None), jobs.c.kind.in_(list(kinds))))
-        .order_by(jobs.c.priority.desc(), running, jobs.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    mine = literal(True) if only_tenant is None else jobs.c.tenant == only_tenant
-    return _claim(sql, (jobs.c.id == best) & mine, worker=worker, lease_s=lease_s)
-
-
-def _claim(sql: Connection, which: ColumnElement[bool], *, worker: str, lease_s: float) -> Claim | None:
-    row = sql.execute(
-        update(jobs)
-        .where(which, jobs.c.state == QUEUED, jobs.c.run_after <= now(), jobs.c.cancel_requested_at.is_(None))
-        .values(
-            state=RUNNING,
-            stage="starting",
-            attempt=jobs.c.attempt + 1,
-            fence=jobs.c.fence + 1,
-            lease_owner=worker,
-            lease_until=now() + lease_s,
-            revision=jobs.c.revision + 1,
-            progress=None,
-            error=None,
-            started_at=func.coalesce(jobs.c.started_at, now()),
-        )
-        .returning(jobs, (jobs.c.deadline_at - now()).label("deadline_in_s"))
-    ).one_or_none()
+    wanted = {"of": queue, "kinds": list(kinds), "only": only_tenant, "worker": worker, "lease_s": lease_s}
+    row = sql.execute(_CLAIM, wanted).one_or_none()
     if row is None:
         return None
-    sql.execute(
-        insert(attempts).values(
-            job=row.id,
-            fence=row.fence,
-            number=row.attempt,
-            worker=worker,
-            started_at=now(),
-            beat_at=now(),
-            resumed_from=row.checkpoint and row.checkpoint["at"],
-            swept=False,
-        )
-    )
+    resumed_from = row.checkpoint and row.checkpoint["at"]
+    attempt = {"job": row.id, "fence": row.fence, "number": row.attempt, "by": worker, "resumed_from": resumed_from}
+    sql.execute(_BEGIN, attempt)
     history.note(sql, row.id, "state", {"state": RUNNING, "stage": "starting", "attempt": row.attempt})
     return _as_claim(row, worker, lease_s)
 
@@ -306,15 +321,6 @@ def retry(sql: Connection, tenant: str, job_id: str) -> str:
         raise _why_not(sql, tenant, job_id, "retried")
     history.note(sql, job_id, "state", {"state": QUEUED})
     return str(row.queue)
-
-
-def is_due(queue: str) -> ColumnElement[bool]:
-    return (
-        (jobs.c.queue == queue)
-        & (jobs.c.state == QUEUED)
-        & (jobs.c.run_after <= now())
-        & jobs.c.cancel_requested_at.is_(None)
-    )
 
 
 def _is_mine(claim: Claim) -> ColumnElement[bool]:
