@@ -6,9 +6,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from shared import ids
+from shared.claims import Claim
 from shared.database import now
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
-from shared.jobs import Claim
 from shared.kinds import KINDS
 from shared.tables import aliases, models, versions
 

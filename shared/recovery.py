@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, func, select, update
 
-from shared import history, jobs
+from shared import claims, history
 from shared.database import now
 from shared.jobs import CANCELLED, FAILED, QUEUED, RUNNING
 from shared.tables import jobs as table
@@ -68,7 +68,7 @@ def _expire(sql: Connection, job_id: str) -> bool:
 
 def count_due(sql: Connection, queue: str) -> int:
     """How many rows of a queue could be claimed now."""
-    return int(sql.execute(select(func.count()).select_from(table).where(jobs.is_due(queue))).scalar_one())
+    return int(sql.execute(select(func.count()).select_from(table).where(claims.is_due(queue))).scalar_one())
 
 
 def requeue_lost(sql: Connection, row: Row[Any], *, detail: str, still: ColumnElement[bool]) -> bool:

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from shared import ids, jobs
+from shared import claims, ids, jobs
 from shared.database import now
 from shared.tables import datasets
 
@@ -17,9 +17,9 @@ def make_job(sql: Connection, tenant: str, **values: Any) -> str:
     return str(jobs.submit(sql, jobs.NewJob(tenant=tenant, **chosen)).id)
 
 
-def claim(sql: Connection, *, queue: str = "train", worker: str = "worker-1", lease_s: float = 30.0) -> jobs.Claim:
+def claim(sql: Connection, *, queue: str = "train", worker: str = "worker-1", lease_s: float = 30.0) -> claims.Claim:
     """Claim the next job, which must be there."""
-    taken = jobs.claim_next(sql, queue, worker=worker, kinds=["classification", "regression"], lease_s=lease_s)
+    taken = claims.claim_next(sql, queue, worker=worker, kinds=["classification", "regression"], lease_s=lease_s)
     assert taken is not None, "there was no job to claim"
     return taken
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import safe_open
 from safetensors.numpy import save
 
-from shared import jobs
+from shared import claims
 from shared.errors import JobFailed, Unavailable
 from shared.log import logger
 from worker.callbacks import Checkpoint
@@ -32,7 +32,7 @@ class Checkpoints:
         latest = {"at": {"epoch": checkpoint.epoch}, "key": key, "sha256": stored.sha256}
         before = self._latest and {**self._latest, "before": None}
         with desk.database.transaction() as sql:
-            jobs.record_checkpoint(sql, desk.claim, {**latest, "before": before})
+            claims.record_checkpoint(sql, desk.claim, {**latest, "before": before})
         self._latest = latest
 
     def last(self, desk: "Desk") -> Checkpoint | None:

@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from shared import datasets, history, jobs, storage
+from shared import claims, datasets, history, storage
+from shared.claims import Claim
 from shared.database import Database
 from shared.errors import JobFailed
-from shared.jobs import Claim
 from shared.settings import Settings
 from shared.storage import Storage
 from worker.callbacks import Checkpoint
@@ -46,7 +46,7 @@ class Desk:
         """Say which stage begins; leave instead, if that is asked."""
         self.heart.check()
         with self.database.transaction() as sql:
-            jobs.enter(sql, self.claim, stage)
+            claims.enter(sql, self.claim, stage)
 
     def warn(self, warnings: Sequence[Json]) -> None:
         """Note warnings as events, so that a client sees them before the job ends."""

@@ -45,7 +45,9 @@ def divide(examples: Examples, params: TableTraining, strata: np.ndarray) -> Div
             dropped = len(split.train) - len(kept)
             split = Split(kept, split.validation)
     if dropped:
-        cautions.append(Caution("duplicates_dropped", f"Left out of training, as rows that equal an earlier one: {dropped:,}."))
+        cautions.append(
+            Caution("duplicates_dropped", f"Left out of training, as rows that equal an earlier one: {dropped:,}.")
+        )
     _refuse_few(split, wanted=params.validation_split != 0.0)
     return Division(split, by, dropped, cautions)
 

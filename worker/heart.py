@@ -9,10 +9,10 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from shared import jobs, workers
+from shared import claims, workers
+from shared.claims import Claim
 from shared.database import Database
 from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, Unavailable
-from shared.jobs import Claim
 from shared.log import logger
 
 # Progress is worth a row this often; a client's bar moves smoothly, and a 1 s epoch costs under 1 % of its time.
@@ -80,7 +80,7 @@ class Heart:
         with self._changed:
             rows = list(self._epochs)
         if rows:
-            jobs.record_epochs(sql, self._claim, rows)
+            claims.record_epochs(sql, self._claim, rows)
 
     def cost(self) -> Json:
         """What the job has cost up to now, earlier attempts included."""
@@ -125,17 +125,17 @@ class Heart:
         try:
             with self._database.transaction() as sql:
                 cost = self.cost() if progress else None
-                wish = jobs.beat(sql, self._claim, progress=progress, cost=cost)
+                wish = claims.beat(sql, self._claim, progress=progress, cost=cost)
                 workers.beat(sql, self._claim.worker)
                 if rows:
-                    jobs.record_epochs(sql, self._claim, rows)
+                    claims.record_epochs(sql, self._claim, rows)
         except Unavailable:
             with self._changed:
                 self._epochs = rows + self._epochs
             raise
         self._heed(wish)
 
-    def _heed(self, wish: jobs.Wish) -> None:
+    def _heed(self, wish: claims.Wish) -> None:
         if wish.cancel and wish.keep == "best":
             self.is_enough = True
         elif wish.cancel:
@@ -169,8 +169,8 @@ class Heart:
 
     def _end(self, sql: Connection) -> None:
         if isinstance(self._leave, JobCancelled):
-            jobs.finish_cancelled(sql, self._claim, cost=self.cost())
+            claims.finish_cancelled(sql, self._claim, cost=self.cost())
         elif isinstance(self._leave, JobFailed):
-            jobs.fail(sql, self._claim, self._leave, cost=self.cost())
+            claims.fail(sql, self._claim, self._leave, cost=self.cost())
         elif isinstance(self._leave, Drained):
-            jobs.release(sql, self._claim, cost=self.cost())
+            claims.release(sql, self._claim, cost=self.cost())

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from shared.jobs import Claim
+from shared.claims import Claim
 from shared.table_params import TableTraining
 
 LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-learn", "pyarrow")

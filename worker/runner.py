@@ -11,10 +11,10 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from shared import datasets, jobs, recovery, workers
+from shared import claims, datasets, recovery, workers
+from shared.claims import Claim
 from shared.database import Database
 from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, RequestRefused, TryAgain, Unavailable
-from shared.jobs import Claim
 from shared.kinds import KINDS
 from shared.log import logger
 from shared.settings import Settings
@@ -57,7 +57,7 @@ def claim_next(post: Post, queue: str, *, only_tenant: str | None) -> Claim | No
     with post.database.transaction() as sql:
         if workers.is_draining(sql, post.worker):
             return None
-        return jobs.claim_next(
+        return claims.claim_next(
             sql, queue, worker=post.worker, kinds=list(KINDS), lease_s=post.settings.lease_s, only_tenant=only_tenant
         )
 
@@ -89,12 +89,12 @@ def _carry_out(desk: Desk) -> None:
     except ClaimLost:
         raise
     except JobCancelled:
-        _persist(desk, lambda sql: jobs.finish_cancelled(sql, claim, cost=cost()))
+        _persist(desk, lambda sql: claims.finish_cancelled(sql, claim, cost=cost()))
     except Drained:
-        _persist(desk, lambda sql: jobs.release(sql, claim, cost=cost()))
+        _persist(desk, lambda sql: claims.release(sql, claim, cost=cost()))
     except (TryAgain, Unavailable) as passing:
         error = passing
-        _persist(desk, lambda sql: jobs.try_again(sql, claim, error, cost=cost()))
+        _persist(desk, lambda sql: claims.try_again(sql, claim, error, cost=cost()))
     except (JobFailed, RequestRefused) as failed:
         failure = failed
         _persist(desk, lambda sql: _fail(sql, desk, failure))
@@ -115,12 +115,12 @@ def _succeed(sql: Connection, desk: Desk, ending: Ending) -> None:
         raise erased()
     result = ending.record(sql)
     if desk.heart.is_enough:
-        return jobs.finish_cancelled(sql, desk.claim, cost=desk.heart.cost(), result=result)
-    return jobs.succeed(sql, desk.claim, result=result, cost=desk.heart.cost(), files=ending.files)
+        return claims.finish_cancelled(sql, desk.claim, cost=desk.heart.cost(), result=result)
+    return claims.succeed(sql, desk.claim, result=result, cost=desk.heart.cost(), files=ending.files)
 
 
 def _fail(sql: Connection, desk: Desk, error: JobFailed | RequestRefused) -> None:
-    jobs.fail(sql, desk.claim, error, cost=desk.heart.cost())
+    claims.fail(sql, desk.claim, error, cost=desk.heart.cost())
     if desk.claim.action == "ingest":
         datasets.settle(sql)
 

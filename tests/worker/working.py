@@ -11,8 +11,8 @@ from sqlalchemy import Row, select
 
 from shared import jobs, workers
 from shared import storage as places
+from shared.claims import Claim
 from shared.database import Database
-from shared.jobs import Claim
 from shared.storage import Storage
 from shared.tables import attempts, events, versions
 from shared.tables import jobs as job_table

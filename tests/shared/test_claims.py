@@ -5,7 +5,7 @@ import threading
 import pytest
 from sqlalchemy import func, select, update
 
-from shared import history, jobs, recovery, workers
+from shared import claims, history, jobs, recovery, workers
 from shared.database import Database, now
 from shared.errors import ClaimLost, JobFailed, NotAllowedNow, NotFound, TryAgain
 from shared.tables import attempts, epochs, events
@@ -47,7 +47,7 @@ def test_a_claim_takes_a_job_once(database: Database, tenant: str) -> None:
     with database.transaction() as sql:
         taken = claim(sql)
     with database.transaction() as sql:
-        second = jobs.claim_next(sql, "train", worker="w2", kinds=["classification"], lease_s=30)
+        second = claims.claim_next(sql, "train", worker="w2", kinds=["classification"], lease_s=30)
 
     assert (taken.job_id, taken.attempt, taken.fence) == (job_id, 1, 1)
     assert second is None
@@ -61,7 +61,7 @@ def test_fifty_workers_at_once_take_each_job_once(database: Database, tenant: st
     def take() -> None:
         for _ in range(5):
             with database.transaction() as sql:
-                found = jobs.claim_next(sql, "train", worker="w", kinds=["classification"], lease_s=30)
+                found = claims.claim_next(sql, "train", worker="w", kinds=["classification"], lease_s=30)
             if found:
                 taken.append(found.job_id)
 
@@ -99,7 +99,7 @@ def test_an_unknown_kind_is_left_in_the_queue(database: Database, tenant: str) -
         job_id = make_job(sql, tenant, kind="of_the_next_release")
 
     with database.transaction() as sql:
-        taken = jobs.claim_next(sql, "train", worker="w", kinds=["classification"], lease_s=30)
+        taken = claims.claim_next(sql, "train", worker="w", kinds=["classification"], lease_s=30)
 
     assert taken is None
     assert row_of(database, job_id).state == "queued"
@@ -110,7 +110,9 @@ def test_a_process_that_held_one_tenants_data_takes_no_others(database: Database
         make_job(sql, tenant)
 
     with database.transaction() as sql:
-        taken = jobs.claim_next(sql, "train", worker="w", kinds=["classification"], lease_s=30, only_tenant="ten_other")
+        taken = claims.claim_next(
+            sql, "train", worker="w", kinds=["classification"], lease_s=30, only_tenant="ten_other"
+        )
 
     assert taken is None
 
@@ -122,7 +124,7 @@ def test_a_beat_extends_the_lease_and_carries_progress(database: Database, tenan
     before = row_of(database, taken.job_id)
 
     with database.transaction() as sql:
-        wish = jobs.beat(sql, taken, progress={"done": 1, "total": 2}, cost=COST)
+        wish = claims.beat(sql, taken, progress={"done": 1, "total": 2}, cost=COST)
 
     after = row_of(database, taken.job_id)
     assert (wish.cancel, wish.drain) == (False, False)
@@ -137,7 +139,7 @@ def test_the_answer_to_a_beat_carries_the_wish_to_cancel(database: Database, ten
         jobs.cancel(sql, tenant, taken.job_id, keep="best")
 
     with database.transaction() as sql:
-        wish = jobs.beat(sql, taken)
+        wish = claims.beat(sql, taken)
 
     assert (wish.cancel, wish.keep) == (True, "best")
 
@@ -150,7 +152,7 @@ def test_the_answer_to_a_beat_says_that_the_worker_is_leaving(database: Database
         workers.drain(sql, "worker-1")
 
     with database.transaction() as sql:
-        wish = jobs.beat(sql, taken)
+        wish = claims.beat(sql, taken)
 
     assert wish.drain
 
@@ -164,15 +166,15 @@ def test_a_worker_presumed_dead_cannot_write_anything(database: Database, tenant
         recovery.reap(sql)
 
     writes = [
-        lambda sql: jobs.beat(sql, stale),
-        lambda sql: jobs.enter(sql, stale, "training"),
-        lambda sql: jobs.record_epochs(sql, stale, [{"epoch": 1, "loss": 0.5}]),
-        lambda sql: jobs.record_checkpoint(sql, stale, {"at": {"epoch": 1}}),
-        lambda sql: jobs.succeed(sql, stale, result={}, cost=COST),
-        lambda sql: jobs.fail(sql, stale, JobFailed("no"), cost=COST),
-        lambda sql: jobs.finish_cancelled(sql, stale, cost=COST),
-        lambda sql: jobs.release(sql, stale, cost=COST),
-        lambda sql: jobs.try_again(sql, stale, TryAgain("no"), cost=COST),
+        lambda sql: claims.beat(sql, stale),
+        lambda sql: claims.enter(sql, stale, "training"),
+        lambda sql: claims.record_epochs(sql, stale, [{"epoch": 1, "loss": 0.5}]),
+        lambda sql: claims.record_checkpoint(sql, stale, {"at": {"epoch": 1}}),
+        lambda sql: claims.succeed(sql, stale, result={}, cost=COST),
+        lambda sql: claims.fail(sql, stale, JobFailed("no"), cost=COST),
+        lambda sql: claims.finish_cancelled(sql, stale, cost=COST),
+        lambda sql: claims.release(sql, stale, cost=COST),
+        lambda sql: claims.try_again(sql, stale, TryAgain("no"), cost=COST),
     ]
     for write in writes:
         with pytest.raises(ClaimLost), database.transaction() as sql:
@@ -194,9 +196,9 @@ def test_the_second_attempt_wins_over_the_first_that_woke_up(database: Database,
         second = claim(sql, worker="worker-2")
 
     with pytest.raises(ClaimLost), database.transaction() as sql:
-        jobs.succeed(sql, first, result={"by": 1}, cost=COST)
+        claims.succeed(sql, first, result={"by": 1}, cost=COST)
     with database.transaction() as sql:
-        jobs.succeed(sql, second, result={"by": 2}, cost=COST)
+        claims.succeed(sql, second, result={"by": 2}, cost=COST)
 
     assert row_of(database, first.job_id).result == {"by": 2}
 
@@ -223,7 +225,7 @@ def test_a_recorded_checkpoint_makes_losses_count_from_nought(database: Database
     for epoch in range(5):
         with database.transaction() as sql:
             taken = claim(sql)
-            jobs.record_checkpoint(sql, taken, {"at": {"epoch": epoch}})
+            claims.record_checkpoint(sql, taken, {"at": {"epoch": epoch}})
         let_the_lease_run_out(database, job_id)
         with database.transaction() as sql:
             recovery.reap(sql)
@@ -252,7 +254,7 @@ def test_a_drained_job_goes_back_unharmed(database: Database, tenant: str) -> No
         taken = claim(sql)
 
     with database.transaction() as sql:
-        jobs.release(sql, taken, cost=COST)
+        claims.release(sql, taken, cost=COST)
 
     row = row_of(database, taken.job_id)
     assert (row.state, row.losses, row.lease_until) == ("queued", 0, None)
@@ -264,13 +266,13 @@ def test_a_passing_error_is_tried_again_later_and_fails_in_the_end(database: Dat
     with database.transaction() as sql:
         job_id = make_job(sql, tenant)
 
-    for attempt in range(jobs.TRIES_AT_MOST):
+    for attempt in range(claims.TRIES_AT_MOST):
         with database.transaction() as sql:
             sql.execute(update(table).values(run_after=now()))
-            jobs.try_again(sql, claim(sql), TryAgain("the storage is away"), cost=COST)
+            claims.try_again(sql, claim(sql), TryAgain("the storage is away"), cost=COST)
         if attempt == 0:
             with database.transaction() as sql:
-                assert jobs.claim_next(sql, "train", worker="w", kinds=["classification"], lease_s=30) is None
+                assert claims.claim_next(sql, "train", worker="w", kinds=["classification"], lease_s=30) is None
 
     row = row_of(database, job_id)
     assert (row.state, row.error["code"]) == ("failed", "try_again")
@@ -308,7 +310,7 @@ def test_only_a_failed_job_is_retried_and_under_its_own_id(database: Database, t
     with pytest.raises(NotAllowedNow), database.transaction() as sql:
         jobs.retry(sql, tenant, job_id)
     with database.transaction() as sql:
-        jobs.fail(sql, claim(sql), JobFailed("no"), cost=COST)
+        claims.fail(sql, claim(sql), JobFailed("no"), cost=COST)
 
     with database.transaction() as sql:
         queue = jobs.retry(sql, tenant, job_id)
@@ -342,10 +344,10 @@ def test_epochs_trained_again_replace_their_rows(database: Database, tenant: str
     with database.transaction() as sql:
         make_job(sql, tenant)
         taken = claim(sql)
-        jobs.record_epochs(sql, taken, [{"epoch": n, "loss": float(n)} for n in (1, 2, 3)])
+        claims.record_epochs(sql, taken, [{"epoch": n, "loss": float(n)} for n in (1, 2, 3)])
 
     with database.transaction() as sql:
-        jobs.record_epochs(sql, taken, [{"epoch": 2, "loss": 9.0}])
+        claims.record_epochs(sql, taken, [{"epoch": 2, "loss": 9.0}])
 
     with database.reading() as sql:
         kept = sql.execute(select(epochs.c.metrics).order_by(epochs.c.epoch)).scalars().all()
@@ -356,9 +358,9 @@ def test_events_are_numbered_without_a_gap_and_end_where_the_row_is(database: Da
     with database.transaction() as sql:
         job_id = make_job(sql, tenant)
         taken = claim(sql)
-        jobs.enter(sql, taken, "training")
+        claims.enter(sql, taken, "training")
         history.note(sql, job_id, "warning", {"code": "leakage_suspected"})
-        jobs.succeed(sql, taken, result={}, cost=COST)
+        claims.succeed(sql, taken, result={}, cost=COST)
 
     with database.reading() as sql:
         noted = sql.execute(select(events).where(events.c.job == job_id).order_by(events.c.seq)).all()

@@ -1,0 +1,248 @@
+"""What a worker writes: claim, beat, checkpoint, succeed, fail, release.
+
+Claiming raises the fence; every later write of the attempt says `id AND fence AND running`, so an attempt presumed dead
+can write nothing. Each function is called inside one transaction.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Double,
+    Row,
+    Select,
+    String,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from shared import history
+from shared.database import now
+from shared.errors import ClaimLost, EtudeError
+from shared.jobs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED
+from shared.tables import attempts, epochs, jobs, outputs, workers
+
+# A cause that passes has passed by then; the last error is the one the client sees.
+TRIES_AT_MOST = 5
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one attempt, and what the attempt needs to know."""
+
+    job_id: str
+    fence: int
+    attempt: int
+    tenant: str
+    worker: str
+    action: str
+    kind: str | None
+    datasets: list[str]
+    model: str | None
+    version: str | None
+    params: Json
+    budget: Json
+    checkpoint: Json | None
+    compute_s: float
+    deadline_in_s: float | None
+    lease_s: float
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the answer to a beat asks of the worker."""
+
+    cancel: bool
+    keep: str | None
+    drain: bool
+
+
+def is_due(queue: str | ColumnElement[str]) -> ColumnElement[bool]:
+    return (
+        (jobs.c.queue == queue)
+        & (jobs.c.state == QUEUED)
+        & (jobs.c.run_after <= now())
+        & jobs.c.cancel_requested_at.is_(None)
+    )
+
+
+def _best() -> Select[Any]:
+    """The best due row: priority, then the tenant with least running, then age."""
+    busy = jobs.alias("busy")
+    running = select(func.count()).where(busy.c.tenant == jobs.c.tenant, busy.c.state == RUNNING).scalar_subquery()
+    is_known = or_(jobs.c.kind.is_(None), jobs.c.kind.in_(bindparam("kinds", expanding=True)))
+    return (
+        select(jobs.c.id)
+        .where(is_due(bindparam("of", type_=String)), is_known)
+        .order_by(jobs.c.priority.desc(), running, jobs.c.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+    )
+
+
+_CLAIM = (
+    update(jobs)
+    .where(
+        jobs.c.id == _best().scalar_subquery(),
+        # Asked again: another worker may have been faster since the row was found.
+        jobs.c.state == QUEUED,
+        jobs.c.run_after <= now(),
+        jobs.c.cancel_requested_at.is_(None),
+        or_(bindparam("only", type_=String).is_(None), jobs.c.tenant == bindparam("only", type_=String)),
+    )
+    .values(
+        state=RUNNING,
+        stage="starting",
+        attempt=jobs.c.attempt + 1,
+        fence=jobs.c.fence + 1,
+        lease_owner=bindparam("worker"),
+        lease_until=now() + bindparam("lease_s", type_=Double),
+        revision=jobs.c.revision + 1,
+        progress=None,
+        error=None,
+        started_at=func.coalesce(jobs.c.started_at, now()),
+    )
+    .returning(jobs, (jobs.c.deadline_at - now()).label("deadline_in_s"))
+)
+_BEGIN = insert(attempts).values(
+    job=bindparam("job"), fence=bindparam("fence"), number=bindparam("number"), worker=bindparam("by"),
+    started_at=now(), beat_at=now(), resumed_from=bindparam("resumed_from"), swept=False,
+)  # fmt: skip
+
+
+def claim_next(
+    sql: Connection, queue: str, *, worker: str, kinds: Collection[str], lease_s: float, only_tenant: str | None = None
+) -> Claim | None:
+    """Claim the best queued row of a queue: priority, then the tenant with least running, then age.
+
+    None when nothing is due, when another worker was faster, or when the best row belongs to another tenant than
+    `only_tenant` (a process that has held one tenant's data takes no other's).
+    """
+    wanted = {"of": queue, "kinds": list(kinds), "only": only_tenant, "worker": worker, "lease_s": lease_s}
+    row = sql.execute(_CLAIM, wanted).one_or_none()
+    if row is None:
+        return None
+    resumed_from = row.checkpoint and row.checkpoint["at"]
+    attempt = {"job": row.id, "fence": row.fence, "number": row.attempt, "by": worker, "resumed_from": resumed_from}
+    sql.execute(_BEGIN, attempt)
+    history.note(sql, row.id, "state", {"state": RUNNING, "stage": "starting", "attempt": row.attempt})
+    return _as_claim(row, worker, lease_s)
+
+
+def _as_claim(row: Row[Any], worker: str, lease_s: float) -> Claim:
+    return Claim(
+        job_id=row.id, fence=row.fence, attempt=row.attempt, tenant=row.tenant, worker=worker, action=row.action,
+        kind=row.kind, datasets=row.datasets, model=row.model, version=row.version, params=row.params,
+        budget=row.budget, checkpoint=row.checkpoint, compute_s=(row.cost or {}).get("compute_s", 0.0),
+        deadline_in_s=row.deadline_in_s, lease_s=lease_s,
+    )  # fmt: skip
+
+
+def beat(sql: Connection, claim: Claim, *, progress: Json | None = None, cost: Json | None = None) -> Wish:
+    """Say that the attempt lives and how far it is; learn whether the client wants it to stop.
+
+    Raises ClaimLost when the fence has moved on: stop, and write nothing.
+    """
+    leaving = select(workers.c.draining_at).where(workers.c.name == claim.worker).scalar_subquery()
+    said = {name: value for name, value in (("progress", progress), ("cost", cost)) if value is not None}
+    row = sql.execute(
+        update(jobs)
+        .where(_is_mine(claim))
+        # The revision moves only when there is something new to see; a bare sign of life wakes no client.
+        .values(lease_until=now() + claim.lease_s, revision=jobs.c.revision + (1 if said else 0), **said)
+        .returning(jobs.c.cancel_requested_at, jobs.c.keep, leaving.label("draining_at"))
+    ).one_or_none()
+    if row is None:
+        raise ClaimLost(f"Job {claim.job_id}: attempt {claim.attempt} is no longer the one that counts.")
+    sql.execute(
+        update(attempts).where(attempts.c.job == claim.job_id, attempts.c.fence == claim.fence).values(beat_at=now())
+    )
+    return Wish(cancel=row.cancel_requested_at is not None, keep=row.keep, drain=row.draining_at is not None)
+
+
+def enter(sql: Connection, claim: Claim, stage: str) -> None:
+    """Say which stage the attempt has reached."""
+    _write(sql, claim, stage=stage, progress=None)
+    history.note(sql, claim.job_id, "stage", {"state": RUNNING, "stage": stage})
+
+
+def record_epochs(sql: Connection, claim: Claim, rows: list[Json]) -> None:
+    """Keep the metrics of these epochs; an epoch trained again after a resume replaces its row."""
+    _write(sql, claim)
+    numbers = [row["epoch"] for row in rows]
+    sql.execute(delete(epochs).where(epochs.c.job == claim.job_id, epochs.c.epoch >= min(numbers)))
+    sql.execute(insert(epochs), [{"job": claim.job_id, "epoch": row["epoch"], "metrics": row} for row in rows])
+
+
+def record_checkpoint(sql: Connection, claim: Claim, checkpoint: Json) -> None:
+    """Make a written checkpoint the one to resume from; progress was made, so losses count from nought again."""
+    _write(sql, claim, checkpoint=checkpoint, losses=0)
+    history.note(sql, claim.job_id, "checkpoint", {"at": checkpoint["at"]})
+
+
+def succeed(sql: Connection, claim: Claim, *, result: Json, cost: Json, files: list[Json] | None = None) -> None:
+    """End the job well; what it made is recorded in the same transaction, by the caller or as output files."""
+    _end(sql, claim, SUCCEEDED, outcome=SUCCEEDED, result=result, cost=cost)
+    if files:
+        sql.execute(insert(outputs), [{"job": claim.job_id, **file} for file in files])
+
+
+def fail(sql: Connection, claim: Claim, error: EtudeError, *, cost: Json) -> None:
+    """End the job badly, with the reason on the row."""
+    _end(sql, claim, FAILED, outcome=FAILED, error=error.as_json(), cost=cost)
+
+
+def finish_cancelled(sql: Connection, claim: Claim, *, cost: Json, result: Json | None = None) -> None:
+    """End the job because the client asked; `result` when its best checkpoint was kept."""
+    _end(sql, claim, CANCELLED, outcome=CANCELLED, result=result, cost=cost)
+
+
+def release(sql: Connection, claim: Claim, *, cost: Json) -> None:
+    """Give the job back unharmed: the worker leaves. Not a loss."""
+    _requeue(sql, claim, outcome="drained", cost=cost)
+
+
+def try_again(sql: Connection, claim: Claim, error: EtudeError, *, cost: Json) -> None:
+    """Put the job back for another try a little later; after TRIES_AT_MOST of them it fails."""
+    tries = sql.execute(select(jobs.c.tries).where(_is_mine(claim))).scalar()
+    if tries is None:
+        raise ClaimLost(f"Job {claim.job_id}: the attempt ended while it failed.")
+    if tries + 1 >= TRIES_AT_MOST:
+        return fail(sql, claim, error, cost=cost)
+    wait_s = min(10.0 * 2**tries, 360.0)
+    _requeue(
+        sql, claim, outcome="repeated", cost=cost, tries=tries + 1, run_after=now() + wait_s, error=error.as_json()
+    )
+    return None
+
+
+def _is_mine(claim: Claim) -> ColumnElement[bool]:
+    return (jobs.c.id == claim.job_id) & (jobs.c.fence == claim.fence) & (jobs.c.state == RUNNING)
+
+
+def _write(sql: Connection, claim: Claim, **values: Any) -> None:
+    taken = sql.execute(update(jobs).where(_is_mine(claim)).values(revision=jobs.c.revision + 1, **values))
+    if taken.rowcount == 0:
+        raise ClaimLost(f"Job {claim.job_id}: attempt {claim.attempt} is no longer the one that counts.")
+
+
+def _end(sql: Connection, claim: Claim, state: str, *, outcome: str, **values: Any) -> None:
+    _write(sql, claim, state=state, stage=None, lease_owner=None, lease_until=None, ended_at=now(), **values)
+    history.close_attempt(sql, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
+    history.note(sql, claim.job_id, "state", {"state": state})
+
+
+def _requeue(sql: Connection, claim: Claim, *, outcome: str, **values: Any) -> None:
+    _write(sql, claim, state=QUEUED, stage=None, lease_owner=None, lease_until=None, **values)
+    history.close_attempt(sql, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
+    history.note(sql, claim.job_id, "state", {"state": QUEUED, "reason": outcome})
