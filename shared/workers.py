@@ -1,5 +1,6 @@
 """The workers: who is there, since when, and who is leaving. A slot's name outlives its process; a boot does not."""
 
+import platform
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -7,6 +8,11 @@ from sqlalchemy import Connection, Row, insert, select, update
 from shared import recovery
 from shared.database import now
 from shared.tables import workers
+
+
+def name_of(queue: str, slot: str) -> str:
+    """The name of a slot on this host; two workers must never share one, for each would end the other's work."""
+    return f"{queue}-{slot}@{platform.node()}"
 
 
 def boot(sql: Connection, name: str, *, boot: str, queue: str, pid: int) -> list[str]:

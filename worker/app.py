@@ -7,8 +7,8 @@ in 10 ms and shares the library's memory; one operation here, and every child wo
 import argparse
 import gc
 import os
-import platform
 import sys
+from pathlib import Path
 from typing import Any
 
 from celery import Celery, signals
@@ -38,7 +38,7 @@ def main() -> None:
 
 def serve(chosen: settings.Settings, *, queue_name: str, slot: str) -> None:
     """Run the worker until it is told to stop."""
-    name = f"{queue_name}-{slot}@{platform.node()}"
+    name = workers.name_of(queue_name, slot)
     app = queue.celery_app(chosen, is_worker=True)
     app.conf.worker_max_memory_per_child = RECYCLE_KIB
     app.conf.worker_pool_start_method = start_method()
@@ -52,7 +52,8 @@ def serve(chosen: settings.Settings, *, queue_name: str, slot: str) -> None:
 
 def start_method() -> str:
     """Fork where it is safe: not on macOS, whose frameworks forbid it, nor beside CUDA, which was not tried."""
-    has_gpu = os.path.exists("/dev/nvidia0")  # noqa: PTH110 — a device node, not a file of ours
+    # A container that was given the second card has nvidia1 and no nvidia0.
+    has_gpu = any(Path("/dev").glob("nvidia[0-9]*"))
     return "spawn" if sys.platform == "darwin" or has_gpu else "fork"
 
 

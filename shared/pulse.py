@@ -1,0 +1,87 @@
+"""`python -m shared.pulse web`, `… worker --queue train --slot 1`, `… scheduler`: exit 0 while that process works.
+
+For the health check of a container: it asks for what only a working process makes true.
+"""
+
+import argparse
+import urllib.error
+import urllib.request
+
+from sqlalchemy import Connection, func, select
+
+from shared import processes, queue, settings, workers
+from shared.database import Database, now
+from shared.errors import Unavailable
+from shared.jobs import RUNNING
+from shared.settings import Settings
+from shared.tables import jobs
+from shared.tables import workers as slots
+
+ANSWER_LIMIT_S = 3.0
+# A scheduler may miss one tick and be late with another.
+TICKS_ALLOWED = 3
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m shared.pulse", description="Whether a process of Etude works.")
+    parser.add_argument("process", choices=["web", "worker", "scheduler"])
+    parser.add_argument("--queue", choices=queue.QUEUES, default=queue.TRAIN)
+    parser.add_argument("--slot", default="1")
+    arguments = parser.parse_args()
+    chosen = settings.read()
+    if arguments.process == "web":
+        fault = web(chosen)
+    else:
+        name = None if arguments.process == "scheduler" else workers.name_of(arguments.queue, arguments.slot)
+        fault = _ask(chosen, name)
+    if fault is not None:
+        raise SystemExit(fault)
+
+
+def web(chosen: Settings) -> str | None:
+    """What is wrong with the web process of this host, or None."""
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{chosen.port}/healthz", timeout=ANSWER_LIMIT_S).close()
+    except (urllib.error.URLError, OSError) as cause:
+        return f"The web process does not answer: {cause}."
+    return None
+
+
+def _ask(chosen: Settings, name: str | None) -> str | None:
+    database = Database(chosen, pool_size=1)
+    try:
+        with database.reading() as sql:
+            return scheduler(sql, chosen) if name is None else worker(sql, name)
+    except Unavailable as away:
+        return away.detail
+    finally:
+        database.close()
+
+
+def worker(sql: Connection, name: str) -> str | None:
+    """What is wrong with a worker of this host, or None: it has booted, lives, and beats for the job that it holds."""
+    pid = sql.execute(select(slots.c.pid).where(slots.c.name == name)).scalar()
+    if pid is None:
+        return f"The worker {name} has not booted yet."
+    if not processes.is_alive(pid):
+        return f"The main process {pid} of the worker {name} is gone."
+    if _count_silent(sql, 0.0, owner=name):
+        return f"The worker {name} holds a job and gave no sign of life within its lease."
+    return None
+
+
+def scheduler(sql: Connection, chosen: Settings) -> str | None:
+    """What is wrong with the schedulers, or None: no lost job waits longer than they may take to find it."""
+    overdue = _count_silent(sql, chosen.lease_s + TICKS_ALLOWED * chosen.tick_s)
+    return f"{overdue} lost jobs were not given back to the queue." if overdue else None
+
+
+def _count_silent(sql: Connection, for_s: float, *, owner: str | None = None) -> int:
+    """How many running jobs have been without a valid lease for so many seconds."""
+    is_silent = (jobs.c.state == RUNNING) & (jobs.c.lease_until < now() - for_s)
+    is_meant = is_silent if owner is None else is_silent & (jobs.c.lease_owner == owner)
+    return int(sql.execute(select(func.count()).select_from(jobs).where(is_meant)).scalar_one())
+
+
+if __name__ == "__main__":
+    main()
