@@ -66,7 +66,7 @@ def _groups(examples: Examples) -> np.ndarray:
     assert examples.group is not None
     codes = tables.labels(examples.columns[examples.group]).codes.astype(np.int64)
     alone = codes == tables.MISSING
-    codes[alone] = codes.max() + 1 + np.arange(alone.sum())
+    codes[alone] = np.max(codes) + 1 + np.arange(np.count_nonzero(alone))
     return codes
 
 

@@ -54,7 +54,7 @@ def _useless_words(column: Texts) -> str | None:
     if present == 0:
         return "it is empty in every training row"
     if distinct == 1 and present >= (1 - INDICATOR_SHARE) * len(column.codes):
-        return f"it is {column.words[int(counts.argmax())]!r} in every training row"
+        return f"it is {column.words[int(np.argmax(counts))]!r} in every training row"
     if distinct > max(2, DISTINCT_SHARE * present):
         return f"its {distinct} different texts in {present} rows tell the rows apart and nothing else"
     return None

@@ -181,7 +181,7 @@ class _Training:
             self.history.append(self._named(self.done + place + 1, row))
         self.done += int(run)
         if int(broken) >= 0:
-            self._tell_divergence(int(broken))
+            self._tell_divergence(int(run), step=int(broken))
         return int(run)
 
     def _named(self, epoch: int, row: np.ndarray) -> dict[str, float]:
@@ -190,12 +190,14 @@ class _Training:
             figures = {name: value for name, value in figures.items() if not name.startswith("val_")}
         if "accuracy" not in self.objective.metrics:
             figures = {name: value for name, value in figures.items() if "accuracy" not in name}
-        return {"epoch": epoch, **figures}
+        # JSON has no infinity: a validation loss that overflows is left out.
+        return {"epoch": epoch, **{name: value for name, value in figures.items() if math.isfinite(value)}}
 
-    def _tell_divergence(self, step: int) -> None:
+    def _tell_divergence(self, run: int, *, step: int) -> None:
+        """Tell of the epochs that went well, then of the step that did not."""
         last = self.history.pop()
-        whole = [row for row in self.history if all(math.isfinite(value) for value in row.values())]
-        self.history = whole
+        if run > 1:
+            self.watch.report(self.history[1 - run :], total=self.params.epochs_at_most)
         raise JobFailed(
             f"The loss was no longer a finite number in epoch {int(last['epoch'])}, step {step + 1}. {ADVICE}",
             code="training_diverged",

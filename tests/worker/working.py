@@ -1,9 +1,8 @@
 """A worker's post in a test: a dataset in storage, a job in the queue, and a thread that does it."""
 
-import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +37,14 @@ def make_post(settings: Any, database: Database, storage: Storage, *, worker: st
 
 def store_dataset(post: Post, tenant: str, folder: Path, *, rows: int = 60) -> str:
     """A ready dataset of songs with its canonical part in storage."""
-    paths, profile = canonical.write(folder, canonical.music(rows), target=["genre"], id="piece")
+    return store_table(post, tenant, folder, canonical.music(rows), target=["genre"], id="piece")
+
+
+def store_table(post: Post, tenant: str, folder: Path, columns: Mapping[str, Any], **roles: Any) -> str:
+    """A ready dataset of these columns."""
+    paths, profile = canonical.write(folder, columns, **roles)
     with post.database.transaction() as sql:
-        dataset = factories.make_dataset(sql, tenant, profile=json.loads(json.dumps(profile)), rows=rows)
+        dataset = factories.make_dataset(sql, tenant, profile=profile, rows=profile["rows"])
         parts = []
         for path in paths:
             key = f"{places.dataset_folder(tenant, dataset)}parts/1/{path.name}"

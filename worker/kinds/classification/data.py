@@ -130,7 +130,7 @@ def _refuse_labels(examples: Examples, texts: Texts, counts: np.ndarray) -> None
     name = examples.targets[0]
     present = int(np.count_nonzero(counts))
     if present < 2:
-        only = f": every row is {texts.words[int(counts.argmax())]!r}" if present else ": no row has a label"
+        only = f": every row is {texts.words[int(np.argmax(counts))]!r}" if present else ": no row has a label"
         raise JobFailed(
             f"The target {name!r} has nothing to tell apart{only}. Add rows of another class.",
             code="target_constant",

@@ -47,7 +47,7 @@ def _one(target: Target, classes: np.ndarray, probabilities: np.ndarray) -> Json
     met, present = (true + said) > 0, true > 0
     is_class = classes[:, None] == np.arange(labels)
     metrics = {
-        "accuracy": _value(right.sum() / len(classes)),
+        "accuracy": _value(np.mean(predicted == classes)),
         "balanced_accuracy": _value(each["recall"][present].mean()),
         **{f"macro_{name}": _value(values[met].mean()) for name, values in each.items()},
         "roc_auc": _area(curves.roc_auc, target, is_class, probabilities),
@@ -68,7 +68,7 @@ def _several(target: Target, truth: np.ndarray, probabilities: np.ndarray) -> Js
     predicted = probabilities >= 0.5
     right, true, said = (truth & predicted).sum(axis=0), truth.sum(axis=0), predicted.sum(axis=0)
     each = _rates(right, true, said)
-    micro = _rates(right.sum(), true.sum(), said.sum())
+    micro = _rates(*(np.asarray(np.sum(counts)) for counts in (right, true, said)))
     rejected = _ratio((~truth & ~predicted).sum(axis=0), (~truth).sum(axis=0))
     chosen = np.clip(np.where(truth, probabilities, 1 - probabilities), LEAST_PROBABILITY, 1)
     confidence = np.maximum(probabilities, 1 - probabilities)
