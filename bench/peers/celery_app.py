@@ -9,7 +9,7 @@ from celery import Celery
 app = Celery("peer", broker=os.environ["PEER_BROKER"])
 
 
-@app.task
+@app.task  # type: ignore[untyped-decorator]  # Celery ships no types
 def note(path: str) -> None:
     began = time.time()
     with Path(path).open("a") as file:
