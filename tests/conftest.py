@@ -1,6 +1,7 @@
 """The real parts that tests lean on: settings in a folder of their own, both databases, storage, a tenant."""
 
 import dataclasses
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +10,9 @@ import pytest
 from sqlalchemy import insert
 
 from migrations.upgrade import upgrade
-from shared import ids
+from shared import ids, redis_server
 from shared.database import Database, now
+from shared.processes import die_with_parent
 from shared.settings import Settings, read
 from shared.storage import Storage
 from shared.tables import tenants
@@ -80,3 +82,15 @@ def tenant(database: Database) -> str:
     with database.transaction() as sql:
         sql.execute(insert(tenants).values(id=tenant_id, name=tenant_id, created_at=now()))
     return tenant_id
+
+
+@pytest.fixture
+def redis(settings: Settings) -> Iterator[Settings]:
+    """The same settings with a real server behind their redis_url."""
+    place = redis_server.make_place(settings.home / "redis")
+    argv = redis_server.arguments(redis_server.find_binary(), place, is_persistent=False)
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
+    redis_server.wait_ready(place)
+    yield dataclasses.replace(settings, redis_url=place.celery_url)
+    process.kill()
+    process.wait()

@@ -1,6 +1,7 @@
 """A worker's child process: what it keeps between jobs, and when it makes place for a fresh one."""
 
 import gc
+import shutil
 
 import psutil
 from billiard import pool
@@ -25,6 +26,8 @@ class Child:
     def __init__(self, settings: Settings, app: Celery, worker: str) -> None:
         self.app, self.settings = app, settings
         self.post = runner.Post(settings, Database(settings, pool_size=2), Storage(settings), worker)
+        # What a killed predecessor left lying.
+        shutil.rmtree(self.post.scratch, ignore_errors=True)
         self.tenant: str | None = None
         self.memory_bytes: int | None = None
         self.is_retiring = False
@@ -47,11 +50,16 @@ class Child:
 
     def _weigh(self) -> None:
         gc.collect()
-        memory_bytes = psutil.Process().memory_info().rss
+        memory_bytes = resident_bytes()
         self.memory_bytes = self.memory_bytes or memory_bytes
         if memory_bytes - self.memory_bytes > self.settings.child_growth_bytes:
             log.info("retiring", grown_bytes=memory_bytes - self.memory_bytes)
             self.is_retiring = True
+
+
+def resident_bytes() -> int:
+    """The memory that this process holds now."""
+    return int(psutil.Process().memory_info().rss)
 
 
 _child: Child | None = None

@@ -41,6 +41,11 @@ class Post:
     storage: Storage
     worker: str
 
+    @property
+    def scratch(self) -> Path:
+        """Where this worker's jobs keep files while they run; one process at a time has it."""
+        return self.settings.home / "scratch" / self.worker.replace("@", "-")
+
 
 def run(post: Post, queue: str, *, only_tenant: str | None) -> Claim | None:
     """Claim the best job of the queue and bring it to an end; None when there was none to claim."""
@@ -69,7 +74,8 @@ def count_due(post: Post, queue: str) -> int:
 
 def _work(post: Post, claim: Claim) -> None:
     heart = Heart(post.database, claim, beat_s=post.settings.beat_s)
-    scratch = Path(tempfile.mkdtemp(prefix="etude-"))
+    post.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = Path(tempfile.mkdtemp(prefix="job-", dir=post.scratch))
     desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch)
     heart.start()
     try:

@@ -41,6 +41,11 @@ class Tick:
         for name, count in due.items():
             self._top_up(name, count)
 
+    def close(self) -> None:
+        """Give the connections back."""
+        self._database.close()
+        self._app.close()
+
     def _recover(self, sql: Connection) -> None:
         if self._has_amnesty_ended():
             recovery.reap(sql)
@@ -80,6 +85,7 @@ def main() -> None:
     while not stopped.is_set():
         tick.run_once()
         stopped.wait(chosen.tick_s)
+    tick.close()
 
 
 if __name__ == "__main__":

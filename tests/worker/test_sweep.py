@@ -1,0 +1,72 @@
+"""The sweeper: what no row names goes, what is published stays."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from shared import recovery
+from shared import storage as places
+from shared.database import Database
+from shared.settings import Settings
+from shared.storage import Storage
+from shared.tables import attempts
+from tests.worker import working
+from worker import runner, sweep
+from worker.runner import Post
+
+
+@pytest.fixture
+def post(settings: Settings, database: Database, storage: Storage) -> Post:
+    return working.make_post(settings, database, storage)
+
+
+def age(post: Post) -> None:
+    """Let every attempt have ended long ago."""
+    with post.database.transaction() as sql:
+        sql.execute(update(attempts).values(ended_at=attempts.c.ended_at - 2 * sweep.QUIET_S))
+
+
+def test_a_lost_attempts_files_go_and_a_published_models_stay(post: Post, tenant: str, tmp_path: Path) -> None:
+    dataset = working.store_dataset(post, tenant, tmp_path)
+    job = working.submit(post, tenant, dataset)
+    with post.database.transaction() as sql:
+        lost = working.factories.claim(sql, worker=post.worker)
+        recovery.lose(sql, post.worker)
+    orphan = f"{places.attempt_folder(tenant, job, lost.fence)}files/weights.safetensors"
+    post.storage.put(orphan, [b"half a model"])
+    runner.run(post, "train", only_tenant=None)
+    age(post)
+
+    sweep.run(post.database, post.storage)
+
+    assert not post.storage.exists(orphan)
+    for file in working.made(post, job)[0].files:
+        assert post.storage.get(file["key"])
+
+
+def test_what_has_just_ended_is_left_alone(post: Post, tenant: str, tmp_path: Path) -> None:
+    dataset = working.store_dataset(post, tenant, tmp_path)
+    job = working.submit(post, tenant, dataset, params={**working.SHORT, "epochs": 0})
+    runner.run(post, "train", only_tenant=None)
+    kept = f"{places.attempt_folder(tenant, job, 1)}files/note"
+    post.storage.put(kept, [b"still being closed"])
+
+    sweep.run(post.database, post.storage)
+
+    assert post.storage.exists(kept)
+
+
+def test_the_checkpoints_of_a_finished_training_go(post: Post, tenant: str, tmp_path: Path) -> None:
+    dataset = working.store_dataset(post, tenant, tmp_path)
+    job = working.submit(post, tenant, dataset)
+    runner.run(post, "train", only_tenant=None)
+    checkpoint = f"{places.attempt_folder(tenant, job, 1)}checkpoints/000001.safetensors"
+    post.storage.put(checkpoint, [b"of no use any more"])
+    age(post)
+
+    sweep.run(post.database, post.storage)
+    sweep.run(post.database, post.storage)
+
+    assert not post.storage.exists(checkpoint)
+    assert post.storage.get(working.made(post, job)[0].files[0]["key"])
