@@ -1,0 +1,111 @@
+"""Scoring a million rows from Parquet to Parquet, against Keras's own predict, and against reading and writing alone.
+
+`python -m bench.scoring TABLE FOLDER` scores a table once and prints by how many MiB its memory rose at most.
+"""
+
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.asking import Asked
+from bench.measurement import Measurement, compare
+from bench.service import Json
+from shared.networks import Layer
+from shared.table_params import TableScoring
+from worker import artifacts, features, kinds, networks, predictions, tables
+from worker.features import Number
+from worker.networks import NetworkSpec
+
+KIND = "classification"
+ROWS, FEWER, COLUMNS = 1_000_000, 250_000, 64
+NAMES = [f"f{place:02}" for place in range(COLUMNS)]
+SPEC = NetworkSpec(COLUMNS, 1, (Layer(units=128), Layer(units=64)), "sigmoid")
+PROFILE: Json = {"roles": {"target": [], "group": None, "id": None, "mask": [], "drop": []}}
+TARGET = {"encoding": "binary", "labels": ("pop", "rock"), "positive": "rock", "columns": ("genre",)}
+KiB = 1024
+
+
+def measure(rounds: int) -> list[Measurement]:
+    against_keras, against_copy, growths = [], [], []
+    with tempfile.TemporaryDirectory(prefix="etude-bench-") as folder, Asked("bench.peers.keras_predict") as keras:
+        large, small = Path(folder, "large.parquet"), Path(folder, "small.parquet")
+        write_table(large, rows=ROWS)
+        write_table(small, rows=FEWER)
+        score(small, Path(folder))
+        keras.ask()
+        for _ in range(rounds):
+            scored = score(large, Path(folder))
+            against_keras.append((scored, keras.ask()))
+            against_copy.append((scored, copy(large, Path(folder, "copy.parquet"))))
+            growths.append((_growth_mib(large, Path(folder)), _growth_mib(small, Path(folder))))
+    rows = f"{ROWS:,} × {COLUMNS} of float64 through 128-64-1, standardised, from Parquet to Parquet"
+    alone = "the same file read into float32 matrices by a stream, and one column of as many rows written"
+    return [
+        compare("scoring, against keras.predict on an array", against_keras, unit="rows/s", bar="≥ 20", note=rows),
+        compare("scoring, against reading and writing alone", against_copy, unit="rows/s", bar="≥ 0.7", note=alone),
+        compare("memory that scoring takes, 1,000,000 rows against 250,000", growths, unit="MiB", bar="≤ 1.1",
+                note="the rise of the process's peak over what it held before"),
+    ]  # fmt: skip
+
+
+def write_table(path: Path, *, rows: int) -> None:
+    """A canonical table of random numbers."""
+    random = np.random.default_rng(0)
+    with pq.ParquetWriter(path, pa.schema([(name, pa.float64()) for name in NAMES])) as writer:
+        for first in range(0, rows, tables.BATCH_ROWS):
+            count = min(tables.BATCH_ROWS, rows - first)
+            writer.write_table(pa.table({name: random.normal(3, 2, count) for name in NAMES}))
+
+
+def score(path: Path, folder: Path) -> float:
+    """Rows a second of the worker's own scoring."""
+    preprocessing = features.as_json([Number(name=name, mean=3.0, scale=2.0) for name in NAMES])
+    weights = networks.weights(networks.build(SPEC, seed=0))
+    scorer = kinds.find(KIND).predict.open(artifacts.Model(KIND, SPEC, weights, preprocessing, TARGET))
+    wanted = TableScoring(formats=["parquet"])
+    began = time.perf_counter()
+    said = predictions.score([path], PROFILE, scorer, wanted, folder=folder, progress=lambda *_: None)
+    return int(said["rows"]) / (time.perf_counter() - began)
+
+
+def copy(path: Path, to: Path) -> float:
+    """Rows a second of reading the table into float32 matrices and writing one column, with no model between."""
+    began, rows = time.perf_counter(), 0
+    with pq.ParquetFile(path, pre_buffer=False) as file, pq.ParquetWriter(to, pa.schema([("x", pa.float32())])) as out:
+        for batch in file.iter_batches(tables.BATCH_ROWS):
+            matrix = np.empty((batch.num_rows, COLUMNS), np.float32)
+            for place, column in enumerate(batch.columns):
+                matrix[:, place] = column.to_numpy()
+            out.write_batch(pa.record_batch({"x": matrix[:, 0]}))
+            rows += batch.num_rows
+    return rows / (time.perf_counter() - began)
+
+
+def _growth_mib(path: Path, folder: Path) -> float:
+    ran = subprocess.run(
+        [sys.executable, "-m", "bench.scoring", path, folder], check=True, capture_output=True, text=True
+    )
+    return float(ran.stdout)
+
+
+def _status_mib(name: str) -> float:
+    # Not getrusage: its peak begins with that of the process which started this one.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / KiB
+
+
+def main() -> None:
+    table, folder = (Path(each) for each in sys.argv[1:])
+    before = _status_mib("VmRSS")
+    score(table, folder)
+    print(_status_mib("VmHWM") - before)
+
+
+if __name__ == "__main__":
+    main()
