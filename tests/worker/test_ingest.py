@@ -215,7 +215,8 @@ def test_a_table_that_needs_more_memory_than_a_decoder_has_fails_with_that_reaso
         {
             "files": [str(tmp_path / "t.parquet")],
             "out_dir": str(tmp_path),
-            "bounds": {"address_bytes": 400 * MiB},
+            # Less than the libraries map before the first row, whatever their version.
+            "bounds": {"address_bytes": 300 * MiB},
         }
     )
 
