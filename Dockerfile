@@ -9,7 +9,7 @@ ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PATH=/opt/etude/bin:$PATH
 # A number that no image of Debian gives away, so that volumes keep their owner when the base changes.
 RUN groupadd --gid 10001 etude \
     && useradd --uid 10001 --gid etude --no-create-home --home-dir /home/etude --shell /usr/sbin/nologin etude \
-    && install --directory --owner etude --group etude --mode 0700 /home/etude /scratch /storage
+    && install --directory --owner etude --group etude --mode 0700 /home/etude /storage
 
 # Only wheels, each with its hash: nothing is compiled, so no compiler is ever there. The environment has no pip.
 FROM base AS build-web
@@ -38,7 +38,7 @@ COPY migrations ./migrations
 COPY shared ./shared
 COPY web ./web
 RUN python -m compileall -q --invalidation-mode unchecked-hash migrations shared web
-ENV ETUDE_HOME=/home/etude ETUDE_STORAGE_URL=file:///storage ETUDE_HOST=0.0.0.0 ETUDE_PORT=8000 TMPDIR=/scratch
+ENV ETUDE_HOME=/home/etude ETUDE_STORAGE_URL=file:///storage ETUDE_HOST=0.0.0.0 ETUDE_PORT=8000
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s --retries=3 CMD ["python", "-m", "shared.pulse", "web"]
@@ -50,7 +50,7 @@ COPY shared ./shared
 COPY worker ./worker
 RUN python -m compileall -q --invalidation-mode unchecked-hash shared worker
 # TensorFlow tells about its build on every start; its errors are still told.
-ENV ETUDE_HOME=/home/etude ETUDE_STORAGE_URL=file:///storage TMPDIR=/scratch TF_CPP_MIN_LOG_LEVEL=2
+ENV ETUDE_HOME=/home/etude ETUDE_STORAGE_URL=file:///storage TF_CPP_MIN_LOG_LEVEL=2
 USER 10001:10001
 # The light worker and the scheduler run from the worker's image, too; docker-compose.yml gives each its own check.
 HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 \
