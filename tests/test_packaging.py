@@ -18,6 +18,7 @@ from etude import Client
 from redis import Redis
 from redis.exceptions import AuthenticationError
 
+from shared import ids
 from shared.settings import Settings
 from tests import compose, postgres_server
 from tests.compose import ROOT, Deployment, Unset
@@ -25,6 +26,9 @@ from tests.compose import ROOT, Deployment, Unset
 SECRETS = {"ETUDE_PEPPER": "p" * 40, "POSTGRES_PASSWORD": "sql7secret", "REDIS_PASSWORD": "bell7secret"}
 OURS = ["migrate", "first-key", "web", "scheduler", "light-worker", "worker", "gpu-worker"]
 STAY = OURS[2:]
+TRAINERS = ["worker", "gpu-worker"]
+# The way in which a worker starts its children beside a GPU, which a machine without one can try, too.
+BESIDE_A_GPU = "from worker import app; app.start_method = lambda: 'spawn'; app.main()"
 LISTS = {"web": "web", "worker": "worker-cpu", "worker-gpu": "worker-gpu"}
 
 
@@ -102,7 +106,7 @@ def test_a_worker_has_longer_to_leave_than_celery_gives_its_child(services: dict
     given = compose.ROOT.joinpath("shared/queue.py").read_text()
     drain_s = float(re.findall(r"worker_soft_shutdown_timeout=([\d.]+)", given)[0])
 
-    for name in ("worker", "gpu-worker"):
+    for name in TRAINERS:
         assert float(services[name]["stop_grace_period"].removesuffix("s")) > drain_s
 
 
@@ -189,29 +193,34 @@ def test_the_python_of_the_images_is_one_that_the_project_allows() -> None:
     assert [(3, 11) <= (int(major), int(minor)) < (3, 14) for major, minor in image] == [True]
 
 
-@pytest.fixture(scope="module")
-def deployment(services: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    """The services of the file, but for PostgreSQL's image and the GPU's, as processes."""
-    server = postgres_server.start()
-    server.create_database("etude_compose")
-    started = {name: service for name, service in services.items() if name not in ("postgres", "gpu-worker")}
+@pytest.fixture(scope="module", params=TRAINERS)
+def deployment(
+    request: pytest.FixtureRequest,
+    postgres: postgres_server.Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """The services of the file with either training worker, but for PostgreSQL's image, as processes."""
+    other = next(name for name in TRAINERS if name != request.param)
+    started = {name: service for name, service in compose.services(SECRETS).items() if name not in ("postgres", other)}
     for service in started.values():
         service.get("depends_on", {}).pop("postgres", None)
-    made = Deployment(started, folder=tmp_path_factory.mktemp("deployment"), database_url=server.url("etude_compose"))
+    if request.param == "gpu-worker":
+        started["gpu-worker"]["command"] = ["python", "-c", BESIDE_A_GPU, "--queue", "train"]
+    database = ids.new("ds")
+    postgres.create_database(database)
+    made = Deployment(started, folder=tmp_path_factory.mktemp("deployment"), database_url=postgres.url(database))
     try:
         made.start()
+        for name in set(STAY) & set(started):
+            made.wait_healthy(name)
         yield made
     finally:
         made.kill()
-        server.stop()
 
 
 def test_the_services_of_the_file_train_a_model_and_answer(deployment: Deployment, tmp_path: Path) -> None:
     table = tmp_path / "songs.csv"
     table.write_text("id,tempo,genre\n" + "".join(f"s{i},{i % 50},{'ab'[i % 50 > 24]}\n" for i in range(200)))
-    for name in deployment.services:
-        if name in STAY:
-            deployment.wait_healthy(name)
     given = json.loads((Path(deployment.environment("first-key")["ETUDE_HOME"]) / "client.json").read_text())
 
     with Client(given["url"], given["key"]) as client:
@@ -222,7 +231,7 @@ def test_the_services_of_the_file_train_a_model_and_answer(deployment: Deploymen
     assert trained.result["epochs"] == 3
     assert scored.result["rows"] == 200
     assert given["url"] == f"http://127.0.0.1:{deployment.port}"
-    assert {name: deployment.check(name) for name in STAY if name in deployment.services} == dict.fromkeys(STAY[:-1])
+    assert [deployment.check(name) for name in STAY if name in deployment.services] == [None] * 4
 
 
 def test_redis_answers_nobody_without_the_password(deployment: Deployment) -> None:

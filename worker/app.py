@@ -17,7 +17,7 @@ from celery.exceptions import WorkerLostError
 from shared import ids, log, queue, recovery, settings, workers
 from shared.database import Database
 from shared.errors import Unavailable
-from worker import process, tasks
+from worker import tasks
 
 # billiard asks for a number before it asks us; see worker/process.py.
 RECYCLE_KIB = 2**30
@@ -42,7 +42,7 @@ def serve(chosen: settings.Settings, *, queue_name: str, slot: str) -> None:
     app = queue.celery_app(chosen, is_worker=True)
     app.conf.worker_max_memory_per_child = RECYCLE_KIB
     app.conf.worker_pool_start_method = start_method()
-    app.task(name=queue.TASK)(tasks.work)
+    app.conf.imports = (tasks.__name__,)
     _listen(chosen, app, name=name, queue_name=queue_name)
     app.worker_main(
         ["worker", "--queues", queue_name, "--hostname", name, "--without-gossip", "--without-mingle",
@@ -83,9 +83,8 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
         database.close()
 
     @signals.worker_process_init.connect(weak=False)
-    def prepare_child(**_: Any) -> None:
+    def forget(**_: Any) -> None:
         database.forget()
-        process.begin(chosen, app, name, has_device=queue_name == queue.TRAIN)
 
     @signals.worker_shutting_down.connect(weak=False)
     def drain(**_: Any) -> None:
