@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flask import Flask, Response, g, request
 
-from shared import ids, log, settings
+from shared import ids, log, processes, settings
 from shared.database import Database
 from shared.keys import Keyring
 from shared.queue import Bell
@@ -68,6 +68,8 @@ def _finish(response: Response) -> Response:
 
 def from_environment() -> Flask:
     """What the server loads: settings from the environment, logs configured."""
+    # Or a killed server's own child would answer at the port for ever, beside its successor.
+    processes.die_with_parent()
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
     log.configure(chosen.log_level)
