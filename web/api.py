@@ -168,8 +168,8 @@ def _idempotency_key(declared: Route) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is None or declared.method != "POST":
         return None
-    if not 1 <= len(key) <= KEY_CHARACTERS or not key.isprintable() or not key.isascii():
-        said = f"Idempotency-Key: expected 1 to {KEY_CHARACTERS} printable ASCII characters."
+    if not 1 <= len(key) <= KEY_CHARACTERS or not all("!" <= sign <= "~" for sign in key):
+        said = f"Idempotency-Key: expected 1 to {KEY_CHARACTERS} printable ASCII characters without spaces."
         raise BadRequest(said, code="idempotency_key_invalid")
     return key
 

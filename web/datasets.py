@@ -43,6 +43,8 @@ def upload(call: Call, dataset_id: str, name: str) -> Answer:
     length = request.content_length or 0
     if length > services.settings.upload_bytes:
         raise TooLarge(f"A file may have {services.settings.upload_bytes:,} bytes.")
+    if length == 0:
+        raise BadRequest("The file is empty: send its bytes as the body.", code="upload_empty")
     with services.database.reading() as sql:
         datasets.find(sql, tenant, dataset_id)
     with services.database.transaction() as sql:

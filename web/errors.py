@@ -74,6 +74,8 @@ def refusal(error: ValidationError, *, under: str = "") -> InvalidRequest:
 
 def _place(fault: Any) -> list[int | str]:  # Any: pydantic's typed dict
     """The places of the client's document; pydantic also names the branch of a union (a function, a class, a tag)."""
+    if not fault["loc"]:
+        return []
     *parts, last = fault["loc"]
     tags = {place + 1 for place, part in enumerate(parts) if str(part).startswith("tagged-union")}
     inner = [part for place, part in enumerate(parts) if place not in tags and _is_of_document(part)]

@@ -13,6 +13,7 @@ from web.api import ROUTES, Answer, Call, Route, route
 from web.errors import PROBLEM
 
 Json = dict[str, Any]
+OCTETS, BYTES = "application/octet-stream", {"type": "string", "format": "binary", "minLength": 1}
 TITLES = {200: "OK", 201: "Created", 202: "Accepted", 204: "Done", 304: "Not changed", 400: "Unreadable request",
           401: "No valid key", 403: "The key lacks the scope", 404: "Not found", 409: "Not possible in this state",
           411: "Content-Length is needed", 413: "Too large", 415: "Wrong content type", 422: "Wrong in content",
@@ -62,7 +63,7 @@ def _operation(declared: Route, refs: dict[type[BaseModel], Json]) -> Json:
     if declared.body is not None:
         said["requestBody"] = {"required": True, "content": {"application/json": {"schema": refs[declared.body]}}}
     if declared.is_upload:
-        said["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
+        said["requestBody"] = {"required": True, "content": {OCTETS: {"schema": BYTES}}}
     problem = {"content": {PROBLEM: {"schema": refs[schemas.Problem]}}}
     for status in sorted({*_common(declared), *declared.errors}):
         said["responses"][str(status)] = {"description": TITLES[status], **problem}

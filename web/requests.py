@@ -2,22 +2,16 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from shared.schema import Closed, Float, Int
 
-# Display text only; it never becomes a path or a key of storage.
-NAME = r"^[^\s@/\\][^@/\\\x00-\x1f\x7f]*$"
+# Display text only; it never becomes a path or a key of storage. Neither controls nor what turns text around.
+_UNFIT = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+NAME = rf"^[^\s@/\\{_UNFIT}]([^@/\\{_UNFIT}]*[^\s@/\\{_UNFIT}])?$"
 
-
-def _printable(text: str) -> str:
-    if not text.isprintable() or text != text.strip():
-        raise ValueError("expected printable text without spaces at its ends")
-    return text
-
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NAME), AfterValidator(_printable)]
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_printable)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NAME)]
+Reference = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=rf"^[^{_UNFIT}]+$")]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Columns = Annotated[list[Column], Field(max_length=512)]
 LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]

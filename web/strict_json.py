@@ -8,6 +8,8 @@ from shared.errors import BadRequest
 
 DEEPEST = 32
 LARGEST_INTEGER = 2**63
+# Up to here every integer is a number of its own in double precision.
+EXACT = 2**53
 
 
 def read(body: bytes) -> Any:  # Any: whatever JSON holds
@@ -42,11 +44,12 @@ def _constant(word: str) -> float:
     raise BadRequest(f"{word} is not a JSON number.", code="json_not_finite")
 
 
-def _float(digits: str) -> float:
+def _float(digits: str) -> float | int:
     number = float(digits)
     if not math.isfinite(number):
         raise BadRequest(f"The number {digits[:40]} is too large.", code="json_not_finite")
-    return number
+    # JSON has one sort of number: 9.0 is the integer 9.
+    return int(number) if abs(number) < EXACT and number.is_integer() else number
 
 
 def _integer(digits: str) -> int:

@@ -11,7 +11,7 @@ from web import errors
     ("sent", "pointer", "said"),
     [
         ({"learning_rate": 100}, "/params/learning_rate", "expected less than or equal to 10, received 100"),
-        ({"learning_rate": "fast"}, "/params/learning_rate", "expected a number, received 'fast'"),
+        ({"learning_rate": "fast"}, "/params/learning_rate", "expected a valid number, received 'fast'"),
         ({"learning_rate": {"initial": 1}}, "/params/learning_rate", "expected the field 'schedule', received none"),
         (
             {"learning_rate": {"schedule": "cosine", "initial": -1}},
