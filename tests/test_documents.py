@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from shared.kinds import KINDS
 from shared.settings import Settings, read
@@ -17,7 +18,7 @@ from worker.formats.limits import Limits
 
 DOCS = Path("docs")
 API = (DOCS / "api.md").read_text()
-BODIES = {"new-dataset": NewDataset, "new-job": NewJob, "alias-move": AliasMove}
+BODIES: dict[str, type[BaseModel]] = {"new-dataset": NewDataset, "new-job": NewJob, "alias-move": AliasMove}
 
 
 def test_every_call_is_described_with_its_scope_and_no_other() -> None:

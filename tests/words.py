@@ -40,9 +40,9 @@ def _codes(node: ast.AST) -> Iterator[str]:
             yield from _texts(first)
         case ast.Yield(value=ast.Tuple(elts=[first, ast.Constant() | ast.JoinedStr() | ast.Name(), *_])):
             yield from _texts(first)
-        case ast.FunctionDef(args=ast.arguments(kwonlyargs=names, kw_defaults=defaults)):
-            for name, default in zip(names, defaults, strict=True):
-                if name.arg == "code" and default is not None:
+        case ast.FunctionDef(args=ast.arguments(kwonlyargs=arguments, kw_defaults=defaults)):
+            for argument, default in zip(arguments, defaults, strict=True):
+                if argument.arg == "code" and default is not None:
                     yield from _texts(default)
 
 
