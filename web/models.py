@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime
@@ -18,6 +19,7 @@ from web.api import Answer, Call, route
 from web.requests import AliasMove, AliasQuery, Page
 
 ZIP = "application/zip"
+ALIAS = "[A-Za-z][A-Za-z0-9_-]{0,63}"
 
 
 @route("GET", "/v1/models", scope=READ, query=Page, answer=schemas.ModelList)
@@ -103,8 +105,7 @@ def archive(call: Call, row: Row[Any], card: dict[str, Any]) -> Iterator[bytes]:
 
 
 def check_alias(alias: str) -> None:
-    is_good = 1 <= len(alias) <= 64 and alias.isascii() and alias.replace("-", "_").isidentifier()
-    if not is_good or alias == "latest":
+    if not re.fullmatch(ALIAS, alias) or alias == "latest":
         said = "expected an alias of 1 to 64 letters, digits, - and _, beginning with a letter, and not latest"
         raise InvalidRequest(said, code="alias_invalid")
 

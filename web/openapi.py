@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from web import schemas
 from web.api import ROUTES, Answer, Call, Route, route
 from web.errors import PROBLEM
+from web.models import ALIAS
 
 Json = dict[str, Any]
 OCTETS, BYTES = "application/octet-stream", {"type": "string", "format": "binary", "minLength": 1}
@@ -92,15 +93,13 @@ def _success(declared: Route, refs: dict[type[BaseModel], Json]) -> Json:
 
 def _path_parameters(declared: Route) -> list[Json]:
     found = re.findall(r"<(?:(\w+):)?(\w+)>", declared.path)
-    return [
-        {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "schema": {"type": "integer", "minimum": 1} if kind == "int" else {"type": "string", "minLength": 1},
-        }
-        for kind, name in found
-    ]
+    return [{"name": name, "in": "path", "required": True, "schema": _piece(kind, name)} for kind, name in found]
+
+
+def _piece(kind: str, name: str) -> Json:
+    if kind == "int":
+        return {"type": "integer", "minimum": 1}
+    return {"type": "string", "minLength": 1, **({"pattern": f"^{ALIAS}$"} if name == "alias" else {})}
 
 
 def _query_parameters(declared: Route) -> list[Json]:

@@ -1,0 +1,22 @@
+"""Loaded by schemathesis: what it takes for right in form may be refused only for what no schema can say."""
+
+from typing import Any
+
+import schemathesis
+
+NAMES_NOTHING = {"unknown_reference", "unknown_kind"}
+HOLDS_WHAT_SQL_CANNOT = {"json_invalid_text", "json_number_range", "json_not_finite"}
+MISLEADS_A_READER = {"file_name_invalid", "alias_invalid"}
+# The params depend on the kind: their schema is at /v1/kinds.
+DEPENDS_ON_ANOTHER_FIELD = {"invalid_request", "idempotency_mismatch", "unknown_parameter", "target_missing"}
+
+
+@schemathesis.check
+def refused_for_a_reason(ctx: Any, response: Any, case: Any) -> None:
+    """A 400 or 422 to positive data has one of the codes above."""
+    is_positive = case.meta is not None and case.meta.generation.mode.is_positive
+    if not is_positive or response.status_code not in (400, 422):
+        return
+    code = response.json().get("code")
+    allowed = NAMES_NOTHING | HOLDS_WHAT_SQL_CANNOT | DEPENDS_ON_ANOTHER_FIELD | MISLEADS_A_READER
+    assert code in allowed, f"positive data refused: {code}"

@@ -1,0 +1,68 @@
+"""The web process as it is in production: granian, on a free port, with a key."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from shared.processes import die_with_parent
+from shared.settings import Settings
+from shared.up import environment_of, free_port
+
+LIMIT_S = 30.0
+
+
+@dataclass
+class Server:
+    """A running web process."""
+
+    port: int
+    key: str
+    process: "subprocess.Popen[bytes]"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def call(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any, dict[str, str]]:
+        """Status, JSON and headers of one request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=70)
+        content = body if isinstance(body, bytes | None) else json.dumps(body).encode()
+        given = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json", **headers}
+        try:
+            connection.request(method, path, content, given)
+            answer = connection.getresponse()
+            said = answer.read()
+            return answer.status, json.loads(said) if said else None, dict(answer.getheaders())
+        finally:
+            connection.close()
+
+    def worker(self) -> psutil.Process:
+        """The process that runs the application; the other one watches it."""
+        own = psutil.Process(self.process.pid)
+        return max([own, *own.children(recursive=True)], key=lambda each: each.memory_info().rss)
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(LIMIT_S)
+
+
+def start(settings: Settings, key: str) -> Server:
+    """Start it and return once it answers."""
+    port = free_port("127.0.0.1")
+    environment = {**os.environ, **environment_of(settings), "ETUDE_PORT": str(port)}
+    process = subprocess.Popen([sys.executable, "-m", "web.serve"], env=environment, preexec_fn=die_with_parent)
+    server, until = Server(port, key, process), time.monotonic() + LIMIT_S
+    while time.monotonic() < until:
+        try:
+            if server.call("GET", "/healthz")[0] == 200:
+                return server
+        except OSError:
+            time.sleep(0.05)
+    raise TimeoutError("the web process did not answer")
