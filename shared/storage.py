@@ -104,6 +104,15 @@ class Storage:
             raise _away(cause) from cause
         return True
 
+    def delete(self, key: str) -> None:
+        """Delete one object; that it is gone already is as good."""
+        try:
+            obstore.delete(self._store, key)
+        except (NotFoundError, FileNotFoundError):
+            return
+        except (BaseError, OSError) as cause:
+            raise _away(cause) from cause
+
     def delete_folder(self, folder: str) -> int:
         """Delete everything under a folder; returns how many objects went."""
         try:

@@ -57,7 +57,7 @@ def upload(call: Call, dataset_id: str, name: str) -> Answer:
         with services.database.transaction() as sql:
             datasets.add_file(sql, tenant, dataset_id, name=name, key=key, stored=stored)
     except EtudeError:
-        services.storage.delete_folder(key)
+        services.storage.delete(key)
         raise
     return Answer(status=204)
 

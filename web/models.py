@@ -50,7 +50,7 @@ def delete(call: Call, name: str) -> Answer:
 
 def _delete(call: Call, keys: list[str]) -> None:
     for key in keys:
-        call.services.storage.delete_folder(key)
+        call.services.storage.delete(key)
 
 
 @route("GET", "/v1/models/<name>/versions/<int:number>", scope=READ, answer=schemas.Version, errors=(404,))

@@ -1,0 +1,178 @@
+"""The web process under bad input and many clients, over real sockets."""
+
+import base64
+import hashlib
+import json
+import socket
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from shared.database import Database
+from shared.settings import MiB, Settings
+from shared.tables import dataset_files, jobs
+from tests.factories import make_job
+from tests.web.serving import LIMIT_S, Server
+
+OCTETS = {"Content-Type": "application/octet-stream"}
+CSV = b"tempo,genre\n120,rock\n90,pop\n"
+
+
+@pytest.fixture
+def open_dataset(server: Server) -> str:
+    status, said, _ = server.call("POST", "/v1/datasets", {"name": "songs", "columns": {"target": "genre"}})
+    assert status == 201
+    return str(said["id"])
+
+
+def count_files(database: Database) -> int:
+    with database.reading() as sql:
+        return int(sql.execute(select(func.count()).select_from(dataset_files)).scalar_one())
+
+
+def stored(settings: Settings) -> list[Path]:
+    return [path for path in (settings.home / "storage").rglob("*") if path.is_file()]
+
+
+def raw(server: Server, content: bytes, *, cut: bool = False) -> bytes:
+    """What comes back for these bytes; with `cut` the connection is closed right after them."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT_S) as connection:
+        connection.sendall(content)
+        if cut:
+            return b""
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while block := connection.recv(65_536):
+            answer += block
+        return answer
+
+
+def test_an_upload_that_is_cut_off_leaves_nothing_and_can_be_sent_again(
+    server: Server, open_dataset: str, database: Database, redis: Settings
+) -> None:
+    address = f"/v1/datasets/{open_dataset}/files/t.csv"
+    head = f"PUT {address} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
+    head += "Content-Type: application/octet-stream\r\nContent-Length: 1000000\r\n\r\n"
+
+    raw(server, head.encode() + CSV, cut=True)
+    again, _, _ = server.call("PUT", address, CSV, **OCTETS)
+
+    assert again == 204
+    assert count_files(database) == 1
+    assert [path.read_bytes() for path in stored(redis)] == [CSV]
+
+
+def test_a_digest_that_differs_is_told_and_nothing_is_kept(
+    server: Server, open_dataset: str, database: Database, redis: Settings
+) -> None:
+    wrong = base64.b64encode(hashlib.sha256(b"other bytes").digest()).decode()
+
+    status, said, _ = server.call(
+        "PUT", f"/v1/datasets/{open_dataset}/files/t.csv", CSV, **OCTETS, **{"Content-Digest": f"sha-256=:{wrong}:"}
+    )
+
+    assert (status, said["code"]) == (422, "digest_mismatch")
+    assert count_files(database) == 0
+    assert stored(redis) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b'{"name": ', 400, "json_malformed"),
+        (b'{"name": NaN}', 400, "json_not_finite"),
+        (b'{"name": 1e999}', 400, "json_not_finite"),
+        (b'{"name": "a", "name": "b"}', 400, "json_duplicate_key"),
+        (b"[" * 100_000 + b"]" * 100_000, 400, "json_too_deep"),
+        (b'{"name": "a\\u0000"}', 400, "json_invalid_text"),
+        (b'{"name": "\xff"}', 400, "json_invalid_text"),
+        (b'{"name": "a", "colour": 1}', 422, "invalid_request"),
+        (b"[null]", 422, "invalid_request"),
+    ],
+    ids=["broken", "nan", "infinite", "twice", "deep", "nul", "not-utf-8", "unknown-field", "no-object"],
+)
+def test_json_that_cannot_be_read_is_refused_by_name(server: Server, body: bytes, status: int, code: str) -> None:
+    found, said, headers = server.call("POST", "/v1/datasets", body)
+
+    assert (found, said["code"]) == (status, code)
+    assert headers["content-type"] == "application/problem+json"
+    assert server.call("GET", "/healthz")[0] == 200
+
+
+def test_fifty_megabytes_of_json_are_refused_and_not_held(server: Server) -> None:
+    before = server.worker().memory_info().rss
+    body = json.dumps({"name": "x" * (50 * MiB)}).encode()
+
+    answer = raw(
+        server,
+        f"POST /v1/datasets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n".encode()
+        + body[: 2 * MiB],
+    )
+
+    assert b" 413 " in answer.split(b"\r\n")[0]
+    assert b"body_too_large" in answer
+    assert server.worker().memory_info().rss - before < 20 * MiB
+
+
+@pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "a%00b", "%2e%2e", "x" * 300, "a%5cb", "%e2%80%aegnp.exe"])
+def test_names_that_mislead_are_refused(server: Server, open_dataset: str, redis: Settings, name: str) -> None:
+    status, said, _ = server.call("PUT", f"/v1/datasets/{open_dataset}/files/{name}", CSV, **OCTETS)
+
+    assert status in (404, 422), said
+    assert stored(redis) == []
+
+
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "GET / HTTP/1.1\r\n\r\n",
+        "BREW /v1/jobs HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        "GET /v1/jobs HTTP/1.1\r\nHost: x\r\nX-Long: " + "y" * 200_000 + "\r\n\r\n",
+        "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n0\r\n\r\n",
+        "\x00\x01\x02\x03",
+    ],
+    ids=["no-host", "strange-method", "negative-length", "long-header", "two-lengths", "no-http"],
+)
+def test_what_is_no_request_harms_nobody(server: Server, request_text: str) -> None:
+    answer = raw(server, request_text.encode())
+
+    assert not answer.startswith(b"HTTP/1.1 2")
+    assert not answer.startswith(b"HTTP/1.1 5")
+    assert server.call("GET", "/healthz")[0] == 200
+
+
+def test_250_clients_wait_at_once_and_the_rest_is_served(server: Server, database: Database, tenant: str) -> None:
+    with database.transaction() as sql:
+        job = make_job(sql, tenant)
+    address = f"/v1/jobs/{job}"
+
+    with ThreadPoolExecutor(250) as pool:
+        waiting = [pool.submit(server.call, "GET", address, None, Prefer="wait=20") for _ in range(250)]
+        healthy = [server.call("GET", "/healthz")[0] for _ in range(20)]
+        polled = [server.call("GET", address)[1]["state"] for _ in range(20)]
+        assert server.call("POST", f"{address}/cancel")[0] == 202
+        answers = [each.result(LIMIT_S) for each in waiting]
+
+    assert (set(healthy), set(polled)) == ({200}, {"queued"})
+    assert {(status, said["state"]) for status, said, _ in answers} == {(200, "cancelled")}
+    assert all(headers["preference-applied"] == "wait=20" for _, _, headers in answers)
+    # A waiting client costs a thread; together they stay small.
+    assert server.worker().memory_info().rss < 180 * MiB
+
+
+def test_the_web_process_is_small_and_holds_no_arrays(server: Server, database: Database) -> None:
+    assert server.worker().memory_info().rss < 120 * MiB
+    with database.reading() as sql:
+        assert sql.execute(select(func.count()).select_from(jobs)).scalar_one() == 0
+    script = (
+        "import sys; import web.app, web.serve; "
+        "print([name for name in ('tensorflow', 'keras', 'numpy', 'pyarrow', 'sklearn') if name in sys.modules])"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert ran.stdout.strip() == "[]", ran.stderr
