@@ -1,0 +1,95 @@
+"""A whole service, and the command line as its user calls it."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ETUDE = str(Path(sys.executable).parent / "etude")
+LIMIT_S = 120.0
+
+
+def wait(is_true: Callable[[], Any]) -> Any:
+    until = time.monotonic() + LIMIT_S
+    while not (found := is_true()):
+        assert time.monotonic() < until, "it did not happen in time"
+        time.sleep(0.05)
+    return found
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Shell:
+    """A terminal in which a service is found."""
+
+    home: Path
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("ETUDE_")}
+        return {**kept, "ETUDE_HOME": str(self.home), "COLUMNS": "160"}
+
+    def start(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [ETUDE, *arguments], env=self.environment, cwd=self.folder, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def run(self, *arguments: str, **environment: str) -> Ran:
+        ran = subprocess.run(
+            [ETUDE, *arguments], env={**self.environment, **environment}, cwd=self.folder, text=True,
+            capture_output=True, timeout=LIMIT_S,
+        )  # fmt: skip
+        return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The home of a running service."""
+    place = tmp_path_factory.mktemp("client-home")
+    environment = {**os.environ, "ETUDE_HOME": str(place), "ETUDE_PORT": "0"}
+    process = subprocess.Popen([sys.executable, "-m", "shared.up"], env=environment, stdout=subprocess.DEVNULL)
+    wait(lambda: (place / "run" / "processes.json").exists())
+    yield place
+    process.send_signal(signal.SIGTERM)
+    process.wait(LIMIT_S)
+
+
+@pytest.fixture
+def shell(home: Path, tmp_path: Path) -> Shell:
+    return Shell(home, tmp_path)
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    """Songs whose tempo tells their genre, mostly."""
+    chance = random.Random(1)
+    lines = ["id,tempo,energy,genre"]
+    for number in range(200):
+        genre = chance.choice(["pop", "rock"])
+        lines.append(f"s{number},{chance.gauss(120 if genre == 'rock' else 100, 8):.2f},{chance.random():.3f},{genre}")
+    path = tmp_path / "songs.csv"
+    path.write_text("\n".join(lines) + "\n")
+    return path

@@ -1,0 +1,150 @@
+"""The command line, from files to predictions, and every way in which it can end."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from shared.processes import read_register
+from tests.client.conftest import Shell, wait
+
+LONG = ("--param", "epochs=100000", "--param", "early_stopping=false", "--param", "batch_size=1")
+
+
+def running(shell: Shell, songs: Path) -> str:
+    """The id of a training that goes on until it is told to stop."""
+    job: str = shell.run("train", str(songs), "--target", "genre", *LONG, "--json").json["id"]
+    wait(lambda: shell.run("job", job, "--json").json["stage"] == "training")
+    return job
+
+
+def test_from_a_file_to_predictions(shell: Shell, songs: Path) -> None:
+    trained = shell.run("train", str(songs), "--target", "genre", "--id", "id", "--model", "genre", "--watch")
+    held_out = shell.folder / "new.csv"
+    held_out.write_text("id,tempo,energy\na,121,0.5\nb,97,0.4\nc,,0.1\n")
+    scored = shell.run("score", "genre", str(held_out), "--id", "id", "-o", "out.parquet")
+
+    assert trained.code == 0, trained.err
+    for told in ("network", "majority", "logistic regr.", "accuracy", "genre@1", "epochs"):
+        assert told in trained.out
+    assert "training" in trained.err
+    assert scored.code == 0, scored.err
+    rows = pq.read_table(shell.folder / "out.parquet").to_pylist()
+    assert [row["key"] for row in rows] == ["a", "b", "c"]
+    assert [row["prediction"] for row in rows[:2]] == ["rock", "pop"]
+
+
+def test_everything_is_there_as_json(shell: Shell, songs: Path) -> None:
+    job = shell.run("train", str(songs), "--target", "genre", "--model", "as-json", "--watch", "--json")
+    dataset = job.json["datasets"][0]
+
+    assert job.json["state"] == "succeeded"
+    assert shell.run("jobs", "--action", "train", "--limit", "1", "--json").json[0]["id"] == job.json["id"]
+    assert shell.run("models", "as-json", "--json").json["versions"][0]["version"] == 1
+    assert "as-json" in [model["name"] for model in shell.run("models", "--json").json]
+    assert dataset in [each["id"] for each in shell.run("datasets", "--limit", "200", "--json").json]
+    assert shell.run("estimate", "songs", "--json").json["parameters"] > 1000
+    assert {kind["name"] for kind in shell.run("kinds", "--json").json} >= {"classification", "regression"}
+    assert shell.run("alias", "as-json", "champion", "1", "--json").json["aliases"] == ["champion"]
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
+def test_predictions_come_in_every_form(shell: Shell, songs: Path, suffix: str) -> None:
+    assert shell.run("train", str(songs), "--target", "genre", "--model", f"m-{suffix}", "--watch").code == 0
+    scored = shell.run("score", f"m-{suffix}", "songs", "--watch", "--json").json
+
+    saved = shell.run("predictions", scored["id"], "-o", f"deep/out.{suffix}")
+
+    assert saved.code == 0, saved.err
+    content = (shell.folder / "deep" / f"out.{suffix}").read_bytes()
+    if suffix == "jsonl":
+        assert len([json.loads(line) for line in content.splitlines()]) == 200
+    elif suffix == "csv":
+        assert len(content.splitlines()) == 201
+    else:
+        assert content[:4] == b"PAR1"
+    assert [path.name for path in (shell.folder / "deep").iterdir()] == [f"out.{suffix}"]
+
+
+def test_faults_of_a_file_are_told_by_row_and_column(shell: Shell) -> None:
+    (shell.folder / "bad.csv").write_text("tempo,genre\n120,rock\n90\n100,pop\n")
+
+    ran = shell.run("train", "bad.csv", "--target", "genre")
+
+    assert ran.code == 1
+    assert "row" in ran.err and "bad.csv" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "told"),
+    [
+        (("job", "job_nope"), 3, "no such job"),
+        (("models", "nope"), 3, "no such model"),
+        (("train", "nofile.csv"), 2, "no such file"),
+        (("train", "nothing-of-that-name"), 2, "etude datasets"),
+        (("score", "nope", "songs@999"), 2, "etude datasets"),
+        (("train",), 2, "DATA"),
+        (("jobs", "--state", "lost"), 2, "queued"),
+        (("predictions", "job_nope", "-o", "out.xlsx"), 3, "no such job"),
+    ],
+)
+def test_what_is_wrong_is_said_and_shows_in_the_exit_code(
+    shell: Shell, arguments: tuple[str, ...], code: int, told: str
+) -> None:
+    ran = shell.run(*arguments)
+
+    assert (ran.code, ran.out) == (code, ""), ran
+    assert told in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_a_wrong_param_is_told_by_its_place(shell: Shell, songs: Path) -> None:
+    ran = shell.run("train", str(songs), "--target", "genre", "--param", "epochs=0", "--param", "colour=blue")
+
+    assert ran.code == 2
+    assert "/params/epochs" in ran.err and "/params/colour" in ran.err
+
+
+def test_a_wrong_key_and_no_service_and_no_address_are_told_apart(shell: Shell, tmp_path: Path) -> None:
+    address = json.loads((shell.home / "client.json").read_text())["url"]
+
+    wrong_key = shell.run("jobs", ETUDE_URL=address, ETUDE_KEY="etude_x_y_z")
+    nobody = shell.run("jobs", ETUDE_URL="http://127.0.0.1:9", ETUDE_KEY="etude_x_y_z")
+    nowhere = shell.run("jobs", ETUDE_HOME=str(tmp_path / "empty"))
+
+    assert (wrong_key.code, nobody.code, nowhere.code) == (3, 4, 3)
+    assert "key" in wrong_key.err
+    assert "make up" in nobody.err
+    assert "make up" in nowhere.err
+
+
+def test_ctrl_c_stops_watching_and_not_the_job(shell: Shell, songs: Path) -> None:
+    job = running(shell, songs)
+    watching = shell.start("watch", job)
+    assert watching.stderr is not None
+    said = watching.stderr.readline()
+
+    watching.send_signal(signal.SIGINT)
+    _, err = watching.communicate(timeout=60)
+
+    assert watching.returncode == 130
+    assert f"etude cancel {job}" in said + err
+    assert shell.run("job", job, "--json").json["state"] == "running"
+    assert shell.run("cancel", job).code == 0
+    assert shell.run("watch", job).code == 5
+
+
+def test_a_web_process_that_is_killed_meanwhile_is_not_noticed(shell: Shell, songs: Path) -> None:
+    job = running(shell, songs)
+    watching = shell.start("watch", job, "--json")
+
+    os.kill(read_register(shell.home)["web"], signal.SIGKILL)
+    assert shell.run("cancel", job, "--keep", "best").code == 0
+    out, err = watching.communicate(timeout=120)
+
+    assert watching.returncode == 5, err
+    assert out == ""
+    assert shell.run("job", job, "--json").json["result"]["version"] >= 1
