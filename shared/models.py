@@ -155,7 +155,7 @@ def move_alias(
     """Point an alias to a version, if the gate in `require` lets it pass.
 
     `require` is {"metric", "not_worse_than": alias}; raises NotAllowedNow when the candidate's validation metric is
-    worse, or when the two were not measured on the same dataset. An empty alias lets everything pass.
+    worse, or when the two were not measured on the same rows. An empty alias lets everything pass.
     """
     candidate = find_version(sql, tenant, name, number)
     if require is not None:
@@ -180,6 +180,12 @@ def _demand_not_worse(sql: Connection, candidate: Row[Any], kind: str, require: 
     if rival_id is None:
         return
     rival = find_by_id(sql, rival_id)
+    if _measured_on(candidate) != _measured_on(rival):
+        raise NotAllowedNow(
+            f"Version {candidate.number} and {rival_alias} (version {rival.number}) were measured on different rows, "
+            "which says nothing: train both on the same dataset with the same split, or move the alias without a gate.",
+            code="gate_refused",
+        )
     ours, theirs = (_validation(version, metric) for version in (candidate, rival))
     is_worse = ours < theirs if KINDS[kind].METRICS[metric] == "higher" else ours > theirs
     if is_worse:
@@ -188,6 +194,12 @@ def _demand_not_worse(sql: Connection, candidate: Row[Any], kind: str, require: 
             f"{theirs:.4f}: the alias stays where it is.",
             code="gate_refused",
         )
+
+
+def _measured_on(version: Row[Any]) -> Json:
+    """The content of the dataset and the split whose held-out rows the metrics are about."""
+    lineage = version.lineage
+    return {"dataset": lineage.get("dataset", {}).get("sha256"), "split": lineage.get("split")}
 
 
 def _validation(version: Row[Any], metric: str) -> float:

@@ -50,6 +50,7 @@ def create_app(chosen: Settings) -> Flask:
     errors.register(app)
     api.mount(app, services)
     app.add_url_rule("/docs", "docs", openapi.page, methods=["GET"])
+    app.add_url_rule("/docs/errors", "errors", openapi.page, methods=["GET"])
     app.extensions["etude"] = services
     return app
 

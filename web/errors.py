@@ -11,7 +11,7 @@ from shared.errors import EtudeError, Fault, InvalidRequest
 from shared.log import logger
 
 PROBLEM = "application/problem+json"
-# Stable, and resolvable on the service itself.
+# Stable; the address shows the page of the API.
 TYPE_BASE = "/docs/errors#"
 
 log = logger("errors")

@@ -8,6 +8,7 @@ from sqlalchemy import Row
 from shared.claims import Claim
 from shared.table_params import TableTraining
 
+CODE_VERSION = "0.1.0"
 LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-learn", "pyarrow")
 
 Json = dict[str, Any]
@@ -24,9 +25,6 @@ def of_training(claim: Claim, dataset: Row[Any], params: TableTraining, split: J
         "split": split,
         "code": {"etude": CODE_VERSION, **_libraries()},
     }
-
-
-CODE_VERSION = "0.1.0"
 
 
 def _libraries() -> dict[str, str]:

@@ -1,7 +1,6 @@
 """What may be asked for: one module a kind, found by its file name. Only kinds lie in this folder.
 
-Each has ACTIONS (action -> params model), METRICS (name -> "higher" or "lower" is better), FORMATS (of dataset)
-and, if it trains on tables, `measure(params, inputs, outputs)`.
+Each has ACTIONS (action -> params model), METRICS (name -> "higher" or "lower" is better) and FORMATS (of dataset).
 """
 
 from importlib import import_module
