@@ -3,9 +3,12 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
+# Read by the client, by the tests and by docker compose.
+OF_OTHERS = ("ETUDE_URL", "ETUDE_KEY", "ETUDE_TEST_DATABASE_URL")
 MiB = 1024 * 1024
 GiB = 1024 * MiB
 
@@ -46,8 +49,10 @@ class Settings:
 def read(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the environment; stop with one sentence for each wrong setting."""
     wrong: list[str] = []
+    known = set(OF_OTHERS)
 
     def take(name: str, default: T, convert: Callable[[str], T]) -> T:
+        known.add(f"ETUDE_{name}")
         text = environment.get(f"ETUDE_{name}")
         if text is None or text == "":
             return default
@@ -78,7 +83,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         checkpoint_s=take("CHECKPOINT_S", 10.0, _number(0, 3600)),
         # A reused child keeps its traced networks; after this many jobs a fresh one costs 10 ms.
         child_jobs=take("CHILD_JOBS", 50, _whole(1, 10_000)),
-        child_growth_bytes=take("CHILD_GROWTH_BYTES", 256 * MiB, _whole(1, 1024 * GiB)),
+        # Each new shape of network leaves some 7 MB in TensorFlow; the shapes that come again cost nothing.
+        child_growth_bytes=take("CHILD_GROWTH_BYTES", 32 * MiB, _whole(1, 1024 * GiB)),
         training_memory_bytes=take("TRAINING_MEMORY_BYTES", 4 * GiB, _whole(MiB, 4096 * GiB)),
         json_bytes=take("JSON_BYTES", MiB, _whole(1024, 64 * MiB)),
         upload_bytes=take("UPLOAD_BYTES", 2 * GiB, _whole(1024, 1024 * GiB)),
@@ -86,9 +92,15 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         waiting_clients=take("WAITING_CLIENTS", 256, _whole(0, 4096)),
         log_level=take("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
     )
+    wrong += [_unknown(name, known) for name in sorted(environment) if name.startswith("ETUDE_") and name not in known]
     if wrong:
         raise SettingsWrong("Etude cannot start.\n" + "\n".join(wrong))
     return settings
+
+
+def _unknown(name: str, known: set[str]) -> str:
+    meant = get_close_matches(name, known, n=1)
+    return f"{name}: there is no such setting" + (f"; {meant[0]} is meant?" if meant else ".")
 
 
 def demand(settings: Settings, *names: str) -> None:
@@ -138,9 +150,14 @@ def _starting_with(what: str, *starts: str) -> Callable[[str], str]:
     return convert
 
 
-_database_url = _starting_with("a database URL", "sqlite:///", "postgresql+psycopg://")
+_any_database_url = _starting_with("a database URL", "sqlite:///", "postgresql+psycopg://", "postgresql://")
 _redis_url = _starting_with("a Redis URL", "redis://", "rediss://", "redis+socket://")
 _storage_url = _starting_with("a storage URL", "file://", "s3://")
+
+
+def _database_url(text: str) -> str:
+    # As everybody writes it; the driver is ours to name.
+    return _any_database_url(text).replace("postgresql://", "postgresql+psycopg://", 1)
 
 
 def _pepper(text: str) -> str:
