@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.database import now
@@ -25,19 +25,30 @@ def fingerprint(method: str, path: str, body: bytes) -> str:
     return hashlib.sha256(b"\n".join((method.encode(), path.encode(), body))).hexdigest()
 
 
+# Built once: putting a statement together costs as much as running it.
+_ROW = {
+    "tenant": bindparam("of"), "key": bindparam("named"), "fingerprint": bindparam("request"), "created_at": now(),
+}  # fmt: skip
+# Not rowcount: psycopg's is not to be had for an insert that may do nothing.
+_TAKE = {
+    name: dialect.insert(answers).values(_ROW).on_conflict_do_nothing().returning(answers.c.key)
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}
+_MINE = (answers.c.tenant == bindparam("of")) & (answers.c.key == bindparam("named"))
+_FIND = select(answers).where(_MINE)
+_KEEP = update(answers).where(_MINE).values({name: bindparam(f"new_{name}") for name in ("status", "headers", "body")})
+
+
 def begin(sql: Connection, tenant: str, key: str, *, request: str) -> Kept | None:
     """Take the key for this request, or return the answer that it got the first time.
 
     Another transaction with the same key is waited for (PostgreSQL by the unique key, SQLite by its one writer), so
     parallel repeats make one thing and get one answer. Raises InvalidRequest for another request under the same key.
     """
-    dialect = postgresql if sql.dialect.name == "postgresql" else sqlite
-    row = {"tenant": tenant, "key": key, "fingerprint": request, "created_at": now()}
-    # Not rowcount: psycopg's is not to be had for an insert that may do nothing.
-    taken = sql.execute(dialect.insert(answers).values(row).on_conflict_do_nothing().returning(answers.c.key))
-    if taken.first() is not None:
+    mine = {"of": tenant, "named": key}
+    if sql.execute(_TAKE[sql.dialect.name], {**mine, "request": request}).first() is not None:
         return None
-    kept = sql.execute(select(answers).where(answers.c.tenant == tenant, answers.c.key == key)).one()
+    kept = sql.execute(_FIND, mine).one()
     if kept.fingerprint != request:
         said = "This Idempotency-Key was used for another request: make a new key for each."
         raise InvalidRequest(said, code="idempotency_mismatch")
@@ -46,5 +57,5 @@ def begin(sql: Connection, tenant: str, key: str, *, request: str) -> Kept | Non
 
 def keep(sql: Connection, tenant: str, key: str, answer: Kept) -> None:
     """Keep the answer; it becomes visible with everything else that the transaction did."""
-    mine = (answers.c.tenant == tenant) & (answers.c.key == key)
-    sql.execute(update(answers).where(mine).values(status=answer.status, headers=answer.headers, body=answer.body))
+    said = {"new_status": answer.status, "new_headers": answer.headers, "new_body": answer.body}
+    sql.execute(_KEEP, {"of": tenant, "named": key, **said})

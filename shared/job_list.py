@@ -37,17 +37,17 @@ _TOLD = (
     .where(events.c.job == bindparam("job"), events.c.type.in_(("state", "stage")))
     .order_by(events.c.seq)
 )
-_AHEAD = (
-    select(func.count())
-    .select_from(jobs)
-    .where(
-        jobs.c.queue == bindparam("of"),
-        jobs.c.state == QUEUED,
-        or_(
-            jobs.c.priority > bindparam("level"),
-            and_(jobs.c.priority == bindparam("level"), jobs.c.id < bindparam("job")),
-        ),
-    )
+# Where it stands among more than this is no news to anybody, and counting on would cost every poll.
+AHEAD_AT_MOST = 1000
+_BETTER = or_(
+    jobs.c.priority > bindparam("level"),
+    and_(jobs.c.priority == bindparam("level"), jobs.c.id < bindparam("job")),
+)
+_AHEAD = select(func.count()).select_from(
+    select(jobs.c.id)
+    .where(jobs.c.queue == bindparam("of"), jobs.c.state == QUEUED, _BETTER)
+    .limit(AHEAD_AT_MOST)
+    .subquery()
 )
 
 
@@ -83,7 +83,7 @@ def fresh(sql: Connection, row: Row[Any]) -> Whole:
 
 
 def ahead(sql: Connection, row: Row[Any]) -> int:
-    """How many waiting jobs of its queue are better."""
+    """How many waiting jobs of its queue are better, counted up to AHEAD_AT_MOST."""
     return int(sql.execute(_AHEAD, {"of": row.queue, "level": row.priority, "job": row.id}).scalar_one())
 
 
