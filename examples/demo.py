@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from etude import Client, EtudeError, Job, show, watch
+from etude import Client, EtudeError, Job, connection, show, watch
 from rich.console import Console
 from rich.table import Table
-from sqlalchemy import Row, create_engine, select
+from sqlalchemy import Select, create_engine, select
 
 from shared import processes, settings
 from shared.tables import models, versions
@@ -33,7 +33,8 @@ BARS = "▁▂▃▄▅▆▇█"
 EXAMPLES_SHOWN = 6
 
 Json = dict[str, Any]
-console = Console(highlight=False)
+# Without a terminal a line is as long as it is.
+console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def main() -> int:
@@ -43,7 +44,7 @@ def main() -> int:
     try:
         with service(home):
             demonstrate(home)
-            _say_how_to_go_on(time.monotonic() - began)
+            _say_how_to_go_on(home, time.monotonic() - began)
     except EtudeError as error:
         show.error(error, as_json=False)
         console.print(f"The service's own words are in {home / 'logs'}.")
@@ -51,6 +52,8 @@ def main() -> int:
     except TimeoutError as error:
         console.print(f"[red]error:[/red] {error} Its own words are in {home / 'logs'} and {home / 'demo.log'}.")
         return 1
+    except KeyboardInterrupt:
+        return 130
     return 0
 
 
@@ -91,7 +94,9 @@ def _wait_for(home: Path, started: subprocess.Popen[bytes]) -> None:
 
 def demonstrate(home: Path) -> None:
     """Upload, train, judge, score, look into the database."""
-    with Client() as client:
+    # This home's service, whatever other one the variables ETUDE_URL and ETUDE_KEY may name.
+    found = connection.find(None, None, environment={"ETUDE_HOME": str(home)})
+    with Client(found.url, found.key) as client:
         step("1", f"Upload {HERE.name}/pieces.csv: real pieces by seven composers and traditions")
         with watch.upload() as progress:
             pieces = client.upload(
@@ -114,7 +119,7 @@ def demonstrate(home: Path) -> None:
         compare(scored)
 
         step("5", "The same metrics in the SQL database")
-        _show_row(read_version(trained.id))
+        _show_row(query_of(trained.id))
         _show_places(home, trained, scored)
 
 
@@ -152,25 +157,26 @@ def compare(scored: Job) -> None:
         console.print(f"  {count} × {composer} taken for {taken_for}")
 
 
-def read_version(job_id: str) -> Row[Any]:
-    """The model version of a training, straight from the database that the worker wrote to."""
-    engine = create_engine(settings.read().database_url)
-    query = (
-        select(models.c.name, versions.c.number, versions.c.metrics, versions.c.files)
+def query_of(job_id: str) -> Select[Any, Any, Any]:
+    """The model version of a training."""
+    return (
+        select(models.c.name, versions.c.number, versions.c.metrics)
         .join(versions, versions.c.model == models.c.id)
         .where(versions.c.job == job_id)
     )
+
+
+def _show_row(query: Select[Any, Any, Any]) -> None:
+    """Ask the database that the worker wrote to, not the service."""
+    engine = create_engine(settings.read().database_url)
     with engine.connect() as sql:
-        row = sql.execute(query).one()
+        name, number, said = sql.execute(query).one()
+    said_in_sql = query.compile(engine, compile_kwargs={"literal_binds": True})
     engine.dispose()
-    return row
-
-
-def _show_row(row: Row[Any]) -> None:
-    console.print("  SELECT name, number, metrics FROM versions JOIN models … WHERE job = …", style="dim")
-    metrics = row.metrics["validation"]
+    metrics = said["validation"]
     figures = ", ".join(f"{name} {metrics[name]['value']:.3f}" for name in ("accuracy", "macro_f1", "log_loss"))
-    console.print(f"  {row.name} | {row.number} | {figures}")
+    console.print(f"{said_in_sql};", style="dim", markup=False)
+    console.print(f"{name} | {number} | {figures}\n")
 
 
 def _show_places(home: Path, trained: Job, scored: Job) -> None:
@@ -182,17 +188,21 @@ def _show_places(home: Path, trained: Job, scored: Job) -> None:
     console.print(f"  logs         {home / 'logs'}")
 
 
-def _say_how_to_go_on(took_s: float) -> None:
+def _say_how_to_go_on(home: Path, took_s: float) -> None:
+    client = os.path.relpath(home / "client.json")
     commands = "\n".join(
         (
-            "make up                             the service, until Ctrl-C; then, beside it:",
-            ".venv/bin/etude jobs                what has run",
-            f".venv/bin/etude models {MODEL}     its versions, metrics and jobs",
+            "make up                            the service, until Ctrl-C; then, beside it:",
+            ".venv/bin/etude jobs               what has run",
+            f".venv/bin/etude models {MODEL}    its versions, metrics and jobs",
             ".venv/bin/etude train songs.csv --target genre --watch",
-            "http://127.0.0.1:8000/docs          the API, to try by hand",
+            f'KEY=$(python3 -c \'import json; print(json.load(open("{client}"))["key"])\')',
+            f'curl -H "Authorization: Bearer $KEY" http://127.0.0.1:8000/v1/models/{MODEL}',
+            "http://127.0.0.1:8000/docs         the API, to try by hand",
         )
     )
-    console.print(f"\n[bold]Done in {took_s:.0f} s. Go on with[/bold]\n{commands}")
+    console.print(f"\n[bold]Done in {took_s:.0f} s. Go on with[/bold]")
+    console.print(commands, markup=False)
 
 
 if __name__ == "__main__":

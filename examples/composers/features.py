@@ -64,7 +64,7 @@ def melody(score: Score) -> Features:
 
 
 def rhythm(score: Score) -> Features:
-    """Durations against their median, and against the one before; where in the beat notes begin."""
+    """Durations against their median, and against the one before; the meter."""
     lengths = np.concatenate([voice[:, 1] for voice in score.voices])
     relative = np.log2(lengths / np.median(lengths))
     ratios = np.concatenate([np.log2(voice[1:, 1] / voice[:-1, 1]) for voice in score.voices])

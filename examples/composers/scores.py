@@ -27,8 +27,10 @@ FOLDERS = {
     "mozart": "Viennese quartets",
     "beethoven": "Viennese quartets",
 }
-# What a single encoding may say to reserve its rights; an empty "Copyright ©" is a template that nobody filled in.
-RESERVED = re.compile(r"^!!!YEM:|<rights[^>]*>(?!\s*Copyright ©\s*<)[^<]*(?:©|copyright|edizion)", re.I | re.M)
+# What a single encoding may say to reserve its rights.
+RESERVED = re.compile(r"^!!!YEM:|<rights[^>]*>[^<]*(?:©|copyright|edizion)", re.I | re.M)
+# In every third title of a collection, and not in the same tune's title in another.
+COMMON_WORDS = {"the", "a", "reel", "jig", "hornpipe", "strathspey"}
 SUFFIXES = (".mxl", ".xml", ".krn", ".abc", ".musicxml")
 
 
@@ -46,7 +48,7 @@ class Score:
     """Notes (onset, duration in quarters, MIDI pitch) for each voice, and how many beats a bar has."""
 
     piece: str
-    work: str
+    work: str  # the name that it shares with others of its work
     composer: str
     voices: list[np.ndarray]  # (notes, 3), by onset
     beats: int
@@ -96,11 +98,11 @@ def read(source: Source) -> Score | None:
     parsed: Any = converter.parse(source.path, number=source.number)
     if isinstance(parsed, stream.Opus):
         parsed = parsed.scores[0]
-    voices = [notes for part in _parts(parsed) if len(notes := _notes(part)) >= 8]
+    voices = [notes for part in _parts(parsed) if len(notes := notes_of(part)) >= 8]
     is_quartet = FOLDERS[source.folder] == "Viennese quartets"
     if not voices or sum(map(len, voices)) < 24 or (is_quartet and len(voices) != 4):
         return None
-    beats, is_compound = _meter(parsed)
+    beats, is_compound = meter_of(parsed)
     piece, work = _names(source, parsed)
     return Score(piece, work, FOLDERS[source.folder], voices, beats, is_compound)
 
@@ -109,7 +111,7 @@ def _parts(parsed: Any) -> list[Any]:
     return list(parsed.parts) or [parsed]
 
 
-def _notes(part: Any) -> np.ndarray:
+def notes_of(part: Any) -> np.ndarray:
     """Sounding notes with ties joined; of a chord the highest, of a grace note nothing."""
     rows: list[tuple[float, float, int]] = []
     for element in part.flatten().notes:
@@ -125,7 +127,8 @@ def _notes(part: Any) -> np.ndarray:
     return np.array(sorted(rows), float).reshape(-1, 3)
 
 
-def _meter(parsed: Any) -> tuple[int, bool]:
+def meter_of(parsed: Any) -> tuple[int, bool]:
+    """Beats in a bar, and whether they are divided by three; (0, False) without a time signature."""
     found = next(iter(parsed.recurse().getElementsByClass("TimeSignature")), None)
     if found is None:
         return 0, False
@@ -134,14 +137,15 @@ def _meter(parsed: Any) -> tuple[int, bool]:
 
 
 def _names(source: Source, parsed: Any) -> tuple[str, str]:
-    """The piece's id, and its work: what is by its nature alike stays on one side of a split."""
+    """The piece's id, and the name of its work: a tune's title, a BWV number, a quartet."""
     address = str(source.path.relative_to(corpus()).with_suffix(""))
     piece = address if source.number is None else f"{address}-{source.number}"
     if source.folder in ("ryansMammoth", "oneills1850", "airdsAirs"):
         # The same tune is found in more than one collection.
-        title = re.sub(r"[^a-z]+", "", str(parsed.metadata.title if parsed.metadata else "").lower())
+        words = re.findall(r"[a-z]+", str(parsed.metadata.title if parsed.metadata else "").lower().replace("'", ""))
+        title = " ".join(word for word in words if word not in COMMON_WORDS)
         return piece, f"tune {title or piece}"
     if source.folder == "bach":
         return piece, f"bwv {re.sub(r'[^0-9].*', '', source.path.stem.removeprefix('bwv'))}"
-    # A quartet is a folder of movements.
-    return piece, address.rpartition("/")[0] if FOLDERS[source.folder] == "Viennese quartets" else piece
+    # A quartet is a folder of movements, or one file.
+    return piece, address.partition("/movement")[0]

@@ -22,12 +22,12 @@ LIMIT_S = 240.0
 class Demo:
     """`python -m examples.demo` under a home of its own."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, **more: str) -> None:
         self.home = home
         quick = {"ETUDE_LEASE_S": "6", "ETUDE_TICK_S": "1", "ETUDE_CHECKPOINT_S": "0"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "examples.demo"],
-            env={**os.environ, "ETUDE_HOME": str(home), "ETUDE_PORT": "0", **quick},
+            env={**os.environ, "ETUDE_HOME": str(home), "ETUDE_PORT": "0", **quick, **more},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -54,8 +54,12 @@ class Demo:
     def made(self) -> tuple[Any, str, int]:
         """The metrics, the SHA-256 of the weights, and how many versions there are."""
         rows = self.query(select(versions.c.metrics, versions.c.files))
-        weights = next(file["sha256"] for file in rows[0].files if file["name"] == "weights.safetensors")
-        return rows[0].metrics, weights, len(rows)
+        return rows[0].metrics, weights_of(rows[0].files), len(rows)
+
+
+def weights_of(files: list[dict[str, Any]]) -> str:
+    """The SHA-256 of a version's weights."""
+    return next(str(file["sha256"]) for file in files if file["name"] == "weights.safetensors")
 
 
 def wait(is_true: Callable[[], bool]) -> None:
@@ -74,7 +78,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
 def test_the_demo_shows_a_network_that_helps_and_where_everything_is(undisturbed: tuple[str, Any]) -> None:
     output, (metrics, _, count) = undisturbed
 
-    for told in ("composers@1  867 rows", "majority", "boosted trees", "pieces named right", "composer@1", "make up"):
+    for told in ("composers@1  861 rows", "majority", "boosted trees", "pieces named right", "composer@1", "make up"):
         assert told in output
     assert f"accuracy {metrics['validation']['accuracy']['value']:.3f}" in output
     assert metrics["validation"]["accuracy"]["value"] > 0.7
@@ -85,6 +89,44 @@ def test_the_demo_leaves_nothing_running(undisturbed: tuple[str, Any]) -> None:
     mine = [process for process in psutil.process_iter(["cmdline"]) if "undisturbed" in str(process.info["cmdline"])]
 
     assert mine == []
+
+
+def test_a_second_demo_makes_second_versions_of_the_same_content(undisturbed: tuple[str, Any], tmp_path: Path) -> None:
+    Demo(tmp_path).finish()
+
+    again = Demo(tmp_path)
+    output = again.finish()
+
+    assert "composers@2  861 rows" in output
+    numbered = again.query(select(versions.c.number, versions.c.metrics, versions.c.files).order_by(versions.c.number))
+    assert [row.number for row in numbered] == [1, 2]
+    for row in numbered:
+        assert (row.metrics, weights_of(row.files)) == undisturbed[1][:2]
+
+
+def test_the_demo_uses_a_service_that_runs_and_leaves_it_running(tmp_path: Path) -> None:
+    environment = {**os.environ, "ETUDE_HOME": str(tmp_path), "ETUDE_PORT": "0"}
+    service = subprocess.Popen([sys.executable, "-m", "shared.up"], env=environment, stdout=subprocess.DEVNULL)
+    wait(lambda: bool(read_register(tmp_path)))
+
+    # Another service's address in the variables is not this home's.
+    output = Demo(tmp_path, ETUDE_URL="http://127.0.0.1:9", ETUDE_KEY="another").finish()
+
+    assert "Etude runs already" in output
+    assert read_register(tmp_path)["supervisor"] == service.pid
+    service.terminate()
+    assert service.wait(LIMIT_S) == 0
+
+
+def test_a_service_that_cannot_start_ends_the_demo_with_a_sentence_and_its_log(tmp_path: Path) -> None:
+    demo = Demo(tmp_path, ETUDE_DATABASE_URL=f"sqlite:///{tmp_path}/no/such/folder/etude.db")
+
+    output, _ = demo.process.communicate(timeout=LIMIT_S)
+
+    assert demo.process.returncode == 1
+    assert "Etude did not start" in output
+    assert str(tmp_path / "demo.log") in output
+    assert "Traceback" not in output
 
 
 @pytest.mark.parametrize("victim", ["child", "worker-1", "redis", "web", "scheduler"])
