@@ -54,7 +54,7 @@ class Shell:
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [ETUDE, *arguments], env=self.environment, cwd=self.folder, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_heed_ctrl_c,
         )  # fmt: skip
 
     def run(self, *arguments: str, **environment: str) -> Ran:
@@ -63,6 +63,11 @@ class Shell:
             capture_output=True, timeout=LIMIT_S,
         )  # fmt: skip
         return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+def _heed_ctrl_c() -> None:
+    # Whoever runs the tests in the background has it ignored, for all that they start.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @pytest.fixture(scope="session")
