@@ -10,6 +10,17 @@ from shared.tables import datasets
 
 PROFILE = {"rows": 4, "columns": [], "roles": {"target": [], "group": None, "id": None, "mask": [], "drop": []}}
 
+# A table that a training is accepted for.
+SONGS = {
+    "rows": 100,
+    "columns": [
+        {"name": "tempo", "type": "number", "missing": 0, "distinct": 100, "constant": False},
+        {"name": "genre", "type": "text", "missing": 0, "distinct": 2, "constant": False},
+    ],
+    "roles": {"target": ["genre"], "group": None, "id": None, "mask": [], "drop": []},
+    "classes": {"rock": 50, "pop": 50},
+}
+
 
 def make_job(sql: Connection, tenant: str, **values: Any) -> str:
     """A queued training of classification."""

@@ -5,7 +5,6 @@ request was refused or the command was wrong; 3 not found, no key or not configu
 5 the job was cancelled; 130 Ctrl-C, which stops watching and never the job.
 """
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import click
 
-from etude import Client, Dataset, Job, __version__, show, watch
+from etude import Client, Dataset, Job, __version__, options, show, watch
 from etude.errors import EtudeError, JobCancelled, JobFailed, NotConfigured, Refused, Unreachable
 
 FAILED, REFUSED, NOT_FOUND, UNREACHABLE, CANCELLED, INTERRUPTED = 1, 2, 3, 4, 5, 130
@@ -62,48 +61,6 @@ def etude() -> None:
     """Train, score and judge music models with an Etude service."""
 
 
-def _json_option(command: Command) -> Command:
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(command)
-
-
-def _column_options(command: Command) -> Command:
-    for name, told in (
-        ("--drop", "A column to be left out (repeatable)."),
-        ("--mask", "A column kept out of training and outputs (repeatable)."),
-    ):
-        command = click.option(name, multiple=True, help=told)(command)
-    command = click.option("--id", "id_", help="The column that names each row.")(command)
-    command = click.option("--group", help="Rows that share its value stay on one side of the split.")(command)
-    command = click.option("--target", multiple=True, help="The column to be learned (repeatable).")(command)
-    return click.option("--name", help="The dataset's name; the file's name without it.")(command)
-
-
-def _params(text: tuple[str, ...], file: str | None) -> Json:
-    """Params from a JSON file, then single ones: `epochs=20`, `hidden=[{"units": 32}]`, `optimizer=adam`."""
-    try:
-        params: Json = json.loads(Path(file).read_text()) if file else {}
-    except ValueError as cause:
-        raise click.BadParameter(f"{file} is not JSON: {cause}.") from cause
-    for setting in text:
-        name, is_set, value = setting.partition("=")
-        if not is_set:
-            raise click.BadParameter(f"{setting!r}: expected name=value.", param_hint="--param")
-        try:
-            params[name] = json.loads(value)
-        except ValueError:
-            params[name] = value
-    return params
-
-
-def _params_options(command: Command) -> Command:
-    command = click.option("--param", multiple=True, help="A setting, name=value (repeatable): see `etude kinds`.")(
-        command
-    )
-    return click.option(
-        "--params", "params_file", type=click.Path(exists=True, dir_okay=False), help="Settings as a JSON file."
-    )(command)
-
-
 def _upload(client: Client, paths: tuple[str, ...], **columns: Any) -> Dataset:
     target = columns.pop("target")
     one_or_more = None if not target else target[0] if len(target) == 1 else list(target)
@@ -131,12 +88,12 @@ def _end(client: Client, job: Job, *, is_watching: bool, as_json: bool) -> None:
 
 @etude.command()
 @click.argument("data", nargs=-1, required=True)
-@_column_options
+@options.columns
 @click.option("--kind", help="classification or regression; found from the target without it.")
 @click.option("--model", help="The model's name; the dataset's without it.")
-@_params_options
+@options.params
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
-@_json_option
+@options.as_json
 def train(
     data: tuple[str, ...],
     kind: str | None,
@@ -149,7 +106,7 @@ def train(
     **columns: Any,
 ) -> None:
     """Train a network on DATA: files to upload (CSV, Parquet, NPZ), or a dataset such as songs@2."""
-    params = _params(param, params_file)
+    params = options.read_params(param, params_file)
     with Client() as client:
         dataset = _upload(client, data, id=id_, **columns) if _is_file(data) else client.dataset(data[0])
         job = client.train(dataset, kind=kind, model=model, params=params)
@@ -162,9 +119,9 @@ def train(
 @click.option("--name", help="The name for the dataset, when DATA are files.")
 @click.option("--id", "id_", help="The column that names each row, when DATA are files.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Wait, and save the predictions here.")
-@_params_options
+@options.params
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
-@_json_option
+@options.as_json
 def score(
     model: str,
     data: tuple[str, ...],
@@ -177,7 +134,7 @@ def score(
     as_json: bool,
 ) -> None:
     """Predict every row of DATA with MODEL: name, name@3 or name@champion."""
-    params = _params(param, params_file)
+    params = options.read_params(param, params_file)
     with Client() as client:
         dataset = _upload(client, data, target=(), name=name, id=id_) if _is_file(data) else client.dataset(data[0])
         job = client.score(model, dataset, params=params)
@@ -188,9 +145,9 @@ def score(
 
 @etude.command()
 @click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
-@_column_options
+@options.columns
 @click.option("--base", help="A dataset to which these files are added.")
-@_json_option
+@options.as_json
 def upload(files: tuple[str, ...], as_json: bool, id_: str | None, base: str | None, **columns: Any) -> None:
     """Upload files as the next version of a dataset, and read them."""
     with Client() as client:
@@ -203,7 +160,7 @@ def upload(files: tuple[str, ...], as_json: bool, id_: str | None, base: str | N
 @click.option("--action", help="train, score or ingest.")
 @click.option("--model", help="Only the trainings of this model.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
-@_json_option
+@options.as_json
 def jobs(state: str | None, action: str | None, model: str | None, limit: int, as_json: bool) -> None:
     """List jobs, the newest first."""
     with Client() as client:
@@ -214,7 +171,7 @@ def jobs(state: str | None, action: str | None, model: str | None, limit: int, a
 @etude.command()
 @click.argument("job_id")
 @click.option("--watch", "is_watching", is_flag=True, help="Stay until it ends.")
-@_json_option
+@options.as_json
 def job(job_id: str, is_watching: bool, as_json: bool) -> None:
     """Show one job."""
     with Client() as client:
@@ -223,7 +180,7 @@ def job(job_id: str, is_watching: bool, as_json: bool) -> None:
 
 @etude.command("watch")
 @click.argument("job_id")
-@_json_option
+@options.as_json
 def watch_job(job_id: str, as_json: bool) -> None:
     """Show how a job goes until it ends; Ctrl-C leaves it running."""
     with Client() as client:
@@ -233,7 +190,7 @@ def watch_job(job_id: str, as_json: bool) -> None:
 @etude.command()
 @click.argument("job_id")
 @click.option("--keep", type=click.Choice(["best"]), help="Keep the best epoch as a model version.")
-@_json_option
+@options.as_json
 def cancel(job_id: str, keep: str | None, as_json: bool) -> None:
     """Ask for the end of a job."""
     with Client() as client:
@@ -244,7 +201,7 @@ def cancel(job_id: str, keep: str | None, as_json: bool) -> None:
 @etude.command()
 @click.argument("job_id")
 @click.option("--watch", "is_watching", is_flag=True, help="Stay until it ends.")
-@_json_option
+@options.as_json
 def retry(job_id: str, is_watching: bool, as_json: bool) -> None:
     """Run a failed job again."""
     with Client() as client:
@@ -253,7 +210,7 @@ def retry(job_id: str, is_watching: bool, as_json: bool) -> None:
 
 @etude.command()
 @click.argument("name", required=False)
-@_json_option
+@options.as_json
 def models(name: str | None, as_json: bool) -> None:
     """List the models, or the versions of one."""
     with Client() as client:
@@ -269,7 +226,7 @@ def models(name: str | None, as_json: bool) -> None:
 @click.argument("alias")
 @click.argument("version", type=click.IntRange(1))
 @click.option("--require", help="A gate: metric=alias, such as accuracy=champion.")
-@_json_option
+@options.as_json
 def alias(model: str, alias: str, version: int, require: str | None, as_json: bool) -> None:
     """Point ALIAS of MODEL to VERSION."""
     metric, _, other = (require or "").partition("=")
@@ -284,7 +241,7 @@ def alias(model: str, alias: str, version: int, require: str | None, as_json: bo
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="A .parquet, .csv or .jsonl file.")
 @click.option("--errors", is_flag=True, help="The rows that could not be scored, each with its reason.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows to print without -o.")
-@_json_option
+@options.as_json
 def predictions(job_id: str, output: str | None, errors: bool, limit: int, as_json: bool) -> None:
     """Print or save what a scoring predicted."""
     with Client() as client:
@@ -297,7 +254,7 @@ def predictions(job_id: str, output: str | None, errors: bool, limit: int, as_js
 
 @etude.command()
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
-@_json_option
+@options.as_json
 def datasets(limit: int, as_json: bool) -> None:
     """List the datasets, the newest first."""
     with Client() as client:
@@ -308,11 +265,11 @@ def datasets(limit: int, as_json: bool) -> None:
 @etude.command()
 @click.argument("data")
 @click.option("--kind", help="classification or regression; found from the target without it.")
-@_params_options
-@_json_option
+@options.params
+@options.as_json
 def estimate(data: str, kind: str | None, param: tuple[str, ...], params_file: str | None, as_json: bool) -> None:
     """Say how large a training of the dataset DATA would be; creates nothing."""
-    params = _params(param, params_file)
+    params = options.read_params(param, params_file)
     with Client() as client:
         dataset = client.dataset(data)
         said = client.estimate(action="train", kind=kind or dataset.kind, dataset=dataset.id, params=params)
@@ -321,7 +278,7 @@ def estimate(data: str, kind: str | None, param: tuple[str, ...], params_file: s
 
 @etude.command()
 @click.argument("name", required=False)
-@_json_option
+@options.as_json
 def kinds(name: str | None, as_json: bool) -> None:
     """List the kinds of learning, or the settings of one."""
     with Client() as client:

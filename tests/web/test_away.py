@@ -18,15 +18,6 @@ from tests import factories, postgres_server
 from tests.web import serving
 from tests.web.serving import Server
 
-PROFILE = {
-    "rows": 100,
-    "columns": [
-        {"name": "tempo", "type": "number", "missing": 0, "distinct": 100, "constant": False},
-        {"name": "genre", "type": "text", "missing": 0, "distinct": 2, "constant": False},
-    ],
-    "roles": {"target": ["genre"], "group": None, "id": None, "mask": [], "drop": []},
-    "classes": {"rock": 50, "pop": 50},
-}
 JOB = {"action": "train", "kind": "classification", "dataset": "songs"}
 OCTETS = {"Content-Type": "application/octet-stream"}
 
@@ -34,7 +25,7 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 @pytest.fixture
 def songs(database: Database, tenant: str) -> str:
     with database.transaction() as sql:
-        return factories.make_dataset(sql, tenant, name="songs", profile=PROFILE)
+        return factories.make_dataset(sql, tenant, name="songs", profile=factories.SONGS)
 
 
 def redis_of(settings: Settings) -> Redis:
@@ -118,7 +109,7 @@ def test_a_frozen_postgresql_is_told_and_found_again(redis: Settings, lone_postg
     with database.transaction() as sql:
         tenant = keys.ensure_tenant(sql, "local")
         key = keys.create(sql, tenant, name="test", scope=keys.ADMIN, pepper=chosen.pepper)
-        factories.make_dataset(sql, tenant, name="songs", profile=PROFILE)
+        factories.make_dataset(sql, tenant, name="songs", profile=factories.SONGS)
     database.close()
     server = serving.start(chosen, key)
 

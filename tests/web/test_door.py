@@ -15,19 +15,9 @@ from shared import keys
 from shared.database import Database
 from shared.settings import Settings
 from shared.tables import jobs
-from tests.factories import make_dataset
+from tests.factories import SONGS, make_dataset
 from web.api import ROUTES
 from web.app import create_app
-
-PROFILE = {
-    "rows": 100,
-    "columns": [
-        {"name": "tempo", "type": "number", "missing": 0, "distinct": 100, "constant": False},
-        {"name": "genre", "type": "text", "missing": 0, "distinct": 2, "constant": False},
-    ],
-    "roles": {"target": ["genre"], "group": None, "id": None, "mask": [], "drop": []},
-    "classes": {"rock": 50, "pop": 50},
-}
 
 
 class Caller:
@@ -61,7 +51,7 @@ def caller(client: FlaskClient, database: Database, settings: Settings, tenant: 
 @pytest.fixture
 def dataset(database: Database, tenant: str) -> str:
     with database.transaction() as sql:
-        return make_dataset(sql, tenant, profile=PROFILE)
+        return make_dataset(sql, tenant, profile=SONGS)
 
 
 def training(dataset: str, **params: Any) -> dict[str, Any]:
