@@ -115,7 +115,7 @@ def notes_of(part: Any) -> np.ndarray:
     """Sounding notes with ties joined; of a chord the highest, of a grace note nothing."""
     rows: list[tuple[float, float, int]] = []
     for element in part.flatten().notes:
-        if element.duration.isGrace or element.quarterLength == 0 or not getattr(element, "pitches", ()):
+        if element.quarterLength == 0 or not getattr(element, "pitches", ()):
             continue
         pitch = max(int(each.midi) for each in element.pitches)
         onset, length = float(Fraction(element.offset)), float(Fraction(element.quarterLength))
