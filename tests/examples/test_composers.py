@@ -2,6 +2,7 @@
 
 import csv
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ def read(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-Notes = list[tuple[float, float, int]]
+Notes = Sequence[tuple[float, float, int]]
 
 
 def a_score(*voices: Notes, work: str = "work", composer: str = "composer") -> Score:

@@ -150,4 +150,4 @@ def _find(home: Path, victim: str) -> int:
     if victim != "child":
         return register[victim]
     child = max(psutil.Process(register["worker-1"]).children(), key=lambda process: process.create_time())
-    return child.pid
+    return int(child.pid)
