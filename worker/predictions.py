@@ -28,7 +28,7 @@ from worker.tables import Piece
 Json = dict[str, Any]
 
 # Measured on two cores: two threads that each do everything take 0.75 of the time of a reader beside a network, as
-# neither waits for the other. Four hold some 200 MB; more would wait for the disk.
+# neither waits for the other. Two hold some 450 MB of a table of 64 columns; more would wait for the disk.
 THREADS = min(4, os.cpu_count() or 1)
 # Cells of a chunk, in or out: 16 MB as float32, however wide the table.
 CHUNK_CELLS = 4_194_304
