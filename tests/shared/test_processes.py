@@ -43,23 +43,34 @@ def wait(is_true: Callable[[], Any]) -> Any:
     return found
 
 
+class Watched(Supervisor):
+    """A supervisor that watches in a thread of its own, and stops as the service does: first watching, then the rest."""
+
+    def __init__(self, *programs: Program, home: Path) -> None:
+        super().__init__(programs, home=home)
+        self.start()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=lambda: self.watch(until=self._is_over.is_set), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._is_over.set()
+        self._thread.join(LIMIT_S)
+        super().stop()
+
+
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Callable[..., Supervisor]]:
-    """Starts a supervisor and watches in a thread; everything is stopped at the end."""
-    made: list[tuple[Supervisor, threading.Thread]] = []
+    """Starts supervisors; everything is stopped at the end."""
+    made: list[Watched] = []
 
     def start(*programs: Program) -> Supervisor:
-        supervisor = Supervisor(programs, home=tmp_path)
-        supervisor.start()
-        thread = threading.Thread(target=supervisor.watch, daemon=True)
-        thread.start()
-        made.append((supervisor, thread))
-        return supervisor
+        made.append(Watched(*programs, home=tmp_path))
+        return made[-1]
 
     yield start
-    for supervisor, thread in made:
+    for supervisor in made:
         supervisor.stop()
-        thread.join(LIMIT_S)
 
 
 def test_a_killed_program_runs_again_under_another_id(watched: Callable[..., Supervisor], tmp_path: Path) -> None:
