@@ -44,7 +44,7 @@ def wait(is_true: Callable[[], Any]) -> Any:
 
 
 class Watched(Supervisor):
-    """A supervisor that watches in a thread of its own, and stops as the service does: first watching, then the rest."""
+    """A supervisor that watches in a thread, and stops as the service does: first the watching, then the rest."""
 
     def __init__(self, *programs: Program, home: Path) -> None:
         super().__init__(programs, home=home)
