@@ -9,6 +9,9 @@ Prefix = Literal["job", "ds", "mdl", "ver", "sch", "key", "whk", "ten", "req", "
 
 # Crockford's base 32 in lower case: no i, l, o, u, so an id survives being read aloud.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+# Two signs at a time: an id is made for every request.
+PAIRS = [high + low for high in ALPHABET for low in ALPHABET]
+SHIFTS = range(120, -1, -10)
 RANDOM_BITS = 80
 
 _lock = threading.Lock()
@@ -26,8 +29,4 @@ def new(prefix: Prefix) -> str:
 
 
 def _encode(number: int) -> str:
-    signs = []
-    for _ in range(26):
-        number, index = divmod(number, 32)
-        signs.append(ALPHABET[index])
-    return "".join(reversed(signs))
+    return "".join([PAIRS[number >> shift & 1023] for shift in SHIFTS])

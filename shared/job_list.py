@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, text
+from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select
 
+from shared.database import Database
 from shared.errors import NotFound
 from shared.jobs import QUEUED
 from shared.tables import attempts, epochs, events, job_labels, jobs, outputs
@@ -29,7 +30,7 @@ class Whole:
 
 
 # Built once: putting a statement together costs as much as running it, and these are what clients poll.
-_GLANCE = text("SELECT state, revision FROM jobs WHERE id = :job AND tenant = :tenant")
+_GLANCE = "SELECT state, revision FROM jobs WHERE id = {0} AND tenant = {0}"
 _FIND = select(jobs).where(jobs.c.id == bindparam("job"), jobs.c.tenant == bindparam("tenant"))
 _TRIED = select(attempts).where(attempts.c.job == bindparam("job")).order_by(attempts.c.fence)
 _TOLD = (
@@ -51,12 +52,19 @@ _AHEAD = select(func.count()).select_from(
 )
 
 
-def glance(sql: Connection, tenant: str, job_id: str) -> Row[Any]:
-    """State and revision only: what a poll needs to know whether there is news. Raises NotFound."""
-    row = sql.execute(_GLANCE, {"job": job_id, "tenant": tenant}).one_or_none()
+class Glance(NamedTuple):
+    """What a poll needs to know whether there is news."""
+
+    state: str
+    revision: int
+
+
+def glance(database: Database, tenant: str, job_id: str) -> Glance:
+    """State and revision only. Raises NotFound."""
+    row = database.read_one(_GLANCE, job_id, tenant)
     if row is None:
         raise NotFound("There is no such job.")
-    return row
+    return Glance(*row)
 
 
 def find(sql: Connection, tenant: str, job_id: str) -> Row[Any]:
@@ -77,9 +85,9 @@ def whole(sql: Connection, row: Row[Any]) -> Whole:
     )
 
 
-def fresh(sql: Connection, row: Row[Any]) -> Whole:
+def fresh(row: Row[Any], *, ahead: int) -> Whole:
     """The whole of a job that was submitted in this transaction: nothing has happened to it yet."""
-    return Whole(row, [], [Step(row.created_at, {"state": QUEUED})], ahead(sql, row))
+    return Whole(row, [], [Step(row.created_at, {"state": QUEUED})], ahead)
 
 
 def ahead(sql: Connection, row: Row[Any]) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
+import psutil
 import psycopg
 
 START_LIMIT_S = 60.0
@@ -59,7 +60,10 @@ class Server:
 
     def _signal(self, number: signal.Signals) -> None:
         assert self.process is not None, "a server that was given to us is not ours to break"
-        os.killpg(self.process.pid, number)
+        # Each of its children has a process group of its own.
+        own = psutil.Process(self.process.pid)
+        for each in [own, *own.children(recursive=True)]:
+            each.send_signal(number)
 
     def stop(self) -> None:
         """Drop what we made, and end the server if it is ours."""

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import LengthRequired
 
 from shared import answers
-from shared.errors import BadRequest, Forbidden, InvalidRequest, TooLarge, UnsupportedMedia
+from shared.errors import BadRequest, Forbidden, InvalidRequest, TooLarge, Unavailable, UnsupportedMedia
 from shared.keys import RANKS, Caller
 from web import errors, strict_json
 from web.services import Services
@@ -59,6 +59,7 @@ class Route:
     errors: tuple[int, ...]
     is_upload: bool
     opens: bool
+    is_slow: bool
 
 
 ROUTES: list[Route] = []
@@ -77,12 +78,30 @@ def route(
     errors: tuple[int, ...] = (),
     is_upload: bool = False,
     opens: bool = True,
+    is_slow: bool = False,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
-    """Declare a call. `scope` None: public. `opens` False: the handler opens its own connections."""
+    """Declare a call. `scope` None: public. `opens` False: the handler opens its own connections.
+
+    `is_slow`: it asks storage or another server, which nobody else shall wait for.
+    """
 
     def declare(handler: Callable[..., Answer]) -> Callable[..., Answer]:
         ROUTES.append(
-            Route(method, path, scope, handler, body, query, answer, status, media_types, errors, is_upload, opens)
+            Route(
+                method,
+                path,
+                scope,
+                handler,
+                body,
+                query,
+                answer,
+                status,
+                media_types,
+                errors,
+                is_upload,
+                opens,
+                is_slow,
+            )
         )
         return handler
 
@@ -98,6 +117,8 @@ def mount(app: Flask, services: Services) -> None:
 
 def _view(declared: Route, services: Services) -> Callable[..., Response]:
     def view(**path: str) -> Response:
+        if declared.is_slow and services.is_prompt:
+            raise Unavailable("This is not answered on the spot.")
         caller = _admit(declared, services)
         query = _read_query(declared)
         if declared.is_upload or not declared.opens:

@@ -84,7 +84,7 @@ def show(call: Call, dataset_id: str) -> Answer:
     return Answer(responses.dataset(datasets.find(call.sql, call.caller.tenant, dataset_id)))
 
 
-@route("DELETE", "/v1/datasets/<dataset_id>", scope=SUBMIT, answer=schemas.Erased, errors=(404,))
+@route("DELETE", "/v1/datasets/<dataset_id>", scope=SUBMIT, answer=schemas.Erased, errors=(404,), is_slow=True)
 def erase(call: Call, dataset_id: str) -> Answer:
     """Erase the bytes, and say which models and predictions came from them."""
     said = datasets.erase(call.sql, call.caller.tenant, dataset_id)

@@ -3,7 +3,7 @@
 from typing import Any
 
 import orjson
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
@@ -13,6 +13,10 @@ from shared.log import logger
 PROBLEM = "application/problem+json"
 # Stable; the address shows the page of the API.
 TYPE_BASE = "/docs/errors#"
+# A part that is away for a moment is back by then.
+RETRY_AFTER_S = 2
+# Where the WSGI environment has the name of the request.
+REQUEST_ID = "etude.request_id"
 
 log = logger("errors")
 
@@ -46,19 +50,32 @@ def answer_http(error: HTTPException) -> Response:
 
 
 def answer_unforeseen(error: Exception) -> Response:
-    log.exception("internal", request_id=g.get("request_id"), path=request.path, exc_info=error)
-    said = f"Something went wrong on our side; the operator's log has it under {g.get('request_id')}."
-    return problem(500, {"title": EtudeError.title, "detail": said, "code": "internal", "retryable": False})
+    log.exception("internal", request_id=_request_id(), path=request.path, exc_info=error)
+    return problem(500, unforeseen(_request_id()))
 
 
 def problem(status: int, body: dict[str, Any], retry_after_s: int | None = None) -> Response:
-    document = {"type": f"{TYPE_BASE}{body['code']}", "status": status, **body, "request_id": g.get("request_id")}
-    made = Response(orjson.dumps(document), status=status, content_type=PROBLEM)
+    made = Response(document(status, body, _request_id()), status=status, content_type=PROBLEM)
     if status in (429, 503):
-        made.headers["Retry-After"] = str(retry_after_s or 2)
+        made.headers["Retry-After"] = str(retry_after_s or RETRY_AFTER_S)
     if status == 401:
         made.headers["WWW-Authenticate"] = 'Bearer realm="etude"'
     return made
+
+
+def document(status: int, body: dict[str, Any], request_id: str) -> bytes:
+    """The body of a problem answer."""
+    return orjson.dumps({"type": f"{TYPE_BASE}{body['code']}", "status": status, **body, "request_id": request_id})
+
+
+def unforeseen(request_id: str) -> dict[str, Any]:
+    """What a client is told when the fault is ours; the trace is in the log."""
+    said = f"Something went wrong on our side; the operator's log has it under {request_id}."
+    return {"title": EtudeError.title, "detail": said, "code": "internal", "retryable": False}
+
+
+def _request_id() -> str:
+    return str(request.environ[REQUEST_ID])
 
 
 def refusal(error: ValidationError, *, under: str = "") -> InvalidRequest:

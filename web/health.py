@@ -14,7 +14,7 @@ def alive(call: Call) -> Answer:
     return Answer({"status": "ok"})
 
 
-@route("GET", "/readyz", scope=None, answer=schemas.Health, opens=False)
+@route("GET", "/readyz", scope=None, answer=schemas.Health, opens=False, is_slow=True)
 def ready(call: Call) -> Answer:
     """Database and storage answer; Redis away is said, and no reason to send nobody here: jobs are taken without it."""
     services = call.services

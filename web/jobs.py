@@ -5,14 +5,15 @@ from typing import Any
 
 import orjson
 from flask import Request, request
-from sqlalchemy import Row
 
 from shared import job_list, jobs
+from shared.job_list import Glance
 from shared.jobs import ENDED
 from shared.keys import READ, SUBMIT
 from web import responses, schemas, submission
 from web.api import Answer, Call, route
 from web.requests import CancelQuery, JobsPage, NewJob, RowsPage
+from web.waiting import MAY_STAY, STAYED, Stay
 
 WAIT = re.compile(r"(?:^|,)\s*wait=(\d{1,4})\s*(?:,|$)")
 WAIT_AT_MOST_S = 60
@@ -25,7 +26,7 @@ def submit(call: Call) -> Answer:
     """Accept a job: from now on it exists, whatever dies."""
     new = submission.check(call.sql, call.caller.tenant, call.body, call.services.settings)
     row = jobs.submit(call.sql, new)
-    body = responses.job(job_list.fresh(call.sql, row))
+    body = responses.job(job_list.fresh(row, ahead=call.services.places.take(call.sql, row)))
     return Answer(body, 202, {"Location": f"/v1/jobs/{row.id}"}, ring=new.queue)
 
 
@@ -50,15 +51,20 @@ def index(call: Call) -> Answer:
 def show(call: Call, job_id: str) -> Answer:
     """One job; with `Prefer: wait=N` the answer comes when it has ended, with `If-None-Match` when it has changed."""
     row = _glance(call, job_id)
-    headers: dict[str, str] = {}
-    wait_s = read_wait(request)
     seen = request.headers.get("If-None-Match")
-    if wait_s and row.state not in ENDED and seen in (None, etag(job_id, row.revision)):
-        wait = call.services.room.wait
-        if wait(job_id, revision=row.revision, is_for_end=seen is None, limit_s=wait_s):
-            headers["Preference-Applied"] = f"wait={wait_s}"
-            row = _glance(call, job_id)
-    headers["ETag"] = etag(job_id, row.revision)
+    wait_s = read_wait(request)
+    has_news = row.state in ENDED or seen not in (None, etag(job_id, row.revision))
+    if wait_s and not has_news and STAYED not in request.environ:
+        stay = Stay(job_id, row.revision, is_for_end=seen is None, limit_s=wait_s)
+        if MAY_STAY in request.environ:
+            # The server asks again when it is over; this answer goes nowhere.
+            request.environ[MAY_STAY] = stay
+            return Answer(status=204)
+        request.environ[STAYED] = call.services.room.wait(stay)
+        row = _glance(call, job_id)
+    headers = {"ETag": etag(job_id, row.revision)}
+    if request.environ.get(STAYED):
+        headers["Preference-Applied"] = f"wait={wait_s}"
     if row.state not in ENDED:
         headers["Retry-After"] = str(RETRY_AFTER_S)
     if seen == headers["ETag"]:
@@ -67,9 +73,8 @@ def show(call: Call, job_id: str) -> Answer:
     return Answer(document, headers=headers)
 
 
-def _glance(call: Call, job_id: str) -> Row[Any]:
-    with call.services.database.reading() as sql:
-        return job_list.glance(sql, call.caller.tenant, job_id)
+def _glance(call: Call, job_id: str) -> Glance:
+    return job_list.glance(call.services.database, call.caller.tenant, job_id)
 
 
 def _document(call: Call, job_id: str) -> tuple[str, int, bytes]:

@@ -39,7 +39,7 @@ def show(call: Call, name: str) -> Answer:
     return Answer(responses.model(row, versions=models.list_versions(call.sql, row.id), aliases=aliases))
 
 
-@route("DELETE", "/v1/models/<name>", scope=SUBMIT, status=204, errors=(404,))
+@route("DELETE", "/v1/models/<name>", scope=SUBMIT, status=204, errors=(404,), is_slow=True)
 def delete(call: Call, name: str) -> Answer:
     """Forget a model with all its versions."""
     row = models.find(call.sql, call.caller.tenant, name)
@@ -82,7 +82,8 @@ def show_alias(call: Call, name: str, alias: str) -> Answer:
     return Answer(responses.version(row, name=name, aliases=models.list_aliases(call.sql, model.id)))
 
 
-@route("GET", "/v1/models/<name>/versions/<int:number>/download", scope=READ, media_types=(ZIP,), errors=(404,))
+@route("GET", "/v1/models/<name>/versions/<int:number>/download", scope=READ, media_types=(ZIP,), errors=(404,),
+       is_slow=True)  # fmt: skip
 def download(call: Call, name: str, number: int) -> Answer:
     """The version as an archive: spec, weights, card, and a manifest with the SHA-256 of each."""
     row = models.find_version(call.sql, call.caller.tenant, name, number)

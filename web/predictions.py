@@ -23,7 +23,7 @@ FILES = {CSV: "predictions.csv", PARQUET: "predictions.parquet"}
 
 
 @route("GET", "/v1/jobs/<job_id>/predictions", scope=READ, query=RowsPage, answer=schemas.Rows, errors=(404, 409),
-       media_types=("application/json", CSV, PARQUET), opens=False)  # fmt: skip
+       media_types=("application/json", CSV, PARQUET), opens=False, is_slow=True)  # fmt: skip
 def predictions(call: Call, job_id: str) -> Answer:
     """The predictions: a page of JSON, or the whole file by `Accept`."""
     wanted = request.accept_mimetypes.best_match(["application/json", CSV, PARQUET], default="application/json")
@@ -37,7 +37,7 @@ def predictions(call: Call, job_id: str) -> Answer:
 
 
 @route("GET", "/v1/jobs/<job_id>/predictions/errors", scope=READ, query=RowsPage, answer=schemas.Rows,
-       errors=(404, 409), opens=False)  # fmt: skip
+       errors=(404, 409), opens=False, is_slow=True)  # fmt: skip
 def prediction_errors(call: Call, job_id: str) -> Answer:
     """The rows that could not be scored, each with its reason."""
     return _page(call, job_id, "errors")

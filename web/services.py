@@ -7,6 +7,7 @@ from shared.keys import Keyring
 from shared.queue import Bell
 from shared.settings import Settings
 from shared.storage import Storage
+from web.places import Places
 from web.shown import Shown
 from web.waiting import WaitingRoom
 
@@ -22,3 +23,6 @@ class Services:
     keyring: Keyring
     room: WaitingRoom
     shown: Shown
+    places: Places
+    # Answers on the spot or not at all: its database does not wait, and nothing is fetched from elsewhere.
+    is_prompt: bool = False

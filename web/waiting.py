@@ -4,6 +4,7 @@ import contextlib
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sqlalchemy import select
@@ -15,19 +16,35 @@ from shared.tables import jobs
 
 # Soon enough that a person sees no delay; one query of primary keys, whatever the number of clients.
 ASK_EVERY_S = 0.05
+# In the WSGI environment: a server that can answer later offers MAY_STAY and finds there what to wait for; once that
+# is over it asks again with STAYED.
+MAY_STAY, STAYED = "etude.may_stay", "etude.stayed"
+
+
+@dataclass(frozen=True)
+class Stay:
+    """What a client waits for: any change since a revision, or the end of the job; and for how long at most."""
+
+    job_id: str
+    revision: int
+    is_for_end: bool
+    limit_s: float
 
 
 @dataclass(eq=False)
 class Guest:
-    """One waiting request: wakes at any change, or only at the end of the job."""
+    """One waiting request, and how to wake it."""
 
-    revision: int
-    is_for_end: bool
-    woken: threading.Event = field(default_factory=threading.Event)
+    stay: Stay
+    wake: Callable[[], None]
+    until: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.until = time.monotonic() + self.stay.limit_s
 
 
 class WaitingRoom:
-    """At most `size` guests; whoever finds it full is answered at once."""
+    """At most `size` guests."""
 
     def __init__(self, database: Database, size: int) -> None:
         self._database, self._size = database, size
@@ -36,24 +53,39 @@ class WaitingRoom:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
 
-    def wait(self, job_id: str, *, revision: int, is_for_end: bool, limit_s: float) -> bool:
-        """Return when the job has changed (or ended), or the limit has passed; False if there is no room."""
-        guest = Guest(revision, is_for_end)
+    def enter(self, stay: Stay, wake: Callable[[], None]) -> Guest | None:
+        """Have `wake` called once, when it has happened or the limit has passed; None when there is no room."""
+        guest = Guest(stay, wake)
         with self._changed:
             if self._count >= self._size:
-                return False
+                return None
             self._count += 1
-            self._guests[job_id].add(guest)
+            self._guests[stay.job_id].add(guest)
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="waiting-room", daemon=True)
                 self._thread.start()
             self._changed.notify()
-        guest.woken.wait(limit_s)
+        return guest
+
+    def leave(self, guest: Guest) -> None:
+        """Wait no longer: it happened, or the client has gone."""
         with self._changed:
+            guests = self._guests.get(guest.stay.job_id)
+            if guests is None or guest not in guests:
+                return
+            guests.discard(guest)
             self._count -= 1
-            self._guests[job_id].discard(guest)
-            if not self._guests[job_id]:
-                del self._guests[job_id]
+            if not guests:
+                del self._guests[guest.stay.job_id]
+
+    def wait(self, stay: Stay) -> bool:
+        """Hold this thread for so long: for a server that cannot answer later. False when there is no room."""
+        woken = threading.Event()
+        guest = self.enter(stay, woken.set)
+        if guest is None:
+            return False
+        woken.wait(stay.limit_s)
+        self.leave(guest)
         return True
 
     def _run(self) -> None:
@@ -61,17 +93,36 @@ class WaitingRoom:
             with self._changed:
                 self._changed.wait_for(lambda: bool(self._guests))
                 wanted = list(self._guests)
+            found: dict[str, tuple[int, str]] = {}
             # With the database away they go on waiting; the request itself tells the client when its time is up.
             with contextlib.suppress(Unavailable):
-                self._ask(wanted)
+                found = self._ask(wanted)
+            for guest in self._take(found):
+                guest.wake()
             time.sleep(ASK_EVERY_S)
 
-    def _ask(self, wanted: list[str]) -> None:
+    def _ask(self, wanted: list[str]) -> dict[str, tuple[int, str]]:
         chosen = select(jobs.c.id, jobs.c.revision, jobs.c.state).where(jobs.c.id.in_(wanted))
         with self._database.reading() as sql:
-            rows = sql.execute(chosen).all()
+            return {row.id: (row.revision, row.state) for row in sql.execute(chosen)}
+
+    def _take(self, found: dict[str, tuple[int, str]]) -> list[Guest]:
+        """Those whose wait is over; they have left the room."""
+        now = time.monotonic()
         with self._changed:
-            for row in rows:
-                for guest in self._guests.get(row.id, ()):
-                    if row.state in ENDED or (not guest.is_for_end and row.revision != guest.revision):
-                        guest.woken.set()
+            over = [
+                guest
+                for guests in self._guests.values()
+                for guest in guests
+                if guest.until <= now or _has_happened(guest.stay, found.get(guest.stay.job_id))
+            ]
+        for guest in over:
+            self.leave(guest)
+        return over
+
+
+def _has_happened(stay: Stay, found: tuple[int, str] | None) -> bool:
+    if found is None:
+        return False
+    revision, state = found
+    return state in ENDED or (not stay.is_for_end and revision != stay.revision)

@@ -6,6 +6,7 @@ import resource
 import signal
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from redis import Redis
@@ -16,7 +17,7 @@ from shared.database import Database
 from shared.settings import Settings
 from tests import factories, postgres_server
 from tests.web import serving
-from tests.web.serving import Server
+from tests.web.serving import LIMIT_S, Server
 
 JOB = {"action": "train", "kind": "classification", "dataset": "songs"}
 OCTETS = {"Content-Type": "application/octet-stream"}
@@ -103,7 +104,8 @@ def lone_postgres() -> Iterator[postgres_server.Server]:
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_a_frozen_postgresql_is_told_and_found_again(redis: Settings, lone_postgres: postgres_server.Server) -> None:
+@pytest.mark.parametrize("harm", ["kill", "freeze"])
+def test_a_postgresql_that_is_away_is_told(redis: Settings, lone_postgres: postgres_server.Server, harm: str) -> None:
     chosen = dataclasses.replace(redis, database_url=lone_postgres.url("etude"))
     database = Database(chosen)
     with database.transaction() as sql:
@@ -113,13 +115,22 @@ def test_a_frozen_postgresql_is_told_and_found_again(redis: Settings, lone_postg
     database.close()
     server = serving.start(chosen, key)
 
-    lone_postgres.kill()
-    status, said, headers = server.call("GET", "/v1/jobs")
-    health = server.call("GET", "/healthz")[0]
+    assert server.call("GET", "/v1/jobs")[0] == 200
+    getattr(lone_postgres, harm)()
+    with ThreadPoolExecutor(1) as pool:
+        answering = pool.submit(server.call, "GET", "/v1/jobs")
+        health = server.call("GET", "/healthz")[0]
+        told_meanwhile = answering.done()
+        status, said, headers = answering.result(LIMIT_S)
 
     assert (status, said["code"], said["retryable"]) == (503, "unavailable", True)
     assert int(headers["retry-after"]) >= 1
     assert health == 200
+    if harm == "freeze":
+        # Health did not wait for it; and what is asked after the thaw is answered, by a new connection.
+        assert not told_meanwhile
+        lone_postgres.thaw()
+        assert server.call("GET", "/v1/jobs")[0] == 200
     server.stop()
 
 

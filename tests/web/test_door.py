@@ -17,7 +17,7 @@ from shared.settings import Settings
 from shared.tables import jobs
 from tests.factories import SONGS, make_dataset
 from web.api import ROUTES
-from web.app import create_app
+from web.app import create_app, create_services
 
 
 class Caller:
@@ -33,7 +33,7 @@ class Caller:
 
 @pytest.fixture
 def client(settings: Settings, database: Database) -> Iterator[FlaskClient]:
-    app = create_app(settings)
+    app = create_app(create_services(settings))
     yield app.test_client()
     app.extensions["etude"].database.close()
 

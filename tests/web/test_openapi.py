@@ -16,7 +16,7 @@ from shared.settings import Settings
 from tests.factories import make_dataset, make_job
 from tests.web import serving
 from web.api import ROUTES
-from web.app import create_app
+from web.app import create_app, create_services
 from web.openapi import document
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def database_url(tmp_path: Path, sqlite_template: Path) -> str:
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
-    made = create_app(settings)
+    made = create_app(create_services(settings))
     yield made
     made.extensions["etude"].database.close()
 

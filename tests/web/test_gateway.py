@@ -1,0 +1,45 @@
+"""The gateway where it cannot be reached over a socket: bodies that stop, and more work than it takes in."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from shared.errors import BadRequest, Unavailable
+from web import gateway
+from web.gateway import Gateway, Incoming
+
+
+class Protocol:
+    """Sends its blocks, then nothing and no end."""
+
+    def __init__(self, *blocks: bytes) -> None:
+        self._blocks = blocks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for block in self._blocks:
+            yield block
+        await asyncio.Event().wait()
+
+
+def test_a_body_that_stops_coming_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "SILENT_AT_MOST_S", 0.05)
+
+    async def read_all() -> None:
+        incoming = Incoming(Protocol(b"abc", b"d"), asyncio.get_running_loop())
+        assert await asyncio.to_thread(incoming.read, 2) == b"ab"
+        assert await asyncio.to_thread(incoming.read, 2) == b"cd"
+        await asyncio.to_thread(incoming.read, 1)
+
+    with pytest.raises(BadRequest, match="No byte came"):
+        asyncio.run(read_all())
+
+
+def test_more_requests_than_can_wait_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "IN_HAND_AT_MOST", 0)
+    made: Any = object.__new__(Gateway)
+    made._in_hand = 0
+
+    with pytest.raises(Unavailable):
+        asyncio.run(made._in_thread(None, {}))

@@ -1,0 +1,54 @@
+"""A request as granian tells it, turned into the environment that a WSGI application reads (PEP 3333)."""
+
+import sys
+from typing import Any
+
+from granian.rsgi import Scope
+
+Environ = dict[str, Any]
+UNREADABLE = "\xff"
+
+CONSTANT: Environ = {
+    "SCRIPT_NAME": "",
+    "SERVER_SOFTWARE": "granian",
+    "wsgi.errors": sys.stderr,
+    "wsgi.input_terminated": True,
+    "wsgi.multiprocess": False,
+    "wsgi.multithread": True,
+    "wsgi.run_once": False,
+    "wsgi.version": (1, 0),
+}
+# The two that stand without a prefix, and those that every request brings.
+KNOWN = {
+    "content-type": "CONTENT_TYPE",
+    "content-length": "CONTENT_LENGTH",
+    **{name: f"HTTP_{name.upper().replace('-', '_')}" for name in ("host", "authorization", "user-agent", "accept")},
+}
+
+
+def environ_of(scope: Scope) -> Environ:
+    """Everything but `wsgi.input`. A header that is there twice is joined, as HTTP means it."""
+    host, _, port = scope.server.rpartition(":")
+    environ = {
+        **CONSTANT,
+        "REQUEST_METHOD": scope.method,
+        # granian has decoded the path; PEP 3333 wants its bytes as Latin-1.
+        "PATH_INFO": scope.path.encode("utf-8", "surrogateescape").decode("latin-1"),
+        "QUERY_STRING": scope.query_string,
+        "REMOTE_ADDR": scope.client.rpartition(":")[0],
+        "SERVER_NAME": host,
+        "SERVER_PORT": port,
+        "SERVER_PROTOCOL": f"HTTP/{scope.http_version}",
+        "wsgi.url_scheme": scope.scheme,
+    }
+    for name, value in scope.headers.items():
+        key = _key(name)
+        environ[key] = f"{environ[key]},{value}" if key in environ else value
+    # granian leaves out values beyond ASCII; a header that means something shall be refused then, not overlooked.
+    for name in scope.headers.keys():  # noqa: SIM118 — it is no dictionary
+        environ.setdefault(_key(name), UNREADABLE)
+    return environ
+
+
+def _key(name: str) -> str:
+    return KNOWN.get(name) or f"HTTP_{name.upper().replace('-', '_')}"

@@ -1,0 +1,230 @@
+"""Between granian and Flask: who works, who waits and who moves bytes, so that none of them holds up another.
+
+A request is answered on the spot, by the event loop's own thread, as long as the database answers at once: threads that
+take turns at the interpreter do half of one's work (docs/decisions/0003). What finds the database busy, or touches
+storage, is done by a thread. A client that waits for a job holds no thread at all, nor does one that reads slowly.
+"""
+
+import asyncio
+import io
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flask import Flask
+from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # granian exports them
+
+from shared import ids, processes
+from shared.database import Database
+from shared.errors import BadRequest, EtudeError, Unavailable
+from shared.keys import Keyring
+from shared.log import logger
+from web import errors
+from web.app import create_app, create_services, read_settings
+from web.environ import Environ, environ_of
+from web.services import Services
+from web.waiting import MAY_STAY, STAYED, Stay
+
+# As many requests as a database has in hand at once; more would only wait in its own queue.
+WORKING_THREADS = 16
+# Uploads, which come as slowly as their clients send; and blocks of files on their way out.
+MOVING_THREADS = 32
+# Beyond these a request is refused: with the database frozen, waiting behind them would be for nothing.
+IN_HAND_AT_MOST = 256
+# Another process's transaction is over by then, or takes longer than anybody else should wait for.
+PROMPT_MS = 20
+# A client that sends nothing for so long has gone, whatever its connection says.
+SILENT_AT_MOST_S = 60.0
+# A body up to here is received before anybody has looked at the caller's key; and sent in one piece.
+SMALL_BYTES, PIECE_BYTES = 64 * 1024, 256 * 1024
+UNAVAILABLE = "503"
+BODILESS = ("204", "304")
+# Asks nobody, and so is answered on the spot even where the database is a server.
+HEALTH = "/healthz"
+
+log = logger("gateway")
+
+
+@dataclass
+class Reply:
+    """What the application answered, its body not yet read."""
+
+    status: str = "500"
+    headers: list[tuple[str, str]] | None = None
+    body: Iterable[bytes] = ()
+
+    def start(self, status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:  # Any: WSGI's exc_info, write
+        self.status, self.headers = status[:3], headers
+
+
+class Gateway:
+    """An RSGI application: `prompt` has a database that does not wait, `patient` one that does."""
+
+    def __init__(self, prompt: Flask, patient: Flask, services: Services) -> None:
+        self._prompt, self._patient, self._room = prompt, patient, services.room
+        # A file answers at once; a server may not, and the loop waits for nobody.
+        self._is_local = services.database.is_sqlite
+        self._in_hand = 0
+        self._working = ThreadPoolExecutor(WORKING_THREADS, "working")
+        self._moving = ThreadPoolExecutor(MOVING_THREADS, "moving")
+
+    async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        try:
+            reply = await self._answer(environ_of(scope), protocol)
+            await self._send(reply, protocol)
+        except ProtocolClosed:
+            log.debug("client_gone", path=scope.path)
+        except EtudeError as error:
+            _refuse(protocol, error)
+        except Exception as error:
+            # What the application itself could not foresee it has answered; this is the way to it and back.
+            log.exception("internal", path=scope.path)
+            _refuse(protocol, error)
+
+    async def _answer(self, environ: Environ, protocol: HTTPProtocol) -> Reply:
+        if _is_large(environ):
+            # A thread takes the bytes as they come, once the application has admitted the caller.
+            environ["wsgi.input"] = Incoming(protocol, asyncio.get_running_loop())
+            return await self._in_thread(self._moving, environ)
+        body = b"".join([block async for block in _steadily(protocol)]) if "CONTENT_LENGTH" in environ else b""
+        environ[MAY_STAY] = None
+        reply = await self._serve(environ, body)
+        stay = environ.pop(MAY_STAY, None)
+        if stay is not None:
+            _close(reply)
+            environ[STAYED] = await self._stay(stay, protocol)
+            reply = await self._serve(environ, body)
+        return reply
+
+    async def _serve(self, environ: Environ, body: bytes) -> Reply:
+        """On the spot, or by a thread if the database did not answer at once: nothing has happened then."""
+        if self._is_local or environ["PATH_INFO"] == HEALTH:
+            environ["wsgi.input"] = io.BytesIO(body)
+            reply = _run(self._prompt, environ)
+            if reply.status != UNAVAILABLE:
+                return reply
+            _close(reply)
+        environ["wsgi.input"] = io.BytesIO(body)
+        return await self._in_thread(self._working, environ)
+
+    async def _in_thread(self, pool: ThreadPoolExecutor, environ: Environ) -> Reply:
+        if self._in_hand >= IN_HAND_AT_MOST:
+            raise Unavailable("Too many requests wait for the database or for their bytes: send this one again.")
+        self._in_hand += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(pool, _run, self._patient, environ)
+        finally:
+            self._in_hand -= 1
+
+    async def _stay(self, stay: Stay, protocol: HTTPProtocol) -> bool:
+        """Wait for the job, or until the client has gone."""
+        loop = asyncio.get_running_loop()
+        woken = asyncio.Event()
+
+        def wake() -> None:
+            loop.call_soon_threadsafe(woken.set)
+
+        guest = self._room.enter(stay, wake)
+        if guest is None:
+            return False
+        watching = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(protocol.client_disconnect())}
+        try:
+            await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for watch in watching:
+                watch.cancel()
+            self._room.leave(guest)
+        return True
+
+    async def _send(self, reply: Reply, protocol: HTTPProtocol) -> None:
+        headers = reply.headers or []
+        length = next((value for name, value in headers if name.lower() == "content-length"), None)
+        try:
+            if reply.status in BODILESS:
+                protocol.response_empty(int(reply.status), headers)
+            elif length is not None and int(length) <= PIECE_BYTES:
+                protocol.response_bytes(int(reply.status), headers, b"".join(reply.body))
+            else:
+                await self._send_blocks(iter(reply.body), protocol.response_stream(int(reply.status), headers))
+        finally:
+            _close(reply)
+
+    async def _send_blocks(self, blocks: Iterator[bytes], transport: Any) -> None:  # Any: granian names it privately
+        loop = asyncio.get_running_loop()
+        while (block := await loop.run_in_executor(self._moving, next, blocks, None)) is not None:
+            await transport.send_bytes(block)
+
+
+class Incoming:
+    """The body of an upload as a file, read by a thread while the loop receives it."""
+
+    def __init__(self, protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop) -> None:
+        self._blocks, self._loop = aiter(_steadily(protocol)), loop
+        self._held = bytearray()
+
+    def read(self, size: int = -1) -> bytes:
+        """`size` bytes, fewer at the end only."""
+        while size < 0 or len(self._held) < size:
+            block = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+            if block is None:
+                break
+            self._held += block
+        taken = bytes(self._held if size < 0 else self._held[:size])
+        del self._held[: len(taken)]
+        return taken
+
+    async def _next(self) -> bytes | None:
+        return await anext(self._blocks, None)
+
+
+async def _steadily(protocol: HTTPProtocol) -> Any:  # Any: an asynchronous iterator of bytes
+    """The blocks of a body. Raises BadRequest when none comes for SILENT_AT_MOST_S."""
+    blocks = aiter(protocol)
+    while True:
+        try:
+            yield await asyncio.wait_for(anext(blocks), SILENT_AT_MOST_S)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as cause:
+            raise BadRequest(f"No byte came for {SILENT_AT_MOST_S:g} s.", code="body_stalled") from cause
+
+
+def _is_large(environ: Environ) -> bool:
+    """Whether the body is no small thing of known length."""
+    if environ["REQUEST_METHOD"] == "PUT" or "HTTP_TRANSFER_ENCODING" in environ:
+        return True
+    return int(environ.get("CONTENT_LENGTH") or 0) > SMALL_BYTES
+
+
+def _run(app: Callable[..., Iterable[bytes]], environ: Environ) -> Reply:
+    reply = Reply()
+    reply.body = app(environ, reply.start)
+    return reply
+
+
+def _close(reply: Reply) -> None:
+    close = getattr(reply.body, "close", None)
+    if close is not None:
+        close()
+
+
+def _refuse(protocol: HTTPProtocol, error: Exception) -> None:
+    request_id = ids.new("req")
+    status, body = 500, errors.unforeseen(request_id)
+    headers = [("content-type", errors.PROBLEM), ("x-request-id", request_id)]
+    if isinstance(error, EtudeError):
+        status, body = error.status, error.as_json()
+        headers += [("retry-after", str(errors.RETRY_AFTER_S))] if error.retryable else []
+    protocol.response_bytes(status, headers, errors.document(status, body, request_id))
+
+
+def from_environment() -> Gateway:
+    """What granian loads."""
+    # Or a killed server's own child would answer at the port for ever, beside its successor.
+    processes.die_with_parent()
+    chosen = read_settings()
+    services = create_services(chosen)
+    database = Database(chosen, busy_ms=PROMPT_MS)
+    prompt = replace(services, database=database, keyring=Keyring(database, chosen.pepper), is_prompt=True)
+    return Gateway(create_app(prompt), create_app(services), services)
