@@ -88,7 +88,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         training_memory_bytes=take("TRAINING_MEMORY_BYTES", 4 * GiB, _whole(MiB, 4096 * GiB)),
         json_bytes=take("JSON_BYTES", MiB, _whole(1024, 64 * MiB)),
         upload_bytes=take("UPLOAD_BYTES", 2 * GiB, _whole(1024, 1024 * GiB)),
-        # Each waiting client holds a thread; above this a wait is answered at once.
+        # Each takes a connection and some 0.1 MB; above this a wait is answered at once.
         waiting_clients=take("WAITING_CLIENTS", 256, _whole(0, 4096)),
         log_level=take("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
     )

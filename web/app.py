@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 
@@ -18,9 +19,6 @@ from web.places import Places
 from web.services import Services
 from web.shown import Shown
 from web.waiting import WaitingRoom
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 # Their import declares the routes.
 DECLARED = (datasets, health, jobs, kinds, models, openapi, predictions)
@@ -68,10 +66,10 @@ def create_app(services: Services) -> Flask:
     return app
 
 
-def _in_every_answer(inner: "WSGIApplication") -> "WSGIApplication":
+def _in_every_answer(inner: WSGIApplication) -> WSGIApplication:
     """Name the request and add the headers of every answer: here, since Flask's hooks for it cost a tenth of a poll."""
 
-    def outer(environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
+    def outer(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         # The gateway may ask twice in the name of one request.
         given = environ.get(errors.REQUEST_ID) or environ.get("HTTP_X_REQUEST_ID", "")
         request_id = given if REQUEST_ID.match(given) else ids.new("req")

@@ -247,7 +247,7 @@ def predictions(job_id: str, output: str | None, errors: bool, limit: int, as_js
     with Client() as client:
         found = client.job(job_id)
         if output is not None:
-            return show.saved(found.download(output))
+            return show.saved(found.download(output, errors=errors))
         rows = [row for row, _ in zip(found.predictions(errors=errors), range(limit), strict=False)]
         return show.as_json(rows) if as_json else show.rows(rows)
 

@@ -117,16 +117,20 @@ class Job:
             yield from page["data"]
             cursor = page["next_cursor"]
 
-    def download(self, path: str | Path) -> Path:
-        """The predictions as .parquet, .csv or .jsonl, by the name; the file appears once it is whole."""
+    def download(self, path: str | Path, *, errors: bool = False) -> Path:
+        """The predictions as .parquet, .csv or .jsonl, by the name; with `errors` the rows that failed, as .jsonl.
+
+        The file appears once it is whole.
+        """
         path = Path(path)
-        if path.suffix not in (*MEDIA, ".jsonl"):
-            raise EtudeError(f"{path.name}: expected a name that ends in .parquet, .csv or .jsonl.")
+        endings = [".jsonl"] if errors else [*MEDIA, ".jsonl"]
+        if path.suffix not in endings:
+            raise EtudeError(f"{path.name}: expected a name that ends in {' or '.join(endings)}.")
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         try:
             with os.fdopen(descriptor, "wb") as file:
-                self._write(file, path.suffix)
+                self._write(file, path.suffix, errors=errors)
             # mkstemp makes private files; this one is the user's own, like any other that they write.
             os.chmod(draft, 0o666 & ~_umask())  # noqa: PTH101
             os.replace(draft, path)  # noqa: PTH105
@@ -135,10 +139,10 @@ class Job:
             raise
         return path
 
-    def _write(self, file: BinaryIO, suffix: str) -> None:
+    def _write(self, file: BinaryIO, suffix: str, *, errors: bool) -> None:
         if suffix in MEDIA:
             return self._transport.save(f"/v1/jobs/{self.id}/predictions", file, accept=MEDIA[suffix])
-        for row in self.predictions():
+        for row in self.predictions(errors=errors):
             file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
         return None
 

@@ -69,6 +69,21 @@ def test_predictions_come_in_every_form(shell: Shell, songs: Path, suffix: str) 
     assert [path.name for path in (shell.folder / "deep").iterdir()] == [f"out.{suffix}"]
 
 
+def test_the_rows_that_failed_are_saved_apart(shell: Shell, songs: Path) -> None:
+    (shell.folder / "odd.csv").write_text("id,tempo,energy\ns1,120,0.5\ns2,fast,0.5\n")
+    assert shell.run("train", str(songs), "--target", "genre", "--model", "odd", "--watch").code == 0
+    scored = shell.run("score", "odd", "odd.csv", "--watch", "--json").json
+
+    saved = shell.run("predictions", scored["id"], "--errors", "-o", "errors.jsonl")
+    refused = shell.run("predictions", scored["id"], "--errors", "-o", "errors.csv")
+
+    assert saved.code == 0, saved.err
+    rows = [json.loads(line) for line in (shell.folder / "errors.jsonl").read_text().splitlines()]
+    assert [(row["key"], row["column"]) for row in rows] == [("s2", "tempo")]
+    assert (refused.code, (shell.folder / "errors.csv").exists()) == (2, False)
+    assert ".jsonl" in refused.err
+
+
 def test_faults_of_a_file_are_told_by_row_and_column(shell: Shell) -> None:
     (shell.folder / "bad.csv").write_text("tempo,genre\n120,rock\n90\n100,pop\n")
 

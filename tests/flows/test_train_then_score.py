@@ -126,8 +126,10 @@ def test_killing_any_one_process_changes_nothing_but_the_time(service: Service, 
     job = service.call("POST", "/v1/jobs", wanted)
     wait(lambda: service.call("GET", f"/v1/jobs/{job['id']}")["stage"] == "training")
 
-    os.kill(read_register(service.home)[victim], signal.SIGKILL)
-    wait(lambda: is_answering(service))
+    killed = read_register(service.home)[victim]
+    os.kill(killed, signal.SIGKILL)
+    # A child of a killed server may answer once more before it follows.
+    wait(lambda: read_register(service.home)[victim] != killed and is_answering(service))
     ended = service.finish(job["id"])
 
     assert ended["state"] == "succeeded", ended["error"]
