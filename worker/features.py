@@ -15,8 +15,6 @@ from shared.schema import Closed
 from worker.tables import MISSING, Column, Table, Texts, labels
 
 FLOAT32_MAX = float(np.finfo(np.float32).max)
-# A column's slice of so many rows stays in the second-level cache while the row-major block is filled.
-BLOCK_ROWS = 8192
 # A column of true and false may come back as 0 and 1, or in capitals.
 BOOLEAN_WORDS = {"0": "false", "false": "false", "1": "true", "true": "true"}
 
@@ -85,16 +83,18 @@ def from_json(state: Mapping[str, Any]) -> tuple[Feature, ...]:
 
 
 def matrix(features: Sequence[Feature], columns: Table) -> tuple[np.ndarray, list[BadCells]]:
-    """The float32 matrix (rows, outputs), and the cells that could not be read, whose entries mean nothing."""
+    """The float32 matrix (rows, outputs), and the cells that could not be read, whose entries mean nothing.
+
+    Its columns are contiguous (Fortran's order): that is how they are filled, and matrix products take either.
+    """
     bad: list[BadCells] = []
     read = [_read(feature, columns[feature.name], bad) for feature in features]
     widths = [len(feature.outputs) for feature in features]
-    filled = np.empty((len(read[0].values) if read else 0, sum(widths)), np.float32)
-    for start in range(0, len(filled), BLOCK_ROWS):
-        block, place = filled[start : start + BLOCK_ROWS], 0
-        for feature, cells, width in zip(features, read, widths, strict=True):
-            _write(feature, cells.part(start), block[:, place : place + width])
-            place += width
+    filled = np.empty((len(read[0].values) if read else 0, sum(widths)), np.float32, order="F")
+    place = 0
+    for feature, cells, width in zip(features, read, widths, strict=True):
+        _write(feature, cells, filled[:, place : place + width])
+        place += width
     return filled, bad
 
 
@@ -105,11 +105,6 @@ class _Cells:
     values: np.ndarray
     missing: np.ndarray | None = None
     is_within_fences: bool = False
-
-    def part(self, start: int) -> "_Cells":
-        rows = slice(start, start + BLOCK_ROWS)
-        missing = None if self.missing is None else self.missing[rows]
-        return _Cells(self.values[rows], missing, self.is_within_fences)
 
 
 def _write(feature: Feature, cells: _Cells, block: np.ndarray) -> None:

@@ -121,12 +121,15 @@ def _refuse_absent(paths: Sequence[Path], scorer: Scorer, params: TableScoring) 
 
 
 def _in_order(plan: _Plan, pieces: Sequence[Piece]) -> Generator[_Scored, None, None]:
-    """Score pieces side by side, and hand them over in their order; never more are under way than there are threads."""
+    """Score pieces side by side, and hand them over in their order; one more waits than there are threads.
+
+    So a thread that is done goes on while its predecessor's rows are written.
+    """
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="scorer")
     under_way: deque[Future[list[_Scored]]] = deque()
     try:
         for piece in pieces:
-            if len(under_way) == THREADS:
+            if len(under_way) == THREADS + 1:
                 yield from under_way.popleft().result()
             under_way.append(pool.submit(_score_piece, plan, piece))
         while under_way:
