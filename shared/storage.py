@@ -113,10 +113,17 @@ class Storage:
         except (BaseError, OSError) as cause:
             raise _away(cause) from cause
 
+    def keys(self, folder: str) -> list[str]:
+        """The key of every object under a folder."""
+        try:
+            return [item["path"] for page in obstore.list(self._store, prefix=folder) for item in page]
+        except (BaseError, OSError) as cause:
+            raise _away(cause) from cause
+
     def delete_folder(self, folder: str) -> int:
         """Delete everything under a folder; returns how many objects went."""
+        keys = self.keys(folder)
         try:
-            keys = [item["path"] for page in obstore.list(self._store, prefix=folder) for item in page]
             if keys:
                 obstore.delete(self._store, keys)
         except (BaseError, OSError) as cause:
