@@ -51,6 +51,8 @@ def celery_app(settings: Settings, *, is_worker: bool = False) -> Celery:
         worker_cancel_long_running_tasks_on_connection_loss=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A full Redis answers with what Celery calls an error of the channel, and would end the worker for it.
+        broker_channel_error_retry=True,
         # The child imports TensorFlow in its first moments when it is spawned; the default of 4 s would kill it.
         worker_proc_alive_timeout=120.0,
         worker_max_tasks_per_child=settings.child_jobs,
