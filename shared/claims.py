@@ -176,6 +176,11 @@ def enter(sql: Connection, claim: Claim, stage: str) -> None:
     history.note(sql, claim.job_id, "stage", {"state": RUNNING, "stage": stage})
 
 
+def hold(sql: Connection, claim: Claim) -> None:
+    """Make sure that the attempt still counts, and keep it so until the transaction ends: before anything is published."""
+    _write(sql, claim)
+
+
 def record_epochs(sql: Connection, claim: Claim, rows: list[Json]) -> None:
     """Keep the metrics of these epochs; an epoch trained again after a resume replaces its row."""
     _write(sql, claim)

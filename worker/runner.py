@@ -119,6 +119,8 @@ def _find(action: str) -> Callable[[Desk], Ending]:
 def _succeed(sql: Connection, desk: Desk, ending: Ending) -> None:
     if any(datasets.is_erased(sql, dataset) for dataset in desk.claim.datasets):
         raise erased()
+    # First, or an attempt that was given up would stumble over what its successor has published.
+    claims.hold(sql, desk.claim)
     result = ending.record(sql)
     if desk.heart.is_enough:
         return claims.finish_cancelled(sql, desk.claim, cost=desk.heart.cost(), result=result)
