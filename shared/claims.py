@@ -177,7 +177,7 @@ def enter(sql: Connection, claim: Claim, stage: str) -> None:
 
 
 def hold(sql: Connection, claim: Claim) -> None:
-    """Make sure that the attempt still counts, and keep it so until the transaction ends: before anything is published."""
+    """Make sure that the attempt counts, and keep it so until the transaction ends: before anything is published."""
     _write(sql, claim)
 
 
