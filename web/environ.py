@@ -34,7 +34,7 @@ def environ_of(scope: Scope) -> Environ:
         "REQUEST_METHOD": scope.method,
         # granian has decoded the path; PEP 3333 wants its bytes as Latin-1.
         "PATH_INFO": scope.path.encode("utf-8", "surrogateescape").decode("latin-1"),
-        "QUERY_STRING": scope.query_string,
+        "QUERY_STRING": scope.query_string.encode("utf-8", "surrogateescape").decode("latin-1"),
         "REMOTE_ADDR": scope.client.rpartition(":")[0],
         "SERVER_NAME": host,
         "SERVER_PORT": port,

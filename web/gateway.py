@@ -7,10 +7,13 @@ storage, is done by a thread. A client that waits for a job holds no thread at a
 
 import asyncio
 import io
-from collections.abc import Callable, Iterable, Iterator
+import os
+import tempfile
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 from flask import Flask
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # granian exports them
@@ -38,6 +41,7 @@ PROMPT_MS = 20
 SILENT_AT_MOST_S = 60.0
 # A body up to here is received before anybody has looked at the caller's key; and sent in one piece.
 SMALL_BYTES, PIECE_BYTES = 64 * 1024, 256 * 1024
+OPENED_S = 10.0
 UNAVAILABLE = "503"
 BODILESS = ("204", "304")
 # Asks nobody, and so is answered on the spot even where the database is a server.
@@ -66,13 +70,15 @@ class Gateway:
         # A file answers at once; a server may not, and the loop waits for nobody.
         self._is_local = services.database.is_sqlite
         self._in_hand = 0
+        self._spool = services.settings.home / "spool"
+        self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._working = ThreadPoolExecutor(WORKING_THREADS, "working")
         self._moving = ThreadPoolExecutor(MOVING_THREADS, "moving")
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         try:
             reply = await self._answer(environ_of(scope), protocol)
-            await self._send(reply, protocol)
+            await self._send(reply, protocol, is_head=scope.method == "HEAD")
         except ProtocolClosed:
             log.debug("client_gone", path=scope.path)
         except EtudeError as error:
@@ -137,23 +143,33 @@ class Gateway:
             self._room.leave(guest)
         return True
 
-    async def _send(self, reply: Reply, protocol: HTTPProtocol) -> None:
+    async def _send(self, reply: Reply, protocol: HTTPProtocol, *, is_head: bool) -> None:
         headers = reply.headers or []
         length = next((value for name, value in headers if name.lower() == "content-length"), None)
         try:
-            if reply.status in BODILESS:
+            if is_head or reply.status in BODILESS:
                 protocol.response_empty(int(reply.status), headers)
             elif length is not None and int(length) <= PIECE_BYTES:
                 protocol.response_bytes(int(reply.status), headers, b"".join(reply.body))
             else:
-                await self._send_blocks(iter(reply.body), protocol.response_stream(int(reply.status), headers))
+                await self._send_file(
+                    reply, [pair for pair in headers if pair[0].lower() != "content-length"], protocol
+                )
         finally:
             _close(reply)
 
-    async def _send_blocks(self, blocks: Iterator[bytes], transport: Any) -> None:  # Any: granian names it privately
+    async def _send_file(self, reply: Reply, headers: list[tuple[str, str]], protocol: HTTPProtocol) -> None:
+        """By way of a file without a name: granian sends one as fast as its reader takes it, but holds streams whole.
+
+        What goes wrong on the way to the file is told by a status of its own, as nothing has been sent yet.
+        """
         loop = asyncio.get_running_loop()
-        while (block := await loop.run_in_executor(self._moving, next, blocks, None)) is not None:
-            await transport.send_bytes(block)
+        file = await loop.run_in_executor(self._moving, _spool, reply.body, self._spool)
+        size = os.fstat(file.fileno()).st_size
+        named = [*headers, ("content-length", str(size))]
+        protocol.response_file(int(reply.status), named, f"/dev/fd/{file.fileno()}")
+        # Open a little longer than granian takes to open it for itself.
+        loop.call_later(OPENED_S, file.close)
 
 
 class Incoming:
@@ -188,6 +204,22 @@ async def _steadily(protocol: HTTPProtocol) -> Any:  # Any: an asynchronous iter
             return
         except TimeoutError as cause:
             raise BadRequest(f"No byte came for {SILENT_AT_MOST_S:g} s.", code="body_stalled") from cause
+
+
+def _spool(blocks: Iterable[bytes], folder: Path) -> IO[bytes]:
+    """The blocks in a file that is gone with its last reader."""
+    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 — closed once it is being sent
+    try:
+        for block in blocks:
+            file.write(block)
+        file.flush()
+        return file
+    except OSError as cause:
+        file.close()
+        raise Unavailable("There is no room to hand this file out: free some space.", code="storage_full") from cause
+    except BaseException:
+        file.close()
+        raise
 
 
 def _is_large(environ: Environ) -> bool:

@@ -11,12 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select, update
 
 from shared import keys
 from shared.database import Database
 from shared.settings import MiB, Settings
-from shared.tables import dataset_files, jobs
+from shared.storage import Storage
+from shared.tables import dataset_files, jobs, outputs
 from tests.factories import make_job
 from tests.waiting import until
 from tests.web import serving
@@ -221,6 +222,59 @@ def test_a_body_of_unknown_length_is_read_like_any_other(server: Server) -> None
 
     assert answer.startswith(b"HTTP/1.1 201 ")
     assert b'"name":"songs"' in answer
+
+
+def store_predictions(settings: Settings, database: Database, tenant: str, *, mib: int) -> tuple[str, Path]:
+    """A scoring that has ended with a CSV of that size: the job, and the file as it lies in storage."""
+    with database.transaction() as sql:
+        job = make_job(sql, tenant, action="score")
+    key = f"t/{tenant}/jobs/{job}/1/predictions.csv"
+    stored_ = Storage(settings).put(key, (b"0123456789abcde\n" * 65_536 for _ in range(mib)))
+    with database.transaction() as sql:
+        sql.execute(update(jobs).where(jobs.c.id == job).values(state="succeeded"))
+        sql.execute(
+            insert(outputs).values(
+                job=job, name="predictions.csv", key=key, size_bytes=stored_.size_bytes, sha256=stored_.sha256, rows=1
+            )
+        )
+    return job, settings.home / "storage" / key
+
+
+def test_a_client_that_reads_slowly_holds_no_memory(
+    server: Server, redis: Settings, database: Database, tenant: str
+) -> None:
+    job, _ = store_predictions(redis, database, tenant, mib=64)
+    head = f"GET /v1/jobs/{job}/predictions HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
+    before = server.worker().memory_info().rss
+
+    with socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT_S) as slow:
+        slow.sendall(f"{head}Accept: text/csv\r\nConnection: close\r\n\r\n".encode())
+        first = slow.recv(65_536)
+        held = server.worker().memory_info().rss - before
+        rest = sum(len(block) for block in iter(lambda: slow.recv(1 << 20), b""))
+
+    assert f"content-length: {64 * MiB}".encode() in first
+    assert len(first.partition(b"\r\n\r\n")[2]) + rest == 64 * MiB
+    assert held < 24 * MiB
+
+
+def test_a_file_that_is_gone_is_told_before_anything_is_sent(
+    server: Server, redis: Settings, database: Database, tenant: str
+) -> None:
+    job, path = store_predictions(redis, database, tenant, mib=1)
+    path.unlink()
+
+    status, said, _ = server.call("GET", f"/v1/jobs/{job}/predictions", None, Accept="text/csv")
+
+    assert (status, said["code"], said["retryable"]) == (503, "file_missing", True)
+
+
+def test_a_query_of_raw_utf_8_is_read_as_such(server: Server) -> None:
+    head = f"GET /v1/jobs?model=\u65e5 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
+
+    answer = raw(server, f"{head}Connection: close\r\n\r\n".encode())
+
+    assert answer.startswith(b"HTTP/1.1 200 ")
 
 
 def test_a_header_that_cannot_be_read_is_refused_where_it_matters(server: Server, database: Database) -> None:
