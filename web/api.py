@@ -202,6 +202,9 @@ def _read_content(declared: Route, services: Services) -> bytes:
     content = request.stream.read(limit + 1)
     if len(content) > limit:
         raise TooLarge(f"A JSON body may have {limit:,} bytes.")
+    if request.content_length is not None and len(content) != request.content_length:
+        # What has come may be whole JSON by chance; whoever was cut off did not mean it to be acted on.
+        raise BadRequest(f"{request.content_length:,} bytes were announced, {len(content):,} arrived.")
     if declared.body is None and content.strip() not in (b"", b"{}"):
         raise BadRequest("This call takes no body.", code="unexpected_body")
     return content

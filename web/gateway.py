@@ -226,7 +226,10 @@ def _is_large(environ: Environ) -> bool:
     """Whether the body is no small thing of known length."""
     if environ["REQUEST_METHOD"] == "PUT" or "HTTP_TRANSFER_ENCODING" in environ:
         return True
-    return int(environ.get("CONTENT_LENGTH") or 0) > SMALL_BYTES
+    if "CONTENT_LENGTH" in environ:
+        return int(environ["CONTENT_LENGTH"]) > SMALL_BYTES
+    # HTTP/2 needs to announce no body.
+    return environ["REQUEST_METHOD"] == "POST" and not environ["SERVER_PROTOCOL"].startswith("HTTP/1")
 
 
 def _run(app: Callable[..., Iterable[bytes]], environ: Environ) -> Reply:

@@ -43,3 +43,20 @@ def test_more_requests_than_can_wait_are_sent_away(monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(Unavailable):
         asyncio.run(made._in_thread(None, {}))
+
+
+@pytest.mark.parametrize(
+    ("environ", "is_large"),
+    [
+        ({"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1"}, False),
+        ({"REQUEST_METHOD": "POST", "SERVER_PROTOCOL": "HTTP/1.1", "CONTENT_LENGTH": "65536"}, False),
+        ({"REQUEST_METHOD": "POST", "SERVER_PROTOCOL": "HTTP/1.1", "CONTENT_LENGTH": "65537"}, True),
+        ({"REQUEST_METHOD": "POST", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_TRANSFER_ENCODING": "chunked"}, True),
+        # HTTP/2 may send a body that no header announces.
+        ({"REQUEST_METHOD": "POST", "SERVER_PROTOCOL": "HTTP/2"}, True),
+        ({"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/2"}, False),
+        ({"REQUEST_METHOD": "PUT", "SERVER_PROTOCOL": "HTTP/1.1", "CONTENT_LENGTH": "3"}, True),
+    ],
+)
+def test_a_thread_reads_what_is_large_or_of_unknown_length(environ: dict[str, str], is_large: bool) -> None:
+    assert gateway._is_large(environ) is is_large

@@ -277,6 +277,19 @@ def test_a_query_of_raw_utf_8_is_read_as_such(server: Server) -> None:
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
+def test_a_request_that_is_cut_off_is_not_acted_on(server: Server) -> None:
+    whole = b'{"name": "cut"}'
+    head = f"POST /v1/datasets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
+    head += "Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n"
+
+    raw(server, head.encode() + whole, cut=True)
+
+    # Later than the other one has been looked at: requests are taken one after the other.
+    assert server.call("POST", "/v1/datasets", {"name": "next"})[0] == 201
+    names = [each["name"] for each in server.call("GET", "/v1/datasets")[1]["data"]]
+    assert names == ["next"]
+
+
 def test_a_header_that_cannot_be_read_is_refused_where_it_matters(server: Server, database: Database) -> None:
     body = b'{"name": "songs"}'
     head = f"POST /v1/datasets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
