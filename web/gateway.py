@@ -8,22 +8,20 @@ storage, is done by a thread. A client that waits for a job holds no thread at a
 import asyncio
 import io
 import os
-import tempfile
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from flask import Flask
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # granian exports them
 
 from shared import ids, processes
 from shared.database import Database
-from shared.errors import BadRequest, EtudeError, Unavailable
+from shared.errors import EtudeError, Unavailable
 from shared.keys import Keyring
 from shared.log import logger
-from web import errors
+from web import bodies, errors
 from web.app import create_app, create_services, read_settings
 from web.environ import Environ, environ_of
 from web.services import Services
@@ -37,10 +35,9 @@ MOVING_THREADS = 32
 IN_HAND_AT_MOST = 256
 # Another process's transaction is over by then, or takes longer than anybody else should wait for.
 PROMPT_MS = 20
-# A client that sends nothing for so long has gone, whatever its connection says.
-SILENT_AT_MOST_S = 60.0
-# A body up to here is received before anybody has looked at the caller's key; and sent in one piece.
-SMALL_BYTES, PIECE_BYTES = 64 * 1024, 256 * 1024
+# A body of known length up to here is sent in one piece.
+PIECE_BYTES = 256 * 1024
+# granian opens a file within milliseconds of being told.
 OPENED_S = 10.0
 UNAVAILABLE = "503"
 BODILESS = ("204", "304")
@@ -89,11 +86,11 @@ class Gateway:
             _refuse(protocol, error)
 
     async def _answer(self, environ: Environ, protocol: HTTPProtocol) -> Reply:
-        if _is_large(environ):
+        if bodies.is_large(environ):
             # A thread takes the bytes as they come, once the application has admitted the caller.
-            environ["wsgi.input"] = Incoming(protocol, asyncio.get_running_loop())
+            environ["wsgi.input"] = bodies.Incoming(protocol, asyncio.get_running_loop())
             return await self._in_thread(self._moving, environ)
-        body = b"".join([block async for block in _steadily(protocol)]) if "CONTENT_LENGTH" in environ else b""
+        body = b"".join([block async for block in bodies.steadily(protocol)]) if "CONTENT_LENGTH" in environ else b""
         environ[MAY_STAY] = None
         reply = await self._serve(environ, body)
         stay = environ.pop(MAY_STAY, None)
@@ -164,72 +161,12 @@ class Gateway:
         What goes wrong on the way to the file is told by a status of its own, as nothing has been sent yet.
         """
         loop = asyncio.get_running_loop()
-        file = await loop.run_in_executor(self._moving, _spool, reply.body, self._spool)
+        file = await loop.run_in_executor(self._moving, bodies.spool, reply.body, self._spool)
         size = os.fstat(file.fileno()).st_size
         named = [*headers, ("content-length", str(size))]
         protocol.response_file(int(reply.status), named, f"/dev/fd/{file.fileno()}")
         # Open a little longer than granian takes to open it for itself.
         loop.call_later(OPENED_S, file.close)
-
-
-class Incoming:
-    """The body of an upload as a file, read by a thread while the loop receives it."""
-
-    def __init__(self, protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop) -> None:
-        self._blocks, self._loop = aiter(_steadily(protocol)), loop
-        self._held = bytearray()
-
-    def read(self, size: int = -1) -> bytes:
-        """`size` bytes, fewer at the end only."""
-        while size < 0 or len(self._held) < size:
-            block = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
-            if block is None:
-                break
-            self._held += block
-        taken = bytes(self._held if size < 0 else self._held[:size])
-        del self._held[: len(taken)]
-        return taken
-
-    async def _next(self) -> bytes | None:
-        return await anext(self._blocks, None)
-
-
-async def _steadily(protocol: HTTPProtocol) -> Any:  # Any: an asynchronous iterator of bytes
-    """The blocks of a body. Raises BadRequest when none comes for SILENT_AT_MOST_S."""
-    blocks = aiter(protocol)
-    while True:
-        try:
-            yield await asyncio.wait_for(anext(blocks), SILENT_AT_MOST_S)
-        except StopAsyncIteration:
-            return
-        except TimeoutError as cause:
-            raise BadRequest(f"No byte came for {SILENT_AT_MOST_S:g} s.", code="body_stalled") from cause
-
-
-def _spool(blocks: Iterable[bytes], folder: Path) -> IO[bytes]:
-    """The blocks in a file that is gone with its last reader."""
-    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 — closed once it is being sent
-    try:
-        for block in blocks:
-            file.write(block)
-        file.flush()
-        return file
-    except OSError as cause:
-        file.close()
-        raise Unavailable("There is no room to hand this file out: free some space.", code="storage_full") from cause
-    except BaseException:
-        file.close()
-        raise
-
-
-def _is_large(environ: Environ) -> bool:
-    """Whether the body is no small thing of known length."""
-    if environ["REQUEST_METHOD"] == "PUT" or "HTTP_TRANSFER_ENCODING" in environ:
-        return True
-    if "CONTENT_LENGTH" in environ:
-        return int(environ["CONTENT_LENGTH"]) > SMALL_BYTES
-    # HTTP/2 needs to announce no body.
-    return environ["REQUEST_METHOD"] == "POST" and not environ["SERVER_PROTOCOL"].startswith("HTTP/1")
 
 
 def _run(app: Callable[..., Iterable[bytes]], environ: Environ) -> Reply:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from shared.errors import BadRequest, Unavailable
-from web import gateway
-from web.gateway import Gateway, Incoming
+from web import bodies, gateway
+from web.bodies import Incoming
+from web.gateway import Gateway
 
 
 class Protocol:
@@ -24,7 +25,7 @@ class Protocol:
 
 
 def test_a_body_that_stops_coming_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "SILENT_AT_MOST_S", 0.05)
+    monkeypatch.setattr(bodies, "SILENT_AT_MOST_S", 0.05)
 
     async def read_all() -> None:
         incoming = Incoming(Protocol(b"abc", b"d"), asyncio.get_running_loop())
@@ -59,4 +60,4 @@ def test_more_requests_than_can_wait_are_sent_away(monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_thread_reads_what_is_large_or_of_unknown_length(environ: dict[str, str], is_large: bool) -> None:
-    assert gateway._is_large(environ) is is_large
+    assert bodies.is_large(environ) is is_large

@@ -1,0 +1,77 @@
+"""Bodies of requests and answers where they are no small thing: taken as they come, handed out as they are read."""
+
+import asyncio
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from granian.rsgi import HTTPProtocol  # type: ignore[attr-defined]  # granian exports it
+
+from shared.errors import BadRequest, Unavailable
+from web.environ import Environ
+
+# A client that sends nothing for so long has gone, whatever its connection says.
+SILENT_AT_MOST_S = 60.0
+# A body up to here is received before anybody has looked at the caller's key.
+SMALL_BYTES = 64 * 1024
+
+
+def is_large(environ: Environ) -> bool:
+    """Whether the body is no small thing of known length."""
+    if environ["REQUEST_METHOD"] == "PUT" or "HTTP_TRANSFER_ENCODING" in environ:
+        return True
+    if "CONTENT_LENGTH" in environ:
+        return int(environ["CONTENT_LENGTH"]) > SMALL_BYTES
+    # HTTP/2 needs to announce no body.
+    return environ["REQUEST_METHOD"] == "POST" and not environ["SERVER_PROTOCOL"].startswith("HTTP/1")
+
+
+class Incoming:
+    """The body of an upload as a file, read by a thread while the loop receives it."""
+
+    def __init__(self, protocol: HTTPProtocol, loop: asyncio.AbstractEventLoop) -> None:
+        self._blocks, self._loop = aiter(steadily(protocol)), loop
+        self._held = bytearray()
+
+    def read(self, size: int = -1) -> bytes:
+        """`size` bytes, fewer at the end only."""
+        while size < 0 or len(self._held) < size:
+            block = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
+            if block is None:
+                break
+            self._held += block
+        taken = bytes(self._held if size < 0 else self._held[:size])
+        del self._held[: len(taken)]
+        return taken
+
+    async def _next(self) -> bytes | None:
+        return await anext(self._blocks, None)
+
+
+async def steadily(protocol: HTTPProtocol) -> Any:  # Any: an asynchronous iterator of bytes
+    """The blocks of a body. Raises BadRequest when none comes for SILENT_AT_MOST_S."""
+    blocks = aiter(protocol)
+    while True:
+        try:
+            yield await asyncio.wait_for(anext(blocks), SILENT_AT_MOST_S)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as cause:
+            raise BadRequest(f"No byte came for {SILENT_AT_MOST_S:g} s.", code="body_stalled") from cause
+
+
+def spool(blocks: Iterable[bytes], folder: Path) -> IO[bytes]:
+    """The blocks in a file that is gone with its last reader."""
+    file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 — closed once it is being sent
+    try:
+        for block in blocks:
+            file.write(block)
+        file.flush()
+        return file
+    except OSError as cause:
+        file.close()
+        raise Unavailable("There is no room to hand this file out: free some space.", code="storage_full") from cause
+    except BaseException:
+        file.close()
+        raise
