@@ -14,6 +14,9 @@ from shared.errors import Unavailable
 from shared.storage import Storage
 from worker import sweep
 
+# Of a lease: a beat that was kept waiting for so long does not cost it yet.
+SLOW_SHARE = 1 / 3
+
 logger = log.logger("tick")
 
 
@@ -29,8 +32,12 @@ class Tick:
     def run_once(self) -> None:
         """Say every statement once; a database or a Redis that is away only makes it later."""
         try:
+            began = time.monotonic()
             with self._database.transaction() as sql:
                 self._recover(sql)
+                if time.monotonic() - began > self._settings.lease_s * SLOW_SHARE:
+                    # Frozen meanwhile, it let no worker beat either: take everything back.
+                    raise Unavailable("The database was slow to answer.")
             with self._database.reading() as sql:
                 due = {name: recovery.count_due(sql, name) for name in queue.QUEUES}
             sweep.run(self._database, self._storage)

@@ -105,6 +105,21 @@ def test_after_an_outage_every_worker_has_a_whole_lease_to_beat(
     assert working.outcomes(post, job) == [None]
 
 
+def test_a_database_that_was_slow_costs_nobody_a_lease(
+    post: Post, scheduler: Tick, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with post.database.transaction() as sql:
+        job = factories.make_job(sql, tenant)
+        factories.claim(sql, lease_s=-1.0)
+    clock = iter([100.0, 100.0 + post.settings.lease_s])
+    monkeypatch.setattr(tick.time, "monotonic", lambda: next(clock, 100.0 + post.settings.lease_s))
+
+    scheduler.run_once()
+
+    assert working.find(post, job).state == jobs.RUNNING
+    assert working.outcomes(post, job) == [None]
+
+
 def test_a_job_that_waits_beyond_its_deadline_fails_with_advice(post: Post, scheduler: Tick, tenant: str) -> None:
     with post.database.transaction() as sql:
         job = factories.make_job(sql, tenant, deadline_s=60.0)
