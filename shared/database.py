@@ -71,7 +71,8 @@ class Database:
 
             for engine in (self._writing, self._reading):
                 event.listen(engine, "do_connect", postgres.connect)
-        self._errors = self._reading.dialect.loaded_dbapi.Error
+        driver = self._reading.dialect.loaded_dbapi
+        self._away = (driver.OperationalError, driver.InterfaceError)
         self._place = "?" if self.is_sqlite else "%s"
 
     @contextmanager
@@ -99,8 +100,8 @@ class Database:
                 row: tuple[Any, ...] | None = cursor.fetchone()
                 cursor.close()
                 return row
-            except self._errors as cause:
-                # Whatever it was, the next question gets a connection that is known to be whole.
+            except self._away as cause:
+                # The next question gets a connection that is known to be whole.
                 connection.invalidate(cause)
                 raise Unavailable("The database is away or locked: send the request again.", retry_after_s=2) from cause
             finally:

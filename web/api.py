@@ -11,13 +11,15 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import LengthRequired
 
 from shared import answers
-from shared.errors import BadRequest, Forbidden, InvalidRequest, TooLarge, Unavailable, UnsupportedMedia
+from shared.errors import BadRequest, Forbidden, InvalidRequest, NotFound, TooLarge, Unavailable, UnsupportedMedia
 from shared.keys import RANKS, Caller
 from web import errors, strict_json
 from web.services import Services
 
 JSON = "application/json"
 KEY_CHARACTERS = 255
+# In the WSGI environment of a request that was not answered on the spot because of what it asks for.
+SLOW = "etude.slow"
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,10 @@ def mount(app: Flask, services: Services) -> None:
 
 def _view(declared: Route, services: Services) -> Callable[..., Response]:
     def view(**path: str) -> Response:
+        if any("\0" in str(value) for value in path.values()):
+            raise NotFound("There is no such thing.")
         if declared.is_slow and services.is_prompt:
+            request.environ[SLOW] = True
             raise Unavailable("This is not answered on the spot.")
         caller = _admit(declared, services)
         query = _read_query(declared)
@@ -232,6 +237,8 @@ def _read_query(declared: Route) -> BaseModel | None:
     if twice:
         raise InvalidRequest(f"The query parameter {twice[0][:100]} is there twice.", code="invalid_parameter")
     flat: dict[str, Any] = {name: values[0] for name, values in given.items()}
+    if any("\0" in name + value for name, value in flat.items()):
+        raise InvalidRequest("A query parameter holds a NUL.", code="invalid_parameter")
     if "labels" in declared.query.model_fields:
         flat = _gather_labels(flat)
     try:

@@ -15,16 +15,37 @@ from web.environ import Environ
 SILENT_AT_MOST_S = 60.0
 # A body up to here is received before anybody has looked at the caller's key.
 SMALL_BYTES = 64 * 1024
+# Nobody needs longer for so little.
+RECEIVED_S = 20.0
+
+
+def is_announced(environ: Environ) -> bool:
+    """Whether a body comes, as far as headers tell."""
+    return "CONTENT_LENGTH" in environ or "HTTP_TRANSFER_ENCODING" in environ
 
 
 def is_large(environ: Environ) -> bool:
-    """Whether the body is no small thing of known length."""
-    if environ["REQUEST_METHOD"] == "PUT" or "HTTP_TRANSFER_ENCODING" in environ:
-        return True
+    """Whether a body must be read as it comes: large, or nobody knows how large."""
+    if environ["REQUEST_METHOD"] not in ("POST", "PUT", "PATCH"):
+        return False
     if "CONTENT_LENGTH" in environ:
         return int(environ["CONTENT_LENGTH"]) > SMALL_BYTES
     # HTTP/2 needs to announce no body.
-    return environ["REQUEST_METHOD"] == "POST" and not environ["SERVER_PROTOCOL"].startswith("HTTP/1")
+    return "HTTP_TRANSFER_ENCODING" in environ or not environ["SERVER_PROTOCOL"].startswith("HTTP/1")
+
+
+async def receive(protocol: HTTPProtocol) -> bytes:
+    """A small body; what comes beyond SMALL_BYTES stays where it is. Raises BadRequest after RECEIVED_S."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(RECEIVED_S):
+            async for block in protocol:
+                body += block
+                if len(body) > SMALL_BYTES:
+                    break
+    except TimeoutError as cause:
+        raise BadRequest(f"The body did not come within {RECEIVED_S:g} s.", code="body_stalled") from cause
+    return bytes(body)
 
 
 class Incoming:
@@ -68,6 +89,7 @@ def spool(blocks: Iterable[bytes], folder: Path) -> IO[bytes]:
         for block in blocks:
             file.write(block)
         file.flush()
+        file.seek(0)
         return file
     except OSError as cause:
         file.close()

@@ -35,7 +35,7 @@ def create(call: Call) -> Answer:
 
 
 @route("PUT", "/v1/datasets/<dataset_id>/files/<path:name>", scope=SUBMIT, status=204, errors=(404, 409, 411, 413),
-       is_upload=True)  # fmt: skip
+       is_upload=True, is_slow=True)  # fmt: skip
 def upload(call: Call, dataset_id: str, name: str) -> Answer:
     """Take the raw bytes of one file; `Content-Digest` is verified when it is given."""
     services, tenant = call.services, call.caller.tenant

@@ -8,9 +8,11 @@ storage, is done by a thread. A client that waits for a job holds no thread at a
 import asyncio
 import io
 import os
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -22,15 +24,18 @@ from shared.errors import EtudeError, Unavailable
 from shared.keys import Keyring
 from shared.log import logger
 from web import bodies, errors
-from web.app import create_app, create_services, read_settings
+from web.api import SLOW
+from web.app import HEADERS, create_app, create_services, read_settings
 from web.environ import Environ, environ_of
 from web.services import Services
 from web.waiting import MAY_STAY, STAYED, Stay
 
 # As many requests as a database has in hand at once; more would only wait in its own queue.
 WORKING_THREADS = 16
-# Uploads, which come as slowly as their clients send; and blocks of files on their way out.
-MOVING_THREADS = 32
+# Uploads come as slowly as their clients send; more than these at once are refused.
+UPLOADING_THREADS = 32
+# Files on their way out, each as fast as the storage gives it.
+SENDING_THREADS = 8
 # Beyond these a request is refused: with the database frozen, waiting behind them would be for nothing.
 IN_HAND_AT_MOST = 256
 # Another process's transaction is over by then, or takes longer than anybody else should wait for.
@@ -38,9 +43,12 @@ PROMPT_MS = 20
 # A body of known length up to here is sent in one piece.
 PIECE_BYTES = 256 * 1024
 # granian opens a file within milliseconds of being told.
-OPENED_S = 10.0
+OPENED_S = 2.0
+READING = ("GET", "HEAD", "OPTIONS")
+LOCKED_S = 0.25
 UNAVAILABLE = "503"
 BODILESS = ("204", "304")
+STATIC = "/static/"
 # Asks nobody, and so is answered on the spot even where the database is a server.
 HEALTH = "/healthz"
 
@@ -66,16 +74,17 @@ class Gateway:
         self._prompt, self._patient, self._room = prompt, patient, services.room
         # A file answers at once; a server may not, and the loop waits for nobody.
         self._is_local = services.database.is_sqlite
-        self._in_hand = 0
+        self._in_hand, self._uploads, self._locked_until = 0, 0, 0.0
         self._spool = services.settings.home / "spool"
         self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._working = ThreadPoolExecutor(WORKING_THREADS, "working")
-        self._moving = ThreadPoolExecutor(MOVING_THREADS, "moving")
+        self._uploading = ThreadPoolExecutor(UPLOADING_THREADS, "uploading")
+        self._sending = ThreadPoolExecutor(SENDING_THREADS, "sending")
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
         try:
             reply = await self._answer(environ_of(scope), protocol)
-            await self._send(reply, protocol, is_head=scope.method == "HEAD")
+            await self._send(reply, protocol, scope)
         except ProtocolClosed:
             log.debug("client_gone", path=scope.path)
         except EtudeError as error:
@@ -89,8 +98,8 @@ class Gateway:
         if bodies.is_large(environ):
             # A thread takes the bytes as they come, once the application has admitted the caller.
             environ["wsgi.input"] = bodies.Incoming(protocol, asyncio.get_running_loop())
-            return await self._in_thread(self._moving, environ)
-        body = b"".join([block async for block in bodies.steadily(protocol)]) if "CONTENT_LENGTH" in environ else b""
+            return await self._upload(environ)
+        body = await bodies.receive(protocol) if bodies.is_announced(environ) else b""
         environ[MAY_STAY] = None
         reply = await self._serve(environ, body)
         stay = environ.pop(MAY_STAY, None)
@@ -102,21 +111,38 @@ class Gateway:
 
     async def _serve(self, environ: Environ, body: bytes) -> Reply:
         """On the spot, or by a thread if the database did not answer at once: nothing has happened then."""
-        if self._is_local or environ["PATH_INFO"] == HEALTH:
+        if self._is_answered_at_once(environ):
             environ["wsgi.input"] = io.BytesIO(body)
             reply = _run(self._prompt, environ)
             if reply.status != UNAVAILABLE:
                 return reply
             _close(reply)
+            if environ["REQUEST_METHOD"] not in READING and SLOW not in environ:
+                self._locked_until = time.monotonic() + LOCKED_S
         environ["wsgi.input"] = io.BytesIO(body)
-        return await self._in_thread(self._working, environ)
+        return await self._in_thread(environ)
 
-    async def _in_thread(self, pool: ThreadPoolExecutor, environ: Environ) -> Reply:
+    async def _upload(self, environ: Environ) -> Reply:
+        if self._uploads >= UPLOADING_THREADS:
+            raise Unavailable("Too many uploads are under way: send this one again.")
+        self._uploads += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._uploading, _run, self._patient, environ)
+        finally:
+            self._uploads -= 1
+
+    def _is_answered_at_once(self, environ: Environ) -> bool:
+        if not self._is_local:
+            return bool(environ["PATH_INFO"] == HEALTH)
+        # One write has just found SQLite locked: the next ones would each hold up the loop to find out the same.
+        return environ["REQUEST_METHOD"] in READING or time.monotonic() > self._locked_until
+
+    async def _in_thread(self, environ: Environ) -> Reply:
         if self._in_hand >= IN_HAND_AT_MOST:
-            raise Unavailable("Too many requests wait for the database or for their bytes: send this one again.")
+            raise Unavailable("Too many requests wait for the database: send this one again.")
         self._in_hand += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(pool, _run, self._patient, environ)
+            return await asyncio.get_running_loop().run_in_executor(self._working, _run, self._patient, environ)
         finally:
             self._in_hand -= 1
 
@@ -133,21 +159,26 @@ class Gateway:
             return False
         watching = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(protocol.client_disconnect())}
         try:
-            await asyncio.wait(watching, return_when=asyncio.FIRST_COMPLETED)
+            # The room wakes it at its limit; should the room be stuck, the client is answered all the same.
+            await asyncio.wait(watching, timeout=stay.limit_s + 1, return_when=asyncio.FIRST_COMPLETED)
         finally:
             for watch in watching:
                 watch.cancel()
             self._room.leave(guest)
         return True
 
-    async def _send(self, reply: Reply, protocol: HTTPProtocol, *, is_head: bool) -> None:
+    async def _send(self, reply: Reply, protocol: HTTPProtocol, scope: Scope) -> None:
         headers = reply.headers or []
         length = next((value for name, value in headers if name.lower() == "content-length"), None)
         try:
-            if is_head or reply.status in BODILESS:
+            if scope.method == "HEAD" or reply.status in BODILESS:
                 protocol.response_empty(int(reply.status), headers)
             elif length is not None and int(length) <= PIECE_BYTES:
                 protocol.response_bytes(int(reply.status), headers, b"".join(reply.body))
+            elif scope.path.startswith(STATIC) and reply.status == "200":
+                # Flask has found it; it lies there for granian as well.
+                path = Path(str(self._patient.static_folder)) / scope.path.removeprefix(STATIC)
+                protocol.response_file(200, headers, str(path))
             else:
                 await self._send_file(
                     reply, [pair for pair in headers if pair[0].lower() != "content-length"], protocol
@@ -161,7 +192,7 @@ class Gateway:
         What goes wrong on the way to the file is told by a status of its own, as nothing has been sent yet.
         """
         loop = asyncio.get_running_loop()
-        file = await loop.run_in_executor(self._moving, bodies.spool, reply.body, self._spool)
+        file = await loop.run_in_executor(self._sending, bodies.spool, reply.body, self._spool)
         size = os.fstat(file.fileno()).st_size
         named = [*headers, ("content-length", str(size))]
         protocol.response_file(int(reply.status), named, f"/dev/fd/{file.fileno()}")
@@ -184,7 +215,7 @@ def _close(reply: Reply) -> None:
 def _refuse(protocol: HTTPProtocol, error: Exception) -> None:
     request_id = ids.new("req")
     status, body = 500, errors.unforeseen(request_id)
-    headers = [("content-type", errors.PROBLEM), ("x-request-id", request_id)]
+    headers = [("content-type", errors.PROBLEM), ("x-request-id", request_id), *HEADERS]
     if isinstance(error, EtudeError):
         status, body = error.status, error.as_json()
         headers += [("retry-after", str(errors.RETRY_AFTER_S))] if error.retryable else []

@@ -1,6 +1,5 @@
 """Where clients wait for a job to change: one thread asks SQL for all of them, and no one holds a connection."""
 
-import contextlib
 import threading
 import time
 from collections import defaultdict
@@ -12,6 +11,7 @@ from sqlalchemy import select
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.jobs import ENDED
+from shared.log import logger
 from shared.tables import jobs
 
 # Soon enough that a person sees no delay; one query of primary keys, whatever the number of clients.
@@ -19,6 +19,8 @@ ASK_EVERY_S = 0.05
 # In the WSGI environment: a server that can answer later offers MAY_STAY and finds there what to wait for; once that
 # is over it asks again with STAYED.
 MAY_STAY, STAYED = "etude.may_stay", "etude.stayed"
+
+log = logger("waiting")
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class WaitingRoom:
                 return None
             self._count += 1
             self._guests[stay.job_id].add(guest)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="waiting-room", daemon=True)
                 self._thread.start()
             self._changed.notify()
@@ -94,9 +96,13 @@ class WaitingRoom:
                 self._changed.wait_for(lambda: bool(self._guests))
                 wanted = list(self._guests)
             found: dict[str, tuple[int, str]] = {}
-            # With the database away they go on waiting; the request itself tells the client when its time is up.
-            with contextlib.suppress(Unavailable):
+            try:
                 found = self._ask(wanted)
+            except Unavailable:
+                log.debug("database_away")
+            except Exception:
+                # Whatever it was, everybody else's wait depends on this thread, and ends at its limit at the latest.
+                log.exception("internal")
             for guest in self._take(found):
                 guest.wake()
             time.sleep(ASK_EVERY_S)

@@ -43,7 +43,7 @@ def test_more_requests_than_can_wait_are_sent_away(monkeypatch: pytest.MonkeyPat
     made._in_hand = 0
 
     with pytest.raises(Unavailable):
-        asyncio.run(made._in_thread(None, {}))
+        asyncio.run(made._in_thread({}))
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,8 @@ def test_more_requests_than_can_wait_are_sent_away(monkeypatch: pytest.MonkeyPat
         # HTTP/2 may send a body that no header announces.
         ({"REQUEST_METHOD": "POST", "SERVER_PROTOCOL": "HTTP/2"}, True),
         ({"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/2"}, False),
-        ({"REQUEST_METHOD": "PUT", "SERVER_PROTOCOL": "HTTP/1.1", "CONTENT_LENGTH": "3"}, True),
+        ({"REQUEST_METHOD": "PUT", "SERVER_PROTOCOL": "HTTP/1.1", "CONTENT_LENGTH": "3"}, False),
+        ({"REQUEST_METHOD": "GET", "SERVER_PROTOCOL": "HTTP/1.1", "HTTP_TRANSFER_ENCODING": "chunked"}, False),
     ],
 )
 def test_a_thread_reads_what_is_large_or_of_unknown_length(environ: dict[str, str], is_large: bool) -> None:

@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 import json
 import socket
+import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -190,6 +191,51 @@ def test_clients_that_send_slowly_hold_up_nobody(server: Server, database: Datab
         connection.close()
 
     assert (answers, made) == ([200] * 5, 201)
+
+
+def test_slow_uploads_hold_up_neither_small_calls_nor_their_own_kind_for_ever(
+    server: Server, open_dataset: str
+) -> None:
+    address = f"/v1/datasets/{open_dataset}/files"
+    slow = []
+    for number in range(40):
+        slow.append(socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT_S))
+        head = f"PUT {address}/s{number} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
+        slow[-1].sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + b"x" * 1000)
+
+    small, _, _ = server.call("PUT", f"{address}/t.csv", CSV, **OCTETS)
+    refused, said, headers = server.call("PUT", f"{address}/l.csv", b"x" * 100_000, **OCTETS)
+    for connection in slow:
+        connection.close()
+
+    assert small == 204
+    assert (refused, said["retryable"], "retry-after" in headers) == (503, True, True)
+    assert until(lambda: server.call("PUT", f"{address}/l.csv", b"x" * 100_000, **OCTETS)[0] == 204)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_writes_that_find_sqlite_locked_do_not_hold_up_the_rest(server: Server, redis: Settings) -> None:
+    locker = sqlite3.connect(redis.database_url.removeprefix("sqlite:///"), isolation_level=None)
+    locker.execute("BEGIN IMMEDIATE")
+
+    with ThreadPoolExecutor(60) as pool:
+        writing = [pool.submit(server.call, "POST", "/v1/datasets", {"name": f"d{number}"}) for number in range(60)]
+        healthy = [server.call("GET", "/healthz")[0] for _ in range(20)]
+        written_meanwhile = sum(each.done() for each in writing)
+        locker.execute("ROLLBACK")
+        statuses = {each.result(LIMIT_S)[0] for each in writing}
+    locker.close()
+
+    assert set(healthy) == {200}
+    assert written_meanwhile == 0
+    assert statuses == {201}
+
+
+def test_a_nul_in_an_address_names_nothing(server: Server) -> None:
+    paths = ["/v1/jobs/a%00b", "/v1/jobs/a%00b/events", "/v1/datasets/a%00b", "/v1/models/a%00b"]
+
+    assert [server.call("GET", path)[0] for path in paths] == [404] * 4
+    assert server.call("GET", "/v1/jobs?model=a%00")[0] == 422
 
 
 def test_a_client_that_has_gone_makes_room_for_another(redis: Settings, database: Database, tenant: str) -> None:
