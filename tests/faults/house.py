@@ -157,5 +157,6 @@ def child_of(worker: psutil.Process) -> psutil.Process:
         found = [each for each in worker.children() if each.status() != psutil.STATUS_ZOMBIE]
         if found:
             return found[0]
+        # Forking takes 10 ms.
         time.sleep(0.005)
     raise TimeoutError("the worker has no child")
