@@ -33,6 +33,8 @@ EPOCHS = 4
 SPEC = NetworkSpec(64, 1, (Layer(units=128), Layer(units=64)), "sigmoid")
 PARAMS = TableTraining(optimizer="adam", batch_size=32, epochs=EPOCHS)
 
+SKILLS = claims.Skills(["train"], ["classification"])
+
 
 def measure(rounds: int) -> list[Measurement]:
     device.prepare()
@@ -83,9 +85,9 @@ def desk() -> Iterator[Desk]:
             params = PARAMS.model_dump(mode="json", exclude_unset=True)
             wanted = NewJob(tenant, action="train", kind="classification", queue=TRAIN, model="model", params=params)
             jobs.submit(sql, wanted)
-            claim = claims.claim_next(sql, TRAIN, worker="bench", kinds=["classification"], lease_s=chosen.lease_s)
+            claim = claims.claim_next(sql, TRAIN, worker="bench", skills=SKILLS, lease_s=chosen.lease_s)
         assert claim is not None
-        heart = Heart(database, claim, beat_s=chosen.beat_s)
+        heart = Heart(database, claim, beat_s=chosen.beat_s, stall_s=chosen.stall_s)
         heart.start()
         try:
             yield Desk(chosen, database, Storage(chosen), claim, heart, Path(folder))

@@ -12,10 +12,13 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Double,
+    Integer,
     Row,
     Select,
     String,
+    and_,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -28,8 +31,10 @@ from shared import history
 from shared.database import now
 from shared.errors import ClaimLost, EtudeError
 from shared.jobs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED
-from shared.tables import attempts, epochs, jobs, outputs, workers
+from shared.tables import attempts, epochs, jobs, outputs, tenants, workers
 
+# Three losses without progress: the job kills its worker, and would go on doing so.
+LOSSES_AT_MOST = 3
 # A cause that passes has passed by then; the last error is the one the client sees.
 TRIES_AT_MOST = 5
 
@@ -76,24 +81,43 @@ def is_due(queue: str | ColumnElement[str]) -> ColumnElement[bool]:
     )
 
 
-def _best() -> Select[Any]:
-    """The best due row: priority, then the tenant with least running, then age."""
-    busy = jobs.alias("busy")
-    running = select(func.count()).where(busy.c.tenant == jobs.c.tenant, busy.c.state == RUNNING).scalar_subquery()
-    is_known = or_(jobs.c.kind.is_(None), jobs.c.kind.in_(bindparam("kinds", expanding=True)))
-    return (
-        select(jobs.c.id)
-        .where(is_due(bindparam("of", type_=String)), is_known)
-        .order_by(jobs.c.priority.desc(), running, jobs.c.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-    )
+_busy = (
+    select(jobs.c.tenant, func.count().label("running"))
+    .where(jobs.c.state == RUNNING)
+    .group_by(jobs.c.tenant)
+    .subquery("busy")
+)
+_running = func.coalesce(_busy.c.running, 0)
+# Who has had no more than others, or nothing lately, owes nothing.
+_owed = case((tenants.c.served_until > now(), tenants.c.served_until), else_=0.0)
 
 
+def _waiting(*chosen: ColumnElement[Any]) -> Select[Any]:
+    """The rows of a queue that are due, and whose tenant has not as many running as it may."""
+    rows = jobs.join(tenants, tenants.c.id == jobs.c.tenant).outerjoin(_busy, _busy.c.tenant == jobs.c.tenant)
+    is_within = or_(bindparam("running_at_most", type_=Integer) == 0, _running < bindparam("running_at_most"))
+    return select(*chosen).select_from(rows).where(is_due(bindparam("of", type_=String)), is_within)
+
+
+_is_known = and_(
+    or_(jobs.c.kind.is_(None), jobs.c.kind.in_(bindparam("kinds", expanding=True))),
+    jobs.c.action.in_(bindparam("actions", expanding=True)),
+)
+# Priority, then the tenant with least running, then the one that was served least, then whose turn it is.
+_BEST = (
+    _waiting(jobs.c.id)
+    .where(_is_known)
+    .order_by(jobs.c.priority.desc(), _running, _owed, jobs.c.turn_at, jobs.c.id)
+    .limit(1)
+    .with_for_update(skip_locked=True, of=jobs)
+    .correlate(None)
+)
+_COUNT = _waiting(func.count())
+_COUNT_KNOWN = _COUNT.where(_is_known)
 _CLAIM = (
     update(jobs)
     .where(
-        jobs.c.id == _best().scalar_subquery(),
+        jobs.c.id == _BEST.scalar_subquery(),
         # Asked again: another worker may have been faster since the row was found.
         jobs.c.state == QUEUED,
         jobs.c.run_after <= now(),
@@ -120,23 +144,81 @@ _BEGIN = insert(attempts).values(
 )  # fmt: skip
 
 
+_CHARGE = (
+    update(tenants)
+    .where(tenants.c.id == bindparam("of"))
+    .values(
+        served_until=case((tenants.c.served_until > now(), tenants.c.served_until), else_=now())
+        + bindparam("expected_s", type_=Double)
+    )
+)
+# What it took instead of what was expected.
+_SETTLE = (
+    update(tenants)
+    .where(tenants.c.id == bindparam("of"))
+    .values(
+        served_until=tenants.c.served_until
+        + now()
+        - select(attempts.c.started_at + jobs.c.expected_s)
+        .where(jobs.c.id == attempts.c.job, attempts.c.job == bindparam("job"), attempts.c.fence == bindparam("fence"))
+        .scalar_subquery()
+    )
+)
+_COUNT_RUNNING = select(func.count()).where(jobs.c.state == RUNNING, jobs.c.tenant == bindparam("of"))
+
+
+@dataclass(frozen=True)
+class Skills:
+    """What a worker can do; a job of a newer version's kind or action is left to a newer worker."""
+
+    actions: Collection[str]
+    kinds: Collection[str]
+
+
 def claim_next(
-    sql: Connection, queue: str, *, worker: str, kinds: Collection[str], lease_s: float, only_tenant: str | None = None
+    sql: Connection,
+    queue: str,
+    *,
+    worker: str,
+    skills: Skills,
+    lease_s: float,
+    only_tenant: str | None = None,
+    running_at_most: int = 0,
 ) -> Claim | None:
-    """Claim the best queued row of a queue: priority, then the tenant with least running, then age.
+    """Claim the best queued row of a queue: priority, then the tenant's fair share, then its turn.
 
     None when nothing is due, when another worker was faster, or when the best row belongs to another tenant than
-    `only_tenant` (a process that has held one tenant's data takes no other's).
+    `only_tenant` (a process that has held one tenant's data takes no other's). Of one tenant no more than
+    `running_at_most` run at once, 0 being no limit.
     """
-    wanted = {"of": queue, "kinds": list(kinds), "only": only_tenant, "worker": worker, "lease_s": lease_s}
-    row = sql.execute(_CLAIM, wanted).one_or_none()
-    if row is None:
-        return None
+    wanted = {**_asked(queue, skills, running_at_most), "only": only_tenant, "worker": worker, "lease_s": lease_s}
+    with sql.begin_nested() as step:
+        row = sql.execute(_CLAIM, wanted).one_or_none()
+        if row is None:
+            return None
+        # The tenant's row is held from here on: its claims come one after the other, and each counts those before it.
+        sql.execute(_CHARGE, {"of": row.tenant, "expected_s": row.expected_s})
+        if running_at_most and sql.execute(_COUNT_RUNNING, {"of": row.tenant}).scalar_one() > running_at_most:
+            step.rollback()
+            return None
     resumed_from = row.checkpoint and row.checkpoint["at"]
     attempt = {"job": row.id, "fence": row.fence, "number": row.attempt, "by": worker, "resumed_from": resumed_from}
     sql.execute(_BEGIN, attempt)
     history.note(sql, row.id, "state", {"state": RUNNING, "stage": "starting", "attempt": row.attempt})
     return _as_claim(row, worker, lease_s)
+
+
+def count_due(sql: Connection, queue: str, *, skills: Skills | None = None, running_at_most: int = 0) -> int:
+    """How many rows of a queue could be claimed now, by a worker of these skills or by any."""
+    if skills is None:
+        return int(sql.execute(_COUNT, {"of": queue, "running_at_most": running_at_most}).scalar_one())
+    return int(sql.execute(_COUNT_KNOWN, _asked(queue, skills, running_at_most)).scalar_one())
+
+
+def _asked(queue: str, skills: Skills, running_at_most: int) -> Json:
+    return {
+        "of": queue, "actions": list(skills.actions), "kinds": list(skills.kinds), "running_at_most": running_at_most,
+    }  # fmt: skip
 
 
 def _as_claim(row: Row[Any], worker: str, lease_s: float) -> Claim:
@@ -231,6 +313,16 @@ def try_again(sql: Connection, claim: Claim, error: EtudeError, *, cost: Json) -
     return None
 
 
+def stall(sql: Connection, claim: Claim, error: EtudeError, *, cost: Json) -> None:
+    """End an attempt that has not moved: as one that was lost, it fails the job after LOSSES_AT_MOST in a row."""
+    losses = sql.execute(select(jobs.c.losses).where(_is_mine(claim))).scalar()
+    if losses is None:
+        raise ClaimLost(f"Job {claim.job_id}: the attempt ended while it stalled.")
+    if losses + 1 >= LOSSES_AT_MOST:
+        return _end(sql, claim, FAILED, outcome="stalled", error=error.as_json(), cost=cost, losses=losses + 1)
+    return _requeue(sql, claim, outcome="stalled", cost=cost, losses=losses + 1, error=error.as_json())
+
+
 def _is_mine(claim: Claim) -> ColumnElement[bool]:
     return (jobs.c.id == claim.job_id) & (jobs.c.fence == claim.fence) & (jobs.c.state == RUNNING)
 
@@ -243,11 +335,17 @@ def _write(sql: Connection, claim: Claim, **values: Any) -> None:
 
 def _end(sql: Connection, claim: Claim, state: str, *, outcome: str, **values: Any) -> None:
     _write(sql, claim, state=state, stage=None, lease_owner=None, lease_until=None, ended_at=now(), **values)
+    _settle(sql, claim)
     history.close_attempt(sql, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
     history.note(sql, claim.job_id, "state", {"state": state})
 
 
 def _requeue(sql: Connection, claim: Claim, *, outcome: str, **values: Any) -> None:
     _write(sql, claim, state=QUEUED, stage=None, lease_owner=None, lease_until=None, **values)
+    _settle(sql, claim)
     history.close_attempt(sql, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
     history.note(sql, claim.job_id, "state", {"state": QUEUED, "reason": outcome})
+
+
+def _settle(sql: Connection, claim: Claim) -> None:
+    sql.execute(_SETTLE, {"of": claim.tenant, "job": claim.job_id, "fence": claim.fence})

@@ -115,8 +115,13 @@ class Database:
         self._turn = self._new_turn()
 
     def close(self) -> None:
-        self._writing.dispose()
-        self._reading.dispose()
+        """Close what is here now; a connection that a thread still holds is closed when it is given back."""
+        for engine in (self._writing, self._reading):
+            pool = engine.pool
+            engine.dispose()
+            event.listen(pool, "checkin", _close_late)
+            # One that came back in between.
+            pool.dispose()
 
     def _new_turn(self) -> AbstractContextManager[object]:
         return _Turn(self._busy_ms / 1000) if self.is_sqlite else nullcontext()
@@ -129,6 +134,12 @@ class Database:
         cursor.execute(f"PRAGMA synchronous={self._synchronous}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
+
+
+def _close_late(connection: Any, _: Any) -> None:  # Any: the driver's own objects
+    # The pool that it returns to was given up, and would leave it to the garbage collector.
+    if connection is not None:
+        connection.close()
 
 
 def _dump(value: Any) -> str:  # Any: whatever JSON holds

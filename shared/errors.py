@@ -7,6 +7,8 @@ EtudeError
 ├─ Unavailable    503  a part that we need is away; the same request works later
 ├─ JobFailed           written on the row; the job ends and is not tried again
 ├─ TryAgain            the job goes back to the queue, a bounded number of times
+├─ WorkerLost          the attempt's process is gone; the job goes back to the queue, a bounded number of times
+├─ Stalled             the attempt has not moved for too long: as if its worker had been lost
 ├─ JobCancelled        not a fault: the client asked, the worker stopped
 ├─ Drained             not a fault: the worker is leaving and gives the job back
 └─ ClaimLost           another attempt has the job: stop, write nothing
@@ -147,6 +149,18 @@ class TryAgain(EtudeError):
     """Worth another attempt: storage away, or a cause that may pass."""
 
     code, title, retryable = "try_again", "The attempt failed and is repeated", True
+
+
+class WorkerLost(EtudeError):
+    """The process that worked on the job is gone; written on the attempt by whoever noticed."""
+
+    code, title, retryable = "worker_lost", "The worker was lost", True
+
+
+class Stalled(EtudeError):
+    """No progress for so long that nobody believes in it any more."""
+
+    code, title, retryable = "stalled", "The attempt stalled", True
 
 
 class JobCancelled(EtudeError):

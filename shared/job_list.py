@@ -42,7 +42,13 @@ _TOLD = (
 AHEAD_AT_MOST = 1000
 _BETTER = or_(
     jobs.c.priority > bindparam("level"),
-    and_(jobs.c.priority == bindparam("level"), jobs.c.id < bindparam("job")),
+    and_(
+        jobs.c.priority == bindparam("level"),
+        or_(
+            jobs.c.turn_at < bindparam("turn_at"),
+            and_(jobs.c.turn_at == bindparam("turn_at"), jobs.c.id < bindparam("job")),
+        ),
+    ),
 )
 _AHEAD = select(func.count()).select_from(
     select(jobs.c.id)
@@ -91,8 +97,12 @@ def fresh(row: Row[Any], *, ahead: int) -> Whole:
 
 
 def ahead(sql: Connection, row: Row[Any]) -> int:
-    """How many waiting jobs of its queue are better, counted up to AHEAD_AT_MOST."""
-    return int(sql.execute(_AHEAD, {"of": row.queue, "level": row.priority, "job": row.id}).scalar_one())
+    """How many waiting jobs of its queue have their turn before it, counted up to AHEAD_AT_MOST.
+
+    Whoever has had less than others is served before that; so it may be fewer, or more.
+    """
+    place = {"of": row.queue, "level": row.priority, "turn_at": row.turn_at, "job": row.id}
+    return int(sql.execute(_AHEAD, place).scalar_one())
 
 
 def page(

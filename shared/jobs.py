@@ -25,6 +25,9 @@ from shared.tables import job_labels, jobs
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"
 ENDED = (SUCCEEDED, FAILED, CANCELLED)
 
+# A short job may overtake a long one that came before it, but only one that came less than this before it.
+PATIENCE_S = 900.0
+
 Json = dict[str, Any]
 
 
@@ -44,6 +47,7 @@ class NewJob:
     budget: Json = field(default_factory=dict)
     priority: int = 0
     deadline_s: float | None = None
+    expected_s: float = 1.0
 
 
 # Built once: putting a statement together costs as much as running it.
@@ -53,12 +57,13 @@ _SUBMIT = (
         {
             name: bindparam(name)
             for name in ("id", "tenant", "action", "kind", "queue", "priority", "datasets", "model", "version",
-                         "params", "labels", "budget")
+                         "params", "labels", "budget", "expected_s")
         }
     )
     .values(
         state=QUEUED, attempt=0, fence=0, losses=0, tries=0, revision=0, run_after=now(), created_at=now(),
         deadline_at=now() + bindparam("deadline_s", type_=Double),
+        turn_at=now() + bindparam("handicap_s", type_=Double),
     )
     .returning(jobs)
 )  # fmt: skip
@@ -66,7 +71,8 @@ _SUBMIT = (
 
 def submit(sql: Connection, new: NewJob) -> Row[Any]:
     """Write the row and return it: from its commit on the job exists."""
-    row = sql.execute(_SUBMIT, {**vars(new), "id": ids.new("job")}).one()
+    handicap_s = min(new.expected_s, PATIENCE_S)
+    row = sql.execute(_SUBMIT, {**vars(new), "id": ids.new("job"), "handicap_s": handicap_s}).one()
     if new.labels:
         rows = [{"job": row.id, "name": name, "value": value} for name, value in new.labels.items()]
         sql.execute(insert(job_labels), rows)
@@ -111,6 +117,7 @@ def retry(sql: Connection, tenant: str, job_id: str) -> str:
             losses=0,
             tries=0,
             run_after=now(),
+            turn_at=now(),
             cancel_requested_at=None,
             deadline_at=None,
             revision=jobs.c.revision + 1,

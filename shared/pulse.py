@@ -51,20 +51,23 @@ def _ask(chosen: Settings, name: str | None) -> str | None:
     database = Database(chosen, pool_size=1)
     try:
         with database.reading() as sql:
-            return scheduler(sql, chosen) if name is None else worker(sql, name)
+            return scheduler(sql, chosen) if name is None else worker(sql, chosen, name)
     except Unavailable as away:
         return away.detail
     finally:
         database.close()
 
 
-def worker(sql: Connection, name: str) -> str | None:
-    """What is wrong with a worker of this host, or None: it has booted, lives, and beats for the job that it holds."""
-    pid = sql.execute(select(slots.c.pid).where(slots.c.name == name)).scalar()
-    if pid is None:
+def worker(sql: Connection, chosen: Settings, name: str) -> str | None:
+    """What is wrong with a worker of this host, or None: it has booted, lives, and beats, and so does its job."""
+    chosen_columns = (slots.c.pid, (now() - slots.c.beat_at).label("silent_s"))
+    row = sql.execute(select(*chosen_columns).where(slots.c.name == name)).one_or_none()
+    if row is None:
         return f"The worker {name} has not booted yet."
-    if not processes.is_alive(pid):
-        return f"The main process {pid} of the worker {name} is gone."
+    if not processes.is_alive(row.pid):
+        return f"The main process {row.pid} of the worker {name} is gone."
+    if row.silent_s > chosen.lease_s:
+        return f"The worker {name} gave no sign of life for {row.silent_s:.0f} s."
     if _count_silent(sql, 0.0, owner=name):
         return f"The worker {name} holds a job and gave no sign of life within its lease."
     return None

@@ -5,33 +5,39 @@ Every statement is a compare-and-set, so any number of schedulers may say it at 
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, select, update
 
-from shared import claims, history
+from shared import history
+from shared.claims import LOSSES_AT_MOST
 from shared.database import now
+from shared.errors import EtudeError, WorkerLost
 from shared.jobs import CANCELLED, FAILED, QUEUED, RUNNING
 from shared.tables import jobs as table
 
-# Three losses without progress: the job kills its worker, and would go on doing so.
-LOSSES_AT_MOST = 3
 # A tick that finds more than this is a storm; the next tick, a moment later, goes on.
 REAPED_AT_ONCE = 500
+
+SILENT = WorkerLost("The worker gave no sign of life within its lease.")
+GONE = WorkerLost("The worker process ended while it worked on the job.")
+OUT_OF_MEMORY = WorkerLost(
+    "The system ended the worker because it was out of memory: use a smaller network, batch or dataset, or give the "
+    "worker more memory.",
+    code="oom",
+)
 
 
 def reap(sql: Connection) -> list[str]:
     """Requeue the attempts whose lease has run out; returns the queues to ring."""
     is_expired = table.c.lease_until < now()
     silent = sql.execute(select(table).where(table.c.state == RUNNING, is_expired).limit(REAPED_AT_ONCE)).all()
-    detail = "The worker gave no sign of life within its lease."
     # Asked again in the update: the worker may have beaten since the rows were read.
-    return [row.queue for row in silent if requeue_lost(sql, row, detail=detail, still=is_expired)]
+    return [row.queue for row in silent if requeue_lost(sql, row, SILENT, still=is_expired)]
 
 
-def lose(sql: Connection, worker: str) -> list[str]:
+def lose(sql: Connection, worker: str, *, cause: EtudeError = GONE) -> list[str]:
     """Requeue what a worker held that is known to be gone; returns the queues to ring."""
     held = sql.execute(select(table).where(table.c.state == RUNNING, table.c.lease_owner == worker)).all()
-    detail = "The worker process ended while it worked on the job."
-    return [row.queue for row in held if requeue_lost(sql, row, detail=detail, still=table.c.lease_owner == worker)]
+    return [row.queue for row in held if requeue_lost(sql, row, cause, still=table.c.lease_owner == worker)]
 
 
 def expire(sql: Connection) -> int:
@@ -66,18 +72,13 @@ def _expire(sql: Connection, job_id: str) -> bool:
     return taken.rowcount == 1
 
 
-def count_due(sql: Connection, queue: str) -> int:
-    """How many rows of a queue could be claimed now."""
-    return int(sql.execute(select(func.count()).select_from(table).where(claims.is_due(queue))).scalar_one())
-
-
-def requeue_lost(sql: Connection, row: Row[Any], *, detail: str, still: ColumnElement[bool]) -> bool:
+def requeue_lost(sql: Connection, row: Row[Any], cause: EtudeError, *, still: ColumnElement[bool]) -> bool:
     """End the running attempt of `row` as lost: back to the queue, or failed after LOSSES_AT_MOST without progress.
 
     Compare-and-set on the fence, so any number of reapers do it once. Returns whether this one did.
     """
     losses = row.losses + 1
-    error = {"title": "The worker was lost", "code": "worker_lost", "detail": detail, "retryable": True}
+    error = cause.as_json()
     is_over = losses >= LOSSES_AT_MOST
     change: dict[str, Any] = {"state": FAILED, "ended_at": now(), "error": error} if is_over else {"state": QUEUED}
     taken = sql.execute(
@@ -96,5 +97,5 @@ def requeue_lost(sql: Connection, row: Row[Any], *, detail: str, still: ColumnEl
     if taken.rowcount == 0:
         return False
     history.close_attempt(sql, row.id, row.fence, outcome="lost", error=error)
-    history.note(sql, row.id, "state", {"state": change["state"], "reason": "worker_lost"})
+    history.note(sql, row.id, "state", {"state": change["state"], "reason": cause.code})
     return True

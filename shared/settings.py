@@ -37,12 +37,15 @@ class Settings:
     # Every clear sign of life within a lease: six beats, so five may be late before anybody worries.
     beat_s: float
     checkpoint_s: float
+    stall_s: float
     child_jobs: int
     child_growth_bytes: int
     training_memory_bytes: int
     json_bytes: int
     upload_bytes: int
     waiting_clients: int
+    tenant_queued: int
+    tenant_running: int
     log_level: str
 
 
@@ -81,6 +84,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         beat_s=take("BEAT_S", lease_s / 6, _number(0.05, 600)),
         # At most this much training is lost when a worker dies; writing oftener costs more than it saves.
         checkpoint_s=take("CHECKPOINT_S", 10.0, _number(0, 3600)),
+        # A step of native code that is healthy can be long; one that takes this long is not believed in any more.
+        stall_s=take("STALL_S", 600.0, _number(1, 604_800)),
         # A reused child keeps its traced networks; after this many jobs a fresh one costs 10 ms.
         child_jobs=take("CHILD_JOBS", 50, _whole(1, 10_000)),
         # Each new shape of network leaves some 7 MB in TensorFlow; the shapes that come again cost nothing.
@@ -90,6 +95,10 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         upload_bytes=take("UPLOAD_BYTES", 2 * GiB, _whole(1024, 1024 * GiB)),
         # Each takes a connection and some 0.1 MB; above this a wait is answered at once.
         waiting_clients=take("WAITING_CLIENTS", 256, _whole(0, 4096)),
+        # A client's loop that has run wild fills the queue only so far; each row is some kilobytes of SQL.
+        tenant_queued=take("TENANT_QUEUED", 100_000, _whole(0, 100_000_000)),
+        # 0: no limit, the fair share alone decides.
+        tenant_running=take("TENANT_RUNNING", 0, _whole(0, 100_000)),
         log_level=take("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
     )
     wrong += [_unknown(name, known) for name in sorted(environment) if name.startswith("ETUDE_") and name not in known]

@@ -37,6 +37,8 @@ tenants = Table(
     Column("id", Id, primary_key=True),
     Column("name", Name, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
+    # As if its jobs had run one after the other: who is furthest ahead waits for the others.
+    Column("served_until", Double, nullable=False, server_default="0"),
 )
 
 keys = Table(
@@ -127,6 +129,9 @@ jobs = Table(
     Column("lease_owner", Name),
     Column("lease_until", Double),
     Column("run_after", Double, nullable=False),
+    Column("expected_s", Double, nullable=False, server_default="1"),
+    # Among a tenant's jobs of one priority: when it came, and a little later the longer it is expected to take.
+    Column("turn_at", Double, nullable=False),
     Column("deadline_at", Double),
     Column("cancel_requested_at", Double),
     Column("keep", String(16)),
@@ -142,7 +147,7 @@ jobs = Table(
     Column("ended_at", Double),
     CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="state"),
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease_iff_running"),
-    Index("ix_jobs_claim", "state", "queue", "priority", "id"),
+    Index("ix_jobs_claim", "state", "queue", "priority", "turn_at", "id"),
     Index("ix_jobs_tenant_id", "tenant", "id"),
     Index("ix_jobs_lease", "state", "lease_until"),
 )
@@ -167,7 +172,7 @@ attempts = Table(
     Column("started_at", Double, nullable=False),
     Column("beat_at", Double, nullable=False),
     Column("ended_at", Double),
-    # succeeded, failed, cancelled, lost, drained, repeated
+    # succeeded, failed, cancelled, lost, stalled, drained, repeated
     Column("outcome", String(16)),
     Column("error", JSON),
     Column("resumed_from", JSON),

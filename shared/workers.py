@@ -3,11 +3,15 @@
 import platform
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, delete, exists, insert, select, update
 
 from shared import recovery
 from shared.database import now
-from shared.tables import workers
+from shared.jobs import RUNNING
+from shared.tables import attempts, jobs, workers
+
+# Long enough that nobody misses who went on a Friday.
+KEPT_S = 7 * 24 * 3600.0
 
 
 def name_of(queue: str, slot: str) -> str:
@@ -24,9 +28,16 @@ def boot(sql: Connection, name: str, *, boot: str, queue: str, pid: int) -> list
     return recovery.lose(sql, name)
 
 
-def beat(sql: Connection, name: str) -> None:
-    """Say that the worker lives."""
-    sql.execute(update(workers).where(workers.c.name == name).values(beat_at=now()))
+def beat(sql: Connection, name: str) -> bool:
+    """Say that the worker lives; returns whether it could take a job: it neither holds one nor is leaving."""
+    holds = exists().where(jobs.c.state == RUNNING, jobs.c.lease_owner == name)
+    row = sql.execute(
+        update(workers)
+        .where(workers.c.name == name)
+        .values(beat_at=now())
+        .returning(workers.c.draining_at, holds.label("holds"))
+    ).one_or_none()
+    return row is not None and row.draining_at is None and not row.holds
 
 
 def drain(sql: Connection, name: str) -> None:
@@ -39,5 +50,19 @@ def is_draining(sql: Connection, name: str) -> bool:
 
 
 def every(sql: Connection) -> list[Row[Any]]:
-    """All slots that ever booted, the newest first."""
-    return list(sql.execute(select(workers).order_by(workers.c.started_at.desc())).all())
+    """All slots, the newest boot first, each with how long ago it beat, and with the job that it holds, if any."""
+    held = (jobs.c.lease_owner == workers.c.name) & (jobs.c.state == RUNNING)
+    silent_s = (now() - workers.c.beat_at).label("silent_s")
+    job = [jobs.c[name].label(f"job_{name}") for name in ("id", "tenant", "action", "kind", "model", "stage")]
+    since = attempts.c.started_at.label("job_since")
+    rows = workers.outerjoin(jobs, held).outerjoin(
+        attempts, (attempts.c.job == jobs.c.id) & (attempts.c.fence == jobs.c.fence)
+    )
+    chosen = select(workers, silent_s, *job, since).select_from(rows)
+    return list(sql.execute(chosen.order_by(workers.c.started_at.desc(), workers.c.name)).all())
+
+
+def forget(sql: Connection) -> None:
+    """Drop the slots that have been silent for KEPT_S and hold nothing: a host that was taken away stays away."""
+    holds = exists().where(jobs.c.state == RUNNING, jobs.c.lease_owner == workers.c.name)
+    sql.execute(delete(workers).where(workers.c.beat_at < now() - KEPT_S, ~holds))

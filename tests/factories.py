@@ -8,6 +8,8 @@ from shared import claims, ids, jobs
 from shared.database import now
 from shared.tables import datasets
 
+SKILLS = claims.Skills(actions=["train", "score", "ingest"], kinds=["classification", "regression"])
+
 PROFILE = {"rows": 4, "columns": [], "roles": {"target": [], "group": None, "id": None, "mask": [], "drop": []}}
 
 # A table that a training is accepted for.
@@ -30,7 +32,7 @@ def make_job(sql: Connection, tenant: str, **values: Any) -> str:
 
 def claim(sql: Connection, *, queue: str = "train", worker: str = "worker-1", lease_s: float = 30.0) -> claims.Claim:
     """Claim the next job, which must be there."""
-    taken = claims.claim_next(sql, queue, worker=worker, kinds=["classification", "regression"], lease_s=lease_s)
+    taken = claims.claim_next(sql, queue, worker=worker, skills=SKILLS, lease_s=lease_s)
     assert taken is not None, "there was no job to claim"
     return taken
 

@@ -18,7 +18,9 @@ from celery.exceptions import WorkerLostError
 from shared import ids, log, queue, recovery, settings, workers
 from shared.database import Database
 from shared.errors import Unavailable
-from worker import tasks
+from worker import runner, tasks
+from worker.memory_kills import MemoryKills
+from worker.presence import Presence
 
 # billiard asks for a number before it asks us; see worker/process.py.
 RECYCLE_KIB = 2**30
@@ -72,6 +74,7 @@ def _watch_children() -> None:
 
 def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: str) -> None:
     database = Database(chosen, pool_size=1)
+    memory_kills = MemoryKills()
 
     def tell(write: Any, *arguments: Any, **named: Any) -> Any:  # Any: whatever the verb takes and gives
         try:
@@ -94,6 +97,7 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
         for other in tell(workers.boot, name, boot=ids.new("boot"), queue=queue_name, pid=os.getpid()):
             queue.send(app, other)
         database.close()
+        Presence(chosen, name, queue_name, skills=runner.skills, memory_kills=memory_kills).start()
 
     @signals.worker_process_init.connect(weak=False)
     def forget(**_: Any) -> None:
@@ -106,7 +110,8 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
     @signals.task_failure.connect(weak=False)
     def lose(exception: BaseException | None = None, **_: Any) -> None:
         if isinstance(exception, WorkerLostError):
-            for other in tell(recovery.lose, name):
+            cause = recovery.OUT_OF_MEMORY if memory_kills.is_recent() else recovery.GONE
+            for other in tell(recovery.lose, name, cause=cause):
                 queue.send(app, other)
 
 

@@ -9,14 +9,16 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from shared import claims, workers
+from shared import claims
 from shared.claims import Claim
 from shared.database import Database
-from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, Unavailable
+from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, Stalled, Unavailable
 from shared.log import logger
 
 # Progress is worth a row this often; a client's bar moves smoothly, and a 1 s epoch costs under 1 % of its time.
 REPORT_S = 0.5
+# An attempt whose steps are known to take long has stalled only when one takes so many times as long as any before.
+LONGER_TIMES = 4
 # A step of native code may take this long to end before the process ends itself.
 GRACE_S = 10.0
 EXIT_STUCK = 76
@@ -28,9 +30,10 @@ log = logger("heart")
 class Heart:
     """Beats until stopped; `check` tells the working thread when to leave."""
 
-    def __init__(self, database: Database, claim: Claim, *, beat_s: float) -> None:
+    def __init__(self, database: Database, claim: Claim, *, beat_s: float, stall_s: float) -> None:
         self._database, self._claim, self._beat_s = database, claim, beat_s
-        self._started = time.monotonic()
+        self._started = self._moved_at = time.monotonic()
+        self._stall_s = stall_s
         self._changed = threading.Condition()
         self._beating = threading.Lock()
         self._progress: Json | None = None
@@ -60,7 +63,13 @@ class Heart:
             self._changed.notify()
 
     def check(self) -> None:
-        """Raise what the world asked for: ClaimLost, JobCancelled, Drained, or JobFailed at the deadline."""
+        """Raise why to leave: ClaimLost, JobCancelled, Drained, Stalled, or JobFailed at the deadline.
+
+        That the working thread comes here is also how the heart knows that the attempt gets on.
+        """
+        moment = time.monotonic()
+        self._stall_s = max(self._stall_s, LONGER_TIMES * (moment - self._moved_at))
+        self._moved_at = moment
         if self._leave is not None:
             raise self._leave
 
@@ -102,6 +111,7 @@ class Heart:
             except Unavailable:
                 # The database is away: the work goes on, and the reaper gives amnesty when it is back.
                 log.warning("beat_failed", job=self._claim.job_id)
+            self._watch_for_a_stall()
             self._see_to_the_end()
 
     def _wait(self) -> bool:
@@ -126,7 +136,6 @@ class Heart:
             with self._database.transaction() as sql:
                 cost = self.cost() if progress else None
                 wish = claims.beat(sql, self._claim, progress=progress, cost=cost)
-                workers.beat(sql, self._claim.worker)
                 if rows:
                     claims.record_epochs(sql, self._claim, rows)
         except Unavailable:
@@ -145,6 +154,11 @@ class Heart:
             self._ask(JobFailed(said, code="deadline_passed"))
         elif wish.drain:
             self._ask(Drained())
+
+    def _watch_for_a_stall(self) -> None:
+        if time.monotonic() - self._moved_at > self._stall_s:
+            said = f"Nothing moved for {self._stall_s:g} s: split the work, or have ETUDE_STALL_S raised."
+            self._ask(Stalled(said))
 
     def _is_late(self) -> bool:
         limit = self._claim.deadline_in_s
@@ -172,5 +186,7 @@ class Heart:
             claims.finish_cancelled(sql, self._claim, cost=self.cost())
         elif isinstance(self._leave, JobFailed):
             claims.fail(sql, self._claim, self._leave, cost=self.cost())
+        elif isinstance(self._leave, Stalled):
+            claims.stall(sql, self._claim, self._leave, cost=self.cost())
         elif isinstance(self._leave, Drained):
             claims.release(sql, self._claim, cost=self.cost())

@@ -11,10 +11,10 @@ from pathlib import Path
 import structlog
 from sqlalchemy import Connection
 
-from shared import claims, datasets, recovery, workers
-from shared.claims import Claim
+from shared import claims, datasets, workers
+from shared.claims import Claim, Skills
 from shared.database import Database
-from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, RequestRefused, TryAgain, Unavailable
+from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, RequestRefused, Stalled, TryAgain, Unavailable
 from shared.kinds import KINDS
 from shared.log import logger
 from shared.settings import Settings
@@ -63,17 +63,28 @@ def claim_next(post: Post, queue: str, *, only_tenant: str | None) -> Claim | No
         if workers.is_draining(sql, post.worker):
             return None
         return claims.claim_next(
-            sql, queue, worker=post.worker, kinds=list(KINDS), lease_s=post.settings.lease_s, only_tenant=only_tenant
+            sql,
+            queue,
+            worker=post.worker,
+            skills=skills(),
+            lease_s=post.settings.lease_s,
+            only_tenant=only_tenant,
+            running_at_most=post.settings.tenant_running,
         )
 
 
 def count_due(post: Post, queue: str) -> int:
+    """How many jobs of the queue this worker could claim."""
     with post.database.reading() as sql:
-        return recovery.count_due(sql, queue)
+        return claims.count_due(sql, queue, skills=skills(), running_at_most=post.settings.tenant_running)
+
+
+def skills() -> Skills:
+    return Skills(actions=list(ACTIONS), kinds=list(KINDS))
 
 
 def _work(post: Post, claim: Claim) -> None:
-    heart = Heart(post.database, claim, beat_s=post.settings.beat_s)
+    heart = Heart(post.database, claim, beat_s=post.settings.beat_s, stall_s=post.settings.stall_s)
     post.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = Path(tempfile.mkdtemp(prefix="job-", dir=post.scratch))
     desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch)
@@ -98,6 +109,9 @@ def _carry_out(desk: Desk) -> None:
         _persist(desk, lambda sql: claims.finish_cancelled(sql, claim, cost=cost()))
     except Drained:
         _persist(desk, lambda sql: claims.release(sql, claim, cost=cost()))
+    except Stalled as stalled:
+        stall = stalled
+        _persist(desk, lambda sql: claims.stall(sql, claim, stall, cost=cost()))
     except (TryAgain, Unavailable) as passing:
         error = passing
         _persist(desk, lambda sql: claims.try_again(sql, claim, error, cost=cost()))

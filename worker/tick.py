@@ -8,7 +8,7 @@ from types import FrameType
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from shared import datasets, log, queue, recovery, settings
+from shared import claims, datasets, log, queue, recovery, settings, workers
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.storage import Storage
@@ -39,7 +39,7 @@ class Tick:
                     # Frozen meanwhile, it let no worker beat either: take everything back.
                     raise Unavailable("The database was slow to answer.")
             with self._database.reading() as sql:
-                due = {name: recovery.count_due(sql, name) for name in queue.QUEUES}
+                due = {name: self._count_due(sql, name) for name in queue.QUEUES}
             sweep.run(self._database, self._storage)
         except Unavailable as away:
             self._away_at = time.monotonic()
@@ -59,6 +59,10 @@ class Tick:
         recovery.cancel_left_over(sql)
         recovery.expire(sql)
         datasets.settle(sql)
+        workers.forget(sql)
+
+    def _count_due(self, sql: Connection, name: str) -> int:
+        return claims.count_due(sql, name, running_at_most=self._settings.tenant_running)
 
     def _has_amnesty_ended(self) -> bool:
         # While the database was away no worker could beat: each gets a whole lease to do it before it counts as lost.

@@ -84,10 +84,12 @@ def test_8_a_full_redis_delays_and_loses_nothing(house: House) -> None:
     house.wait_for_steps(running, 2)
     with redis_of(house) as redis:
         redis.config_set("maxmemory", "1")
+        # The scheduler may have rung for the running job before it was claimed.
+        lying = queue.count_rings(house.settings, LIGHT)
 
         jobs = [house.submit(**QUICK) for _ in range(5)]
         house.wait_for_steps(running, 12)
-        assert queue.count_rings(house.settings, LIGHT) == 0
+        assert queue.count_rings(house.settings, LIGHT) <= lying
         redis.config_set("maxmemory", "0")
         house.wait_for_end(running, *jobs)
 

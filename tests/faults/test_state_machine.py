@@ -30,6 +30,7 @@ from shared.jobs import CANCELLED, ENDED, FAILED, QUEUED, RUNNING, SUCCEEDED
 from shared.models import NewVersion
 from shared.tables import attempts, events, metadata, tenants, versions
 from shared.tables import jobs as table
+from tests.factories import SKILLS
 
 SLOTS = ("worker-1", "worker-2", "worker-3")
 # Every change of state that may ever be seen.
@@ -85,7 +86,7 @@ class Backstage(RuleBasedStateMachine):
     @rule(target=held, slot=st.sampled_from(SLOTS))
     def claim(self, slot: str) -> object:
         with self.database.transaction() as sql:
-            claim = claims.claim_next(sql, "train", worker=slot, kinds=["classification"], lease_s=30.0)
+            claim = claims.claim_next(sql, "train", worker=slot, skills=SKILLS, lease_s=30.0)
         if claim is None:
             return multiple()
         known = self.known[claim.job_id]

@@ -10,7 +10,7 @@ from shared.database import Database, now
 from shared.errors import ClaimLost, JobFailed, NotAllowedNow, NotFound, TryAgain
 from shared.tables import attempts, epochs, events
 from shared.tables import jobs as table
-from tests.factories import claim, make_job
+from tests.factories import SKILLS, claim, make_job
 
 COST = {"compute_s": 1.0}
 
@@ -47,7 +47,7 @@ def test_a_claim_takes_a_job_once(database: Database, tenant: str) -> None:
     with database.transaction() as sql:
         taken = claim(sql)
     with database.transaction() as sql:
-        second = claims.claim_next(sql, "train", worker="w2", kinds=["classification"], lease_s=30)
+        second = claims.claim_next(sql, "train", worker="w2", skills=SKILLS, lease_s=30)
 
     assert (taken.job_id, taken.attempt, taken.fence) == (job_id, 1, 1)
     assert second is None
@@ -61,7 +61,7 @@ def test_fifty_workers_at_once_take_each_job_once(database: Database, tenant: st
     def take() -> None:
         for _ in range(5):
             with database.transaction() as sql:
-                found = claims.claim_next(sql, "train", worker="w", kinds=["classification"], lease_s=30)
+                found = claims.claim_next(sql, "train", worker="w", skills=SKILLS, lease_s=30)
             if found:
                 taken.append(found.job_id)
 
@@ -99,7 +99,7 @@ def test_an_unknown_kind_is_left_in_the_queue(database: Database, tenant: str) -
         job_id = make_job(sql, tenant, kind="of_the_next_release")
 
     with database.transaction() as sql:
-        taken = claims.claim_next(sql, "train", worker="w", kinds=["classification"], lease_s=30)
+        taken = claims.claim_next(sql, "train", worker="w", skills=SKILLS, lease_s=30)
 
     assert taken is None
     assert row_of(database, job_id).state == "queued"
@@ -110,9 +110,7 @@ def test_a_process_that_held_one_tenants_data_takes_no_others(database: Database
         make_job(sql, tenant)
 
     with database.transaction() as sql:
-        taken = claims.claim_next(
-            sql, "train", worker="w", kinds=["classification"], lease_s=30, only_tenant="ten_other"
-        )
+        taken = claims.claim_next(sql, "train", worker="w", skills=SKILLS, lease_s=30, only_tenant="ten_other")
 
     assert taken is None
 
@@ -272,7 +270,7 @@ def test_a_passing_error_is_tried_again_later_and_fails_in_the_end(database: Dat
             claims.try_again(sql, claim(sql), TryAgain("the storage is away"), cost=COST)
         if attempt == 0:
             with database.transaction() as sql:
-                assert claims.claim_next(sql, "train", worker="w", kinds=["classification"], lease_s=30) is None
+                assert claims.claim_next(sql, "train", worker="w", skills=SKILLS, lease_s=30) is None
 
     row = row_of(database, job_id)
     assert (row.state, row.error["code"]) == ("failed", "try_again")

@@ -11,6 +11,7 @@ from shared import pulse, workers
 from shared.database import Database, now
 from shared.settings import Settings
 from shared.tables import jobs
+from shared.tables import workers as slots
 from shared.up import free_port
 from tests.factories import claim, make_job
 
@@ -30,36 +31,46 @@ def hold_a_job(database: Database, tenant: str, *, silent_s: float) -> None:
         sql.execute(update(jobs).where(jobs.c.id == taken.job_id).values(lease_until=now() - silent_s))
 
 
-def test_a_worker_that_is_there_and_idle_is_well(database: Database) -> None:
+def test_a_worker_that_is_there_and_idle_is_well(settings: Settings, database: Database) -> None:
     boot(database, os.getpid())
 
     with database.reading() as sql:
-        assert pulse.worker(sql, NAME) is None
+        assert pulse.worker(sql, settings, NAME) is None
 
 
-def test_a_worker_that_never_booted_is_told(database: Database) -> None:
+def test_a_worker_that_never_booted_is_told(settings: Settings, database: Database) -> None:
     with database.reading() as sql:
-        assert "has not booted" in str(pulse.worker(sql, NAME))
+        assert "has not booted" in str(pulse.worker(sql, settings, NAME))
 
 
-def test_a_worker_whose_process_is_gone_is_told(database: Database) -> None:
+def test_a_worker_whose_process_is_gone_is_told(settings: Settings, database: Database) -> None:
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     boot(database, ended.pid)
 
     with database.reading() as sql:
-        assert "is gone" in str(pulse.worker(sql, NAME))
+        assert "is gone" in str(pulse.worker(sql, settings, NAME))
+
+
+@pytest.mark.parametrize(("silent_s", "is_well"), [(2.0, True), (4.0, False)])
+def test_an_idle_worker_must_beat_too(settings: Settings, database: Database, silent_s: float, is_well: bool) -> None:
+    boot(database, os.getpid())
+    with database.transaction() as sql:
+        sql.execute(update(slots).values(beat_at=now() - silent_s))  # the lease of these settings is 3 s
+
+    with database.reading() as sql:
+        assert (pulse.worker(sql, settings, NAME) is None) == is_well
 
 
 @pytest.mark.parametrize(("silent_s", "is_well"), [(-10.0, True), (1.0, False)])
 def test_a_worker_must_beat_for_the_job_it_holds(
-    database: Database, tenant: str, silent_s: float, is_well: bool
+    settings: Settings, database: Database, tenant: str, silent_s: float, is_well: bool
 ) -> None:
     boot(database, os.getpid())
     hold_a_job(database, tenant, silent_s=silent_s)
 
     with database.reading() as sql:
-        assert (pulse.worker(sql, NAME) is None) == is_well
+        assert (pulse.worker(sql, settings, NAME) is None) == is_well
 
 
 @pytest.mark.parametrize(("silent_s", "is_well"), [(0.5, True), (5.0, False)])

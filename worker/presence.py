@@ -1,0 +1,84 @@
+"""The main process's sign of life, and its ear: a worker that has gone deaf ends itself, to be started again.
+
+Celery can lose its ear without a word: its connection may be cut where nobody tells either end. What shows it is work
+that lies there for this worker, in SQL, while it has nothing to do and Redis answers everybody else.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from redis.exceptions import RedisError
+
+from shared import claims, queue, workers
+from shared.claims import Skills
+from shared.database import Database
+from shared.errors import Unavailable
+from shared.log import logger
+from shared.settings import Settings
+from worker.memory_kills import MemoryKills
+
+# Longer than a child takes to begin, a ring to be repeated and a connection to be made again, all one after the other.
+DEAF_S = 45.0
+EXIT_DEAF = 75
+
+log = logger("presence")
+
+
+@dataclass(frozen=True)
+class Presence:
+    """A thread of the main process. Nothing of it may be open or locked while the process forks."""
+
+    settings: Settings
+    name: str
+    queue: str
+    skills: Callable[[], Skills]
+    memory_kills: MemoryKills
+    quiet: threading.Lock = field(default_factory=threading.Lock)
+
+    def start(self) -> None:
+        """Beat from now on, and never in the middle of a fork."""
+        os.register_at_fork(
+            before=self.quiet.acquire, after_in_parent=self.quiet.release, after_in_child=self.quiet.release
+        )
+        threading.Thread(target=self._run, name="presence", daemon=True).start()
+
+    def _run(self) -> None:
+        waited_for_since: float | None = None
+        while True:
+            self.memory_kills.look()
+            with self.quiet:
+                is_waited_for = self._beat()
+            waited_for_since = (waited_for_since or time.monotonic()) if is_waited_for else None
+            is_deaf = waited_for_since is not None and time.monotonic() - waited_for_since > DEAF_S
+            if is_deaf and self._has_redis():
+                log.error("deaf", worker=self.name)
+                # It holds nothing that could be lost, and whoever is deaf may not hear a gentler word either.
+                os._exit(EXIT_DEAF)
+            time.sleep(self.settings.beat_s)
+
+    def _beat(self) -> bool:
+        """Say that the worker lives; returns whether jobs wait for it while it does nothing."""
+        database = Database(self.settings, pool_size=1)
+        try:
+            with database.transaction() as sql:
+                is_free = workers.beat(sql, self.name)
+            if not is_free:
+                return False
+            with database.reading() as sql:
+                limit = self.settings.tenant_running
+                return claims.count_due(sql, self.queue, skills=self.skills(), running_at_most=limit) > 0
+        except Unavailable as away:
+            log.warning("beat_failed", reason=away.code)
+            return False
+        finally:
+            database.close()
+
+    def _has_redis(self) -> bool:
+        try:
+            with queue.connect(self.settings) as redis:
+                return bool(redis.ping())
+        except (RedisError, OSError):
+            return False
