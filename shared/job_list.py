@@ -105,6 +105,12 @@ def ahead(sql: Connection, row: Row[Any]) -> int:
     return int(sql.execute(_AHEAD, place).scalar_one())
 
 
+def count_queued(sql: Connection, tenant: str, *, at_most: int) -> int:
+    """How many jobs of a tenant wait, counted up to `at_most`."""
+    waiting = select(jobs.c.id).where(jobs.c.state == QUEUED, jobs.c.tenant == tenant).limit(at_most).subquery()
+    return int(sql.execute(select(func.count()).select_from(waiting)).scalar_one())
+
+
 def page(
     sql: Connection,
     tenant: str,

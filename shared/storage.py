@@ -1,5 +1,6 @@
 """Files: a local folder or S3, behind one set of verbs. Keys are computed here from ids; no request names one."""
 
+import errno
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from shared.settings import Settings
 BLOCK_BYTES = 1024 * 1024
 # S3 takes no part under 5 MiB but the last.
 PART_BYTES = 8 * 1024 * 1024
+# No space, none within the quota, none within the process's limit.
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -136,7 +139,7 @@ class Storage:
 
 
 def _away(cause: Exception) -> Unavailable:
-    if "No space left" in str(cause) or "os error 28" in str(cause):
+    if any(f"(os error {number})" in str(cause) for number in FULL):
         return Unavailable("The storage is full: free some space, then send it again.", code="storage_full")
     if isinstance(cause, NotFoundError | FileNotFoundError):
         return Unavailable("A stored file is missing.", code="file_missing")

@@ -14,14 +14,15 @@ from shared.keys import Keyring
 from shared.queue import Bell
 from shared.settings import Settings
 from shared.storage import Storage
-from web import api, datasets, errors, health, jobs, kinds, models, openapi, predictions
+from web import api, datasets, errors, health, jobs, kinds, models, openapi, predictions, workers
 from web.places import Places
+from web.quotas import Quotas
 from web.services import Services
 from web.shown import Shown
 from web.waiting import WaitingRoom
 
 # Their import declares the routes.
-DECLARED = (datasets, health, jobs, kinds, models, openapi, predictions)
+DECLARED = (datasets, health, jobs, kinds, models, openapi, predictions, workers)
 
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 HEADERS = [
@@ -51,6 +52,7 @@ def create_services(chosen: Settings) -> Services:
         room=WaitingRoom(database, chosen.waiting_clients),
         shown=Shown(),
         places=Places(),
+        quotas=Quotas(chosen.tenant_queued),
     )
 
 

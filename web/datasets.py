@@ -62,9 +62,11 @@ def upload(call: Call, dataset_id: str, name: str) -> Answer:
     return Answer(status=204)
 
 
-@route("POST", "/v1/datasets/<dataset_id>/commit", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409))
+@route("POST", "/v1/datasets/<dataset_id>/commit", scope=SUBMIT, answer=schemas.Job, status=202,
+       errors=(404, 409, 429))  # fmt: skip
 def commit(call: Call, dataset_id: str) -> Answer:
     """Close the dataset for files and read it: the answer is the ingest job."""
+    call.services.quotas.take(call.sql, call.caller.tenant)
     job_id = datasets.begin_ingest(call.sql, call.caller.tenant, dataset_id)
     job = find_job(call.sql, call.caller.tenant, job_id)
     return Answer(responses.job(whole(call.sql, job)), 202, {"Location": f"/v1/jobs/{job_id}"}, ring=LIGHT)

@@ -21,9 +21,10 @@ WAIT_AT_MOST_S = 60
 RETRY_AFTER_S = 1
 
 
-@route("POST", "/v1/jobs", scope=SUBMIT, body=NewJob, answer=schemas.Job, status=202, errors=(409,))
+@route("POST", "/v1/jobs", scope=SUBMIT, body=NewJob, answer=schemas.Job, status=202, errors=(409, 429))
 def submit(call: Call) -> Answer:
     """Accept a job: from now on it exists, whatever dies."""
+    call.services.quotas.take(call.sql, call.caller.tenant)
     new = submission.check(call.sql, call.caller.tenant, call.body, call.services.settings)
     row = jobs.submit(call.sql, new)
     body = responses.job(job_list.fresh(row, ahead=call.services.places.take(call.sql, row)))
@@ -91,9 +92,10 @@ def cancel(call: Call, job_id: str) -> Answer:
     return Answer(_shown(call, job_id), 202)
 
 
-@route("POST", "/v1/jobs/<job_id>/retry", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409))
+@route("POST", "/v1/jobs/<job_id>/retry", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409, 429))
 def retry(call: Call, job_id: str) -> Answer:
     """Run a failed job again under the same id."""
+    call.services.quotas.take(call.sql, call.caller.tenant)
     queue = jobs.retry(call.sql, call.caller.tenant, job_id)
     return Answer(_shown(call, job_id), 202, ring=queue)
 

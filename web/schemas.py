@@ -91,6 +91,20 @@ class Rows(Open):
     total: int
 
 
+class Worker(Open):
+    name: str
+    queue: str
+    state: str
+    started_at: str
+    beat_at: str
+    job: Json | None
+
+
+class WorkerList(Open):
+    data: list[Worker]
+    next_cursor: str | None
+
+
 class Estimate(Open):
     parameters: int
     memory_bytes: int

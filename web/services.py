@@ -8,6 +8,7 @@ from shared.queue import Bell
 from shared.settings import Settings
 from shared.storage import Storage
 from web.places import Places
+from web.quotas import Quotas
 from web.shown import Shown
 from web.waiting import WaitingRoom
 
@@ -24,5 +25,6 @@ class Services:
     room: WaitingRoom
     shown: Shown
     places: Places
+    quotas: Quotas
     # Answers on the spot or not at all: its database does not wait, and nothing is fetched from elsewhere.
     is_prompt: bool = False

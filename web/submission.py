@@ -12,7 +12,7 @@ from shared.networks import Size
 from shared.queue import TRAIN
 from shared.settings import Settings
 from shared.table_params import Preprocessing, TableTraining
-from web import errors
+from web import errors, expectation
 from web.requests import NewJob
 
 Json = dict[str, Any]
@@ -27,8 +27,13 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     kind = version.kind if version is not None else wanted.kind
     params = _params(wanted, kind)
     if isinstance(params, TableTraining):
-        networks.refuse_giant(_size(params, rows), memory_limit_bytes=settings.training_memory_bytes)
+        size = _size(params, rows)
+        networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
         _check_target(rows)
+        expected_s = expectation.of_training(size, params, rows=rows[0].profile["rows"])
+    else:
+        parameters = 0 if version is None else version.parameters
+        expected_s = expectation.of_scoring(parameters, rows=sum(row.rows for row in rows))
     return jobs.NewJob(
         tenant=tenant,
         action=wanted.action,
@@ -42,6 +47,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         budget=wanted.budget.model_dump(exclude_none=True),
         priority=wanted.priority,
         deadline_s=wanted.deadline_s,
+        expected_s=min(expected_s, wanted.budget.compute_seconds or expected_s),
     )
 
 

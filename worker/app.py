@@ -111,7 +111,8 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
     def lose(exception: BaseException | None = None, **_: Any) -> None:
         if isinstance(exception, WorkerLostError):
             cause = recovery.OUT_OF_MEMORY if memory_kills.is_recent() else recovery.GONE
-            for other in tell(recovery.lose, name, cause=cause):
+            # Its own, too: a child that ended itself has given its job back, and rang for nobody.
+            for other in {queue_name, *tell(recovery.lose, name, cause=cause)}:
                 queue.send(app, other)
 
 

@@ -128,6 +128,11 @@ class Client:
         """The newest first, without their profiles."""
         return (Dataset(raw) for raw in self._list("/v1/datasets", {}, limit))
 
+    def workers(self) -> list[Json]:
+        """Who works there: `state` is idle, busy, draining, gone or silent; `job` is told when it is yours."""
+        found: list[Json] = self._get("/v1/workers")["data"]
+        return found
+
     def models(self, *, limit: int | None = None) -> Iterator[Json]:
         return self._list("/v1/models", {}, limit)
 

@@ -209,6 +209,15 @@ def retry(job_id: str, is_watching: bool, as_json: bool) -> None:
 
 
 @etude.command()
+@options.as_json
+def workers(as_json: bool) -> None:
+    """List the workers: who is alive, what each does, since when, and its last sign of life."""
+    with Client() as client:
+        found = client.workers()
+        show.as_json(found) if as_json else show.workers(found)
+
+
+@etude.command()
 @click.argument("name", required=False)
 @options.as_json
 def models(name: str | None, as_json: bool) -> None:

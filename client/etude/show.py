@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from etude.datasets import Dataset
 from etude.errors import EtudeError
 from etude.jobs import Job
 
+WORKER_COLOURS = {"idle": "dim", "busy": "cyan", "draining": "yellow", "gone": "dim", "silent": "red"}
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "queued": "dim"}
 NAMES = {
     "network": "network",
@@ -163,6 +164,19 @@ def datasets(found: Iterable[Dataset]) -> None:
     _console().print(table)
 
 
+def workers(found: list[Json]) -> None:
+    if not found:
+        return say("No worker has ever been here: jobs wait until one is started.")
+    table = _table("worker", "state", "does", "since", "last beat")
+    for each in found:
+        state = Text(each["state"], style=WORKER_COLOURS.get(each["state"], ""))
+        job = each["job"] or {}
+        does = " ".join(str(job[name]) for name in ("action", "model", "stage", "id") if job.get(name))
+        since = job.get("since") or each["started_at"]
+        table.add_row(escape(each["name"]), state, escape(does), _when(since), _ago(each["beat_at"]))
+    return _console().print(table)
+
+
 def models(found: Iterable[Json]) -> None:
     table = _table("model", "kind", "newest", "aliases", "created")
     for each in found:
@@ -227,6 +241,15 @@ def _figure(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def _ago(moment: str) -> str:
+    # The service's clock and this one may differ; a sign of life from the future is one from now.
+    seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size} {unit} ago"
+    return f"{seconds} s ago"
 
 
 def _when(moment: str) -> str:
