@@ -117,11 +117,8 @@ _COUNT_KNOWN = _COUNT.where(_is_known)
 _CLAIM = (
     update(jobs)
     .where(
+        # The row is held from the moment in which it is found: SQLite has one writer, PostgreSQL locks it.
         jobs.c.id == _BEST.scalar_subquery(),
-        # Asked again: another worker may have been faster since the row was found.
-        jobs.c.state == QUEUED,
-        jobs.c.run_after <= now(),
-        jobs.c.cancel_requested_at.is_(None),
         or_(bindparam("only", type_=String).is_(None), jobs.c.tenant == bindparam("only", type_=String)),
     )
     .values(
@@ -275,6 +272,15 @@ def record_checkpoint(sql: Connection, claim: Claim, checkpoint: Json) -> None:
     """Make a written checkpoint the one to resume from; progress was made, so losses count from nought again."""
     _write(sql, claim, checkpoint=checkpoint, losses=0)
     history.note(sql, claim.job_id, "checkpoint", {"at": checkpoint["at"]})
+
+
+def skip_checkpoint(sql: Connection, claim: Claim, checkpoint: Json, *, reason: str) -> None:
+    """Say that a recorded checkpoint cannot be read, so the attempt goes on from the one before it, or from nothing."""
+    _write(sql, claim)
+    before = checkpoint["before"] and checkpoint["before"]["at"]
+    mine = (attempts.c.job == claim.job_id) & (attempts.c.fence == claim.fence)
+    sql.execute(update(attempts).where(mine).values(resumed_from=before))
+    history.note(sql, claim.job_id, "checkpoint_unreadable", {"at": checkpoint["at"], "reason": reason})
 
 
 def succeed(sql: Connection, claim: Claim, *, result: Json, cost: Json, files: list[Json] | None = None) -> None:

@@ -42,8 +42,8 @@ def lose(sql: Connection, worker: str, *, cause: EtudeError = GONE) -> list[str]
 
 def expire(sql: Connection) -> int:
     """Fail the waiting jobs whose deadline has passed; a running one is told by its own worker."""
-    is_late = (table.c.state == QUEUED) & (table.c.deadline_at < now())
-    late = sql.execute(select(table.c.id).where(is_late).limit(REAPED_AT_ONCE)).scalars().all()
+    waiting = select(table.c.id).where(table.c.state == QUEUED, table.c.deadline_at < now())
+    late = sql.execute(waiting.limit(REAPED_AT_ONCE)).scalars().all()
     return sum(_expire(sql, job_id) for job_id in late)
 
 
@@ -64,7 +64,7 @@ def _expire(sql: Connection, job_id: str) -> bool:
     }  # fmt: skip
     taken = sql.execute(
         update(table)
-        .where(table.c.id == job_id, table.c.state == QUEUED)
+        .where(table.c.id == job_id, table.c.state == QUEUED, table.c.deadline_at < now())
         .values(state=FAILED, ended_at=now(), error=error, revision=table.c.revision + 1)
     )
     if taken.rowcount == 1:

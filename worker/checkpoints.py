@@ -43,6 +43,8 @@ class Checkpoints:
                 return self._open(desk, recorded)
             except (JobFailed, Unavailable) as unreadable:
                 log.warning("checkpoint_unreadable", job=desk.claim.job_id, at=recorded["at"], why=unreadable.code)
+                with desk.database.transaction() as sql:
+                    claims.skip_checkpoint(sql, desk.claim, recorded, reason=unreadable.code)
             recorded = recorded["before"]
         return None
 
