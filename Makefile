@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 PY := .venv/bin/python
 
-.PHONY: help demo up test lint types bench requirements clean
+.PHONY: help demo up backup restore test soak lint types bench requirements clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -20,8 +20,19 @@ demo: .venv/run ## Train on real scores, judge, score what was held out: a few m
 up: .venv/run ## Start the whole service, until Ctrl-C
 	@$(PY) -m shared.up
 
+backup: .venv/run ## Save database and files in TO=folder, while everything runs
+	@test -n "$(TO)" || { echo "Say where to save: make backup TO=folder" >&2; exit 1; }
+	@$(PY) -m shared.backup save "$(TO)"
+
+restore: .venv/run ## Put what is saved in FROM=folder into a database and a storage that are empty
+	@test -n "$(FROM)" || { echo "Say what to restore: make restore FROM=folder" >&2; exit 1; }
+	@$(PY) -m shared.backup restore "$(FROM)"
+
 test: .venv/dev ## Run every test, with a real Redis, PostgreSQL and worker processes
 	@$(PY) -m pytest
+
+soak: .venv/dev ## Kill workers, Redis and the scheduler for MINUTES=10, on both databases; writes docs/soak.md
+	@$(PY) -m tests.faults --minutes $(or $(MINUTES),10)
 
 lint: .venv/dev ## Check style and who imports whom
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/lint-imports

@@ -1,0 +1,11 @@
+"""A copy of everything that rows say and name, independent of the database that it came from, and the way back.
+
+A backup is a folder: `etude.db`, a SQLite file with the rows of one moment; `storage/` with the files that they name;
+`manifest.json`, written last. Without a manifest it is none. The pepper is not in it.
+"""
+
+DATABASE, STORAGE, MANIFEST = "etude.db", "storage", "manifest.json"
+
+
+class Refused(SystemExit):
+    """Stops the command with a sentence that tells what to do, and status 1."""
