@@ -34,16 +34,19 @@ def create(sql: Connection, tenant: str, *, name: str, format: str, columns: Jso
     return sql.execute(insert(datasets).values(values).returning(datasets)).one()
 
 
-def add_file(sql: Connection, tenant: str, dataset_id: str, *, name: str, key: str, stored: Stored) -> None:
-    """Record an uploaded file; a second one of the same name replaces the first."""
+def add_file(sql: Connection, tenant: str, dataset_id: str, *, name: str, key: str, stored: Stored) -> str | None:
+    """Record an uploaded file; a second one of the same name replaces the first, whose key is returned."""
     demand_open(sql, tenant, dataset_id)
-    sql.execute(dataset_files.delete().where(dataset_files.c.dataset == dataset_id, dataset_files.c.name == name))
+    same = (dataset_files.c.dataset == dataset_id) & (dataset_files.c.name == name)
+    replaced: str | None = sql.execute(select(dataset_files.c.key).where(same)).scalar()
+    sql.execute(dataset_files.delete().where(same))
     sql.execute(
         insert(dataset_files).values(
             dataset=dataset_id, name=name, key=key, size_bytes=stored.size_bytes, sha256=stored.sha256,
             uploaded_at=now(),
         )
     )  # fmt: skip
+    return replaced
 
 
 def demand_open(sql: Connection, tenant: str, dataset_id: str) -> Row[Any]:

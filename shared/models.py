@@ -210,7 +210,7 @@ def _validation(version: Row[Any], metric: str) -> float:
 
 
 def delete(sql: Connection, tenant: str, name: str) -> None:
-    """Forget a model with its versions and aliases; the sweeper takes the files, which no row names any more."""
+    """Forget a model with its versions and aliases; the caller deletes the files, once no row names them."""
     model = find(sql, tenant, name)
     sql.execute(aliases.delete().where(aliases.c.model == model.id))
     sql.execute(versions.delete().where(versions.c.model == model.id))

@@ -59,6 +59,8 @@ def celery_app(settings: Settings, *, is_worker: bool = False) -> Celery:
         worker_soft_shutdown_timeout=60.0,
         worker_enable_remote_control=False,
         worker_hijack_root_logger=False,
+        # True would put a proxy before the child's standard error, and our lines would go round in it and be lost.
+        worker_redirect_stdouts=False,
         worker_send_task_events=False,
         # A typo must not make a queue that nobody reads.
         task_create_missing_queues=False,

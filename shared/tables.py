@@ -131,7 +131,7 @@ jobs = Table(
     Column("run_after", Double, nullable=False),
     Column("expected_s", Double, nullable=False, server_default="1"),
     # Among a tenant's jobs of one priority: when it came, and a little later the longer it is expected to take.
-    Column("turn_at", Double, nullable=False),
+    Column("turn_at", Double, nullable=False, server_default="0"),
     Column("deadline_at", Double),
     Column("cancel_requested_at", Double),
     Column("keep", String(16)),

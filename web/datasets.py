@@ -55,10 +55,12 @@ def upload(call: Call, dataset_id: str, name: str) -> Answer:
     try:
         verify(stored, length=length, digest=expected)
         with services.database.transaction() as sql:
-            datasets.add_file(sql, tenant, dataset_id, name=name, key=key, stored=stored)
+            replaced = datasets.add_file(sql, tenant, dataset_id, name=name, key=key, stored=stored)
     except EtudeError:
         services.storage.delete(key)
         raise
+    if replaced is not None:
+        services.storage.delete(replaced)
     return Answer(status=204)
 
 

@@ -6,13 +6,15 @@ from sqlalchemy import Row, delete, select, update
 
 from shared import storage
 from shared.database import Database, now
-from shared.jobs import ENDED
+from shared.jobs import CANCELLED, FAILED, SUCCEEDED
 from shared.storage import Storage
 from shared.tables import answers, attempts, jobs, outputs, versions
 
 # An attempt that has just ended may still be closing its files.
 QUIET_S = 60.0
 SWEPT_AT_ONCE = 100
+# A failed job may be retried, and goes on from its last checkpoint while that is there.
+RETRY_S = 24 * 3600.0
 # As long as a client may repeat a request with the same Idempotency-Key.
 ANSWERS_KEPT_S = 24 * 3600.0
 
@@ -28,10 +30,13 @@ def run(database: Database, files: Storage) -> None:
 
 
 def _sweepable() -> Any:  # Any: a select of many columns
+    is_over = jobs.c.state.in_((SUCCEEDED, CANCELLED)) | (
+        (jobs.c.state == FAILED) & (jobs.c.ended_at < now() - RETRY_S)
+    )
     return (
         select(attempts.c.job, attempts.c.fence, attempts.c.outcome, jobs.c.tenant)
         .join(jobs, jobs.c.id == attempts.c.job)
-        .where(attempts.c.swept.is_(False), attempts.c.ended_at < now() - QUIET_S, jobs.c.state.in_(ENDED))
+        .where(attempts.c.swept.is_(False), attempts.c.ended_at < now() - QUIET_S, is_over)
         .limit(SWEPT_AT_ONCE)
     )
 

@@ -14,11 +14,11 @@ def upgrade() -> None:
         batch_op.add_column(sa.Column("served_until", sa.Double(), server_default="0", nullable=False))
     with op.batch_alter_table("jobs", schema=None) as batch_op:
         batch_op.add_column(sa.Column("expected_s", sa.Double(), server_default="1", nullable=False))
-        batch_op.add_column(sa.Column("turn_at", sa.Double(), nullable=True))
+        # With a default, so that an older web process can still submit: what it submits has its turn at once.
+        batch_op.add_column(sa.Column("turn_at", sa.Double(), server_default="0", nullable=False))
         batch_op.drop_index("ix_jobs_claim")
     op.execute("UPDATE jobs SET turn_at = created_at")
     with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.alter_column("turn_at", existing_type=sa.Double(), nullable=False)
         batch_op.create_index("ix_jobs_claim", ["state", "queue", "priority", "turn_at", "id"], unique=False)
 
 

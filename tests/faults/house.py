@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 from sqlalchemy import Row, func, select
 
-from shared import queue, workers
+from shared import keys, queue, redis_server, workers
 from shared.database import Database
 from shared.jobs import ENDED, NewJob, submit
 from shared.processes import die_with_parent
@@ -21,9 +21,10 @@ from shared.queue import LIGHT
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import attempts, events, jobs, versions
-from shared.up import environment_of
+from shared.up import environment_of, free_port
 from tests.faults import oracle, rehearsal
 from tests.waiting import until
+from tests.web.serving import Server
 
 LIMIT_S = 60.0
 
@@ -51,9 +52,9 @@ class House:
         self.processes.append(started)
         return started
 
-    def worker(self, slot: str = "1", **environment: str) -> psutil.Process:
+    def worker(self, slot: str = "1", *, module: str = "tests.faults.worker", **environment: str) -> psutil.Process:
         """A worker that has booted and has a child."""
-        process = psutil.Process(self.start("tests.faults.worker", "--slot", slot, **environment).pid)
+        process = psutil.Process(self.start(module, "--slot", slot, **environment).pid)
         name = workers.name_of(LIGHT, slot)
 
         def is_up() -> bool:
@@ -65,14 +66,43 @@ class House:
         assert until(is_up), self.logs()
         return process
 
+    def wait_for_exit(self, worker: psutil.Process) -> int | None:
+        """The exit status of a worker's main process, once it has ended."""
+        started = next(each for each in self.processes if each.pid == worker.pid)
+        self.wait(lambda: started.poll() is not None)
+        return started.poll()
+
+    def beat_at(self, slot: str = "1") -> float:
+        """When the main process of a worker last gave a sign of life, by the database's clock."""
+        with self.database.reading() as sql:
+            return next(float(row.beat_at) for row in workers.every(sql) if row.name == workers.name_of(LIGHT, slot))
+
     def scheduler(self) -> "subprocess.Popen[bytes]":
         return self.start("worker.tick")
 
-    def submit(self, *, is_rung: bool = True, **params: Any) -> str:
+    def web(self, **environment: str) -> Server:
+        """A web process that answers, and a key to it."""
+        with self.database.transaction() as sql:
+            key = keys.create(sql, self.tenant, name="test", scope=keys.ADMIN, pepper=self.settings.pepper)
+        port = free_port(self.settings.host)
+        server = Server(port, key, self.start("tests.faults.web", **{"ETUDE_PORT": str(port), **environment}))
+        self.wait(server.is_up)
+        return server
+
+    def start_redis(self, *, is_persistent: bool = False) -> None:
+        """A new server at the place of one that was killed."""
+        place = redis_server.make_place(self.settings.home / "redis")
+        argv = redis_server.arguments(redis_server.find_binary(), place, is_persistent=is_persistent)
+        self.processes.append(
+            subprocess.Popen(argv, stdout=subprocess.DEVNULL, start_new_session=True, preexec_fn=die_with_parent)
+        )
+        redis_server.wait_ready(place)
+
+    def submit(self, *, is_rung: bool = True, kind: str = "classification", **params: Any) -> str:
         """A rehearsal in the queue, rung for unless a test says otherwise."""
         with self.database.transaction() as sql:
             wanted = NewJob(
-                tenant=self.tenant, action="train", kind="classification", queue=LIGHT, model="rehearsal",
+                tenant=self.tenant, action="train", kind=kind, queue=LIGHT, model="rehearsal",
                 params={"steps": 5, **params},
             )  # fmt: skip
             job = str(submit(sql, wanted).id)
@@ -123,6 +153,16 @@ class House:
             told = select(events.c.data).where(events.c.job == job, events.c.type == "checkpoint")
             return [data["at"]["epoch"] for data in sql.execute(told.order_by(events.c.seq)).scalars()]
 
+    def every_job(self) -> list[str]:
+        with self.database.reading() as sql:
+            return list(sql.execute(select(jobs.c.id).order_by(jobs.c.id)).scalars())
+
+    def count_rings(self, *, redelivered: bool = False) -> int:
+        """How many rings were ever sent, heard or not, as this Redis has counted them; or how often one came again."""
+        command = "cmdstat_rpush" if redelivered else "cmdstat_lpush"
+        with queue.connect(self.settings) as redis:
+            return int(redis.info("commandstats").get(command, {"calls": 0})["calls"])
+
     def redis_pid(self) -> int:
         with queue.connect(self.settings) as redis:
             return int(redis.info("server")["process_id"])
@@ -133,7 +173,10 @@ class House:
         for job in jobs_:
             row = self.find(job)
             assert row.state == "succeeded", (row.state, row.error, self.outcomes(job))
-            assert row.result["digest"] == rehearsal.digest_after(row.params["steps"])
+            assert row.result["digest"] == rehearsal.digest_after(rehearsal.count_steps(row.params))
+
+    def check_oracle(self) -> None:
+        oracle.check(self.settings, self.database, self.storage)
 
     def logs(self) -> str:
         """What the processes have said last, for the message of a failed test."""
@@ -141,6 +184,9 @@ class House:
             f"--- {path.name}\n{path.read_text(errors='replace')[-1500:]}"
             for path in sorted(Path(self.settings.home).glob("*.log"))
         )
+
+    def whole_logs(self) -> str:
+        return "\n".join(path.read_text(errors="replace") for path in Path(self.settings.home).glob("*.log"))
 
     def stop(self) -> None:
         """Kill what was started and still runs, frozen or not."""

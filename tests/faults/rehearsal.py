@@ -7,7 +7,9 @@ import hashlib
 import os
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,22 +24,33 @@ SEED = b"rehearsal"
 
 
 def train(desk: Desk) -> Ending:
-    """`params`: steps, step_s, checkpoint_every; at a step: kill_at, stuck_at (for stuck_s), fail_at, again_at."""
+    """`params`: steps, step_s, checkpoint_every; at a step: kill_at, stuck_at (stuck_s), fail_at, again_at, held_at.
+
+    At `break_at` it fails as nobody foresaw; at `hungry_at` it takes more memory than there is; a job that is held waits
+    for the file that `free` names; from `padded_from` on its checkpoints hold `padding_bytes` more.
+    """
     params = desk.claim.params
+    steps = count_steps(params)
     desk.enter("training")
     done, state = _resume(desk)
-    while done < params["steps"]:
+    while done < steps:
         _misbehave(params, done)
         time.sleep(params.get("step_s", 0.0))
         done, state = done + 1, hashlib.sha256(state).digest()
-        desk.report([{"epoch": done, "loss": 1.0 / done}], total=params["steps"])
+        desk.report([{"epoch": done, "loss": 1.0 / done}], total=steps)
         if desk.is_checkpoint_due() or done % params.get("checkpoint_every", 1) == 0:
-            desk.save(Checkpoint(done, {"state": np.frombuffer(state, np.uint8)}))
+            desk.save(Checkpoint(done, {"state": np.frombuffer(state, np.uint8), **_padding(params, done)}))
         desk.check()
     desk.enter("storing")
     files = [desk.put("weights.bin", state)]
     version = NewVersion(files=files, metrics={}, baselines={}, warnings=[], lineage={}, parameters=0)
-    return Ending(lambda sql: {**models.record(sql, desk.claim, version), "digest": state.hex()})
+    told = {"digest": state.hex(), "clock": time.time()}
+    return Ending(lambda sql: {**models.record(sql, desk.claim, version), **told})
+
+
+def count_steps(params: Mapping[str, Any]) -> int:
+    """How many steps a rehearsal has: a job that came over HTTP cannot name them, but epochs."""
+    return int(params["steps"] if "steps" in params else params["epochs"])
 
 
 def digest_after(steps: int) -> str:
@@ -53,15 +66,37 @@ def _resume(desk: Desk) -> tuple[int, bytes]:
     return (0, SEED) if last is None else (last.epoch, last.arrays["state"].tobytes())
 
 
+def _padding(params: Mapping[str, Any], done: int) -> dict[str, np.ndarray]:
+    size = params["padding_bytes"] if done >= params.get("padded_from", done + 1) else 0
+    return {"padding": np.zeros(size, np.uint8)} if size else {}
+
+
 def _misbehave(params: dict[str, object], done: int) -> None:
     if params.get("kill_at") == done:
         os.kill(os.getpid(), signal.SIGKILL)
+    if params.get("hungry_at") == done:
+        _starve(str(params["counter"]) if "counter" in params else None)
     if params.get("stuck_at") == done and not _has_happened(params):
         time.sleep(float(str(params["stuck_s"])))
-    if params.get("fail_at") == done:
+    while params.get("held_at") == done and not Path(str(params["free"])).exists():
+        time.sleep(0.02)
+    if params.get("fail_at") == done and not _has_happened(params):
         raise JobFailed("The rehearsal was told to fail.", code="rehearsed")
+    if params.get("break_at") == done:
+        raise RuntimeError("nobody foresaw this")
     if params.get("again_at") == done and not _has_happened(params):
         raise TryAgain("The rehearsal was told to be tried again.")
+
+
+def _starve(counter: str | None) -> None:
+    """Take memory until the kernel ends this process; with `counter`, a stand-in for the kernel's, do as it would."""
+    if counter is not None:
+        Path(counter).write_text("oom_kill 1\n")
+        os.kill(os.getpid(), signal.SIGKILL)
+    taken = []
+    while True:
+        # Zeros would not be given any memory.
+        taken.append(os.urandom(16 * 2**20))
 
 
 def _has_happened(params: dict[str, object]) -> bool:

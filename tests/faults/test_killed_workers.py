@@ -2,6 +2,7 @@
 
 import signal
 
+from shared.jobs import retry
 from tests.faults.house import House, child_of
 
 # Slow enough to be hit in the middle, and a checkpoint after each step.
@@ -119,3 +120,33 @@ def test_25_a_leaving_worker_gives_its_job_back_with_all_that_was_done(house: Ho
     assert house.outcomes(job) == ["drained", "succeeded"]
     assert given_back.losses == 0
     assert given_back.checkpoint["at"]["epoch"] >= 3
+
+
+def test_a_failed_job_that_is_retried_goes_on_from_its_last_checkpoint_under_its_own_id(house: House) -> None:
+    house.worker()
+    once = str(house.settings.home / "once")
+    job = house.submit(steps=6, fail_at=4, once=once)
+    house.wait_for_end(job)
+    failed = house.find(job)
+
+    with house.database.transaction() as sql:
+        retry(sql, house.tenant, job)
+    house.ring()
+    house.wait_for_end(job)
+
+    assert (failed.state, failed.error["code"]) == ("failed", "rehearsed")
+    assert house.outcomes(job) == ["failed", "succeeded"]
+    assert house.attempts(job)[1].resumed_from == {"epoch": 4}
+    house.check(job)
+
+
+def test_the_trace_of_what_nobody_foresaw_is_in_the_workers_log_under_the_jobs_id(house: House) -> None:
+    house.worker()
+    job = house.submit(break_at=1)
+
+    (row,) = house.wait_for_end(job)
+
+    assert (row.state, row.error["code"]) == ("failed", "internal")
+    assert job in row.error["detail"]
+    told = [line for line in house.whole_logs().splitlines() if job in line and "nobody foresaw this" in line]
+    assert len(told) == 1 and "Traceback" in told[0]

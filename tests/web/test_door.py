@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from shared import keys
 from shared.database import Database
 from shared.settings import Settings
+from shared.storage import Storage
 from shared.tables import jobs
 from tests.factories import SONGS, make_dataset
 from web.api import ROUTES
@@ -211,6 +212,18 @@ def test_an_upload_whose_digest_differs_leaves_nothing(caller: Caller) -> None:
 
     assert (answer.status_code, answer.json["code"]) == (422, "digest_mismatch")
     assert caller.call("POST", f"/v1/datasets/{dataset}/commit").json["code"] == "dataset_empty"
+
+
+def test_an_upload_that_replaces_another_leaves_one_file(caller: Caller, storage: Storage) -> None:
+    dataset = caller.call("POST", "/v1/datasets", {"name": "songs"}).json["id"]
+    headers = {"Authorization": f"Bearer {caller._key}"}
+
+    for content in (b"a,b\n1,2\n", b"a,b\n3,4\n"):
+        answer = caller._client.put(f"/v1/datasets/{dataset}/files/a.csv", data=content, headers=headers)
+        assert answer.status_code == 204
+
+    left = list(storage.keys("t/"))
+    assert [storage.get(key) for key in left] == [b"a,b\n3,4\n"]
 
 
 def test_the_document_names_every_call(client: FlaskClient) -> None:

@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from shared import recovery
+from shared import claims, recovery
 from shared import storage as places
 from shared.database import Database
+from shared.errors import JobFailed
 from shared.settings import Settings
 from shared.storage import Storage
-from shared.tables import attempts
+from shared.tables import attempts, jobs
 from tests.worker import working
 from worker import runner, sweep
 from worker.runner import Post
@@ -70,3 +71,21 @@ def test_the_checkpoints_of_a_finished_training_go(post: Post, tenant: str, tmp_
 
     assert not post.storage.exists(checkpoint)
     assert post.storage.get(working.made(post, job)[0].files[0]["key"])
+
+
+def test_a_failed_job_keeps_its_checkpoints_for_a_day(post: Post, tenant: str) -> None:
+    job = working.submit(post, tenant, "ds_nobody")
+    with post.database.transaction() as sql:
+        taken = working.factories.claim(sql, worker=post.worker)
+        claims.fail(sql, taken, JobFailed("no"), cost={})
+    checkpoint = f"{places.attempt_folder(tenant, job, taken.fence)}checkpoints/000001.safetensors"
+    post.storage.put(checkpoint, [b"to go on from"])
+    age(post)
+
+    sweep.run(post.database, post.storage)
+    assert post.storage.exists(checkpoint)
+    with post.database.transaction() as sql:
+        sql.execute(update(jobs).values(ended_at=jobs.c.ended_at - sweep.RETRY_S - 1))
+    sweep.run(post.database, post.storage)
+
+    assert not post.storage.exists(checkpoint)

@@ -42,7 +42,11 @@ def store_dataset(post: Post, tenant: str, folder: Path, *, rows: int = 60) -> s
 
 def store_table(post: Post, tenant: str, folder: Path, columns: Mapping[str, Any], **roles: Any) -> str:
     """A ready dataset of these columns."""
-    paths, profile = canonical.write(folder, columns, **roles)
+    return store_parts(post, tenant, *canonical.write(folder, columns, **roles))
+
+
+def store_parts(post: Post, tenant: str, paths: list[Path], profile: Json) -> str:
+    """A ready dataset of these canonical files."""
     with post.database.transaction() as sql:
         dataset = factories.make_dataset(sql, tenant, profile=profile, rows=profile["rows"])
         parts = []

@@ -1,0 +1,99 @@
+"""Memory, disk and time come to an end in the middle of a job: faults 20 and 29, and attempts that stall."""
+
+import contextlib
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.house import House, child_of
+
+GROUPS = Path("/sys/fs/cgroup/memory")
+ROOM_BYTES = 600 * 2**20
+MiB = 2**20
+
+
+@pytest.fixture
+def group(house: House) -> Iterator[Path | None]:
+    """A control group with little memory; None where this user may make none, or the kernel has version 2 alone."""
+    folder = GROUPS / f"etude-{house.settings.home.name}-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / "memory.limit_in_bytes").write_text(str(ROOM_BYTES))
+    except OSError:
+        yield None
+        return
+    yield folder
+    house.stop()
+    with contextlib.suppress(OSError):
+        folder.rmdir()
+
+
+def test_20_a_job_that_takes_all_memory_fails_as_oom_and_the_next_one_runs(house: House, group: Path | None) -> None:
+    counter = house.settings.home / "memory.events"
+    counter.write_text("oom_kill 0\n")
+    if group is not None:
+        worker, stand_in = house.worker(FAULT_GROUP=str(group)), {}
+    else:
+        # The job does what the kernel would: it counts, and kills.
+        worker, stand_in = house.worker(FAULT_COUNTER=str(counter)), {"counter": str(counter)}
+    hungry = house.submit(hungry_at=2, checkpoint_every=100, **stand_in)
+    modest = house.submit(steps=3)
+
+    house.wait_for_end(hungry, modest)
+
+    row = house.find(hungry)
+    assert (row.state, row.error["code"], row.error["retryable"]) == ("failed", "oom", True)
+    assert house.outcomes(hungry) == ["lost"] * 3
+    assert worker.is_running()
+    house.check(modest)
+
+
+def test_29_a_disk_that_fills_up_at_a_checkpoint_costs_nothing_that_was_saved(house: House) -> None:
+    house.scheduler()
+    worker = house.worker()
+    job = house.submit(steps=8, step_s=0.1, padded_from=5, padding_bytes=64 * MiB)
+    child = child_of(worker)
+    # No file of the process may grow beyond this: the kernel answers as it does when the disk is full.
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (32 * MiB, resource.RLIM_INFINITY))
+
+    house.wait(lambda: house.outcomes(job) == ["repeated"])
+    failed = house.attempts(job)[0]
+    left = house.find(job).checkpoint
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    house.wait_for_end(job)
+
+    assert (failed.error["code"], failed.error["retryable"]) == ("storage_full", True)
+    assert left["at"] == {"epoch": 4}
+    assert house.attempts(job)[1].resumed_from == {"epoch": 4}
+    house.check(job)
+
+
+def test_an_attempt_that_does_not_move_ends_as_stalled_and_is_made_up_for(house: House) -> None:
+    house.worker(ETUDE_STALL_S="1", FAULT_GRACE_S="1")
+    once = str(house.settings.home / "once")
+    job = house.submit(steps=5, stuck_at=2, stuck_s=600, once=once)
+    behind = house.submit(steps=2)
+
+    house.wait_for_end(job, behind)
+
+    assert house.outcomes(job) == ["stalled", "succeeded"]
+    stalled, repeated = house.attempts(job)
+    assert stalled.error["code"] == "stalled" and "ETUDE_STALL_S" in stalled.error["detail"]
+    assert repeated.resumed_from == {"epoch": 2}
+    house.check(job, behind)
+
+
+def test_a_job_that_stalls_each_time_fails_and_lets_the_next_one_run(house: House) -> None:
+    house.worker(ETUDE_STALL_S="1", FAULT_GRACE_S="1")
+    job = house.submit(steps=5, stuck_at=0, stuck_s=600)
+    behind = house.submit(steps=2)
+
+    house.wait_for_end(job, behind)
+
+    row = house.find(job)
+    assert (row.state, row.error["code"]) == ("failed", "stalled")
+    assert house.outcomes(job) == ["stalled"] * 3
+    house.check(behind)
