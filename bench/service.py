@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection
+from http.client import HTTPConnection, RemoteDisconnected
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,8 +42,15 @@ class Service:
         """Say one request; the answer's JSON. Raises MeasurementBroken unless it is a success."""
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
         media = {} if body is None else {"Content-Type": "application/json"}
-        self._connection.request(method, path, content, {"Authorization": f"Bearer {self.key}", **media, **headers})
-        answer = self._connection.getresponse()
+        sent = {"Authorization": f"Bearer {self.key}", **media, **headers}
+        try:
+            self._connection.request(method, path, content, sent)
+            answer = self._connection.getresponse()
+        except (RemoteDisconnected, BrokenPipeError):
+            # Idle for too long, it was closed: nothing was heard of this request.
+            self._connection.close()
+            self._connection.request(method, path, content, sent)
+            answer = self._connection.getresponse()
         said = answer.read()
         if answer.status >= 300:
             raise MeasurementBroken(f"{method} {path}: {answer.status} {said[:500]!r}")
