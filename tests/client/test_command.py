@@ -51,6 +51,17 @@ def test_everything_is_there_as_json(shell: Shell, songs: Path) -> None:
     assert shell.run("alias", "as-json", "champion", "1", "--json").json["aliases"] == ["champion"]
 
 
+def test_the_workers_are_told_with_what_they_do(shell: Shell, songs: Path) -> None:
+    job = running(shell, songs)
+    said = shell.run("workers")
+    found = {worker["queue"]: worker for worker in shell.run("workers", "--json").json}
+    shell.run("cancel", job)
+
+    assert {queue: worker["state"] for queue, worker in found.items()} == {"train": "busy", "light": "idle"}
+    assert (found["train"]["job"]["id"], found["light"]["job"]) == (job, None)
+    assert said.code == 0 and "busy" in said.out and "s ago" in said.out and job in said.out
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_predictions_come_in_every_form(shell: Shell, songs: Path, suffix: str) -> None:
     assert shell.run("train", str(songs), "--target", "genre", "--model", f"m-{suffix}", "--watch").code == 0
