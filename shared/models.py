@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from shared import ids
 from shared.claims import Claim
@@ -15,6 +16,11 @@ from shared.tables import aliases, models, versions
 CHAMPION = "champion"
 
 Json = dict[str, Any]
+
+_MAKE = {
+    name: dialect.insert(models).on_conflict_do_nothing()
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}
 
 
 @dataclass(frozen=True)
@@ -48,17 +54,14 @@ def record(sql: Connection, claim: Claim, new: NewVersion) -> Json:
 def _take(sql: Connection, claim: Claim) -> Row[Any]:
     """The model of the claim's name, made when it is new; held, so that two trainings number one after the other."""
     mine = (models.c.tenant == claim.tenant) & (models.c.name == claim.model)
-    found = sql.execute(update(models).where(mine).values(name=models.c.name).returning(models)).one_or_none()
+    hold = update(models).where(mine).values(name=models.c.name).returning(models)
+    found = sql.execute(hold).one_or_none()
     if found is not None:
         return found
-    values = {
-        "id": ids.new("mdl"),
-        "tenant": claim.tenant,
-        "name": claim.model,
-        "kind": claim.kind,
-        "created_at": now(),
-    }
-    return sql.execute(insert(models).values(values).returning(models)).one()
+    values = {"tenant": claim.tenant, "name": claim.model, "kind": claim.kind, "created_at": now()}
+    # Another training of the name may make it at this moment: it is waited for, and what it made is taken.
+    sql.execute(_MAKE[sql.dialect.name].values(id=ids.new("mdl"), **values))
+    return sql.execute(hold).one()
 
 
 def find(sql: Connection, tenant: str, name: str) -> Row[Any]:

@@ -53,6 +53,7 @@ class Desk:
         if not warnings:
             return
         with self.database.transaction() as sql:
+            claims.hold(sql, self.claim)
             for warning in warnings:
                 history.note(sql, self.claim.job_id, "warning", warning)
 
