@@ -156,10 +156,15 @@ def is_alive(pid: int) -> bool:
     return True
 
 
-def die_with_parent() -> None:
-    """Called in a new child: the kernel kills it when its parent is gone. macOS has no such thing."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Called in a new child: the kernel kills it when its parent is gone. macOS has no such thing.
+
+    With the parent's id given, one that went before this was said is noticed, too.
+    """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is not None and os.getppid() != parent:
+        os._exit(1)
 
 
 def _wait(running: Running, is_hurried: Callable[[], bool]) -> None:

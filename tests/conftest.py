@@ -85,10 +85,16 @@ def tenant(database: Database) -> str:
 
 
 @pytest.fixture
-def redis(settings: Settings) -> Iterator[Settings]:
+def is_persistent() -> bool:
+    """Whether Redis keeps its data on disk; a test that wants to try both gives it by parametrize."""
+    return False
+
+
+@pytest.fixture
+def redis(settings: Settings, is_persistent: bool) -> Iterator[Settings]:
     """The same settings with a real server behind their redis_url."""
     place = redis_server.make_place(settings.home / "redis")
-    argv = redis_server.arguments(redis_server.find_binary(), place, is_persistent=False)
+    argv = redis_server.arguments(redis_server.find_binary(), place, is_persistent=is_persistent)
     process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
     redis_server.wait_ready(place)
     yield dataclasses.replace(settings, redis_url=place.celery_url)

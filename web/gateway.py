@@ -8,6 +8,7 @@ either, but a file on disk.
 
 import asyncio
 import io
+import multiprocessing
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -228,7 +229,8 @@ def _refuse(protocol: HTTPProtocol, error: Exception) -> None:
 def from_environment() -> Gateway:
     """What granian loads."""
     # Or a killed server's own child would answer at the port for ever, beside its successor.
-    processes.die_with_parent()
+    parent = multiprocessing.parent_process()
+    processes.die_with_parent(None if parent is None else parent.pid)
     chosen = read_settings()
     services = create_services(chosen)
     database = Database(chosen, busy_ms=PROMPT_MS)

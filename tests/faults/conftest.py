@@ -1,4 +1,4 @@
-"""A house with a real Redis that keeps nothing, on both databases."""
+"""A house with a real Redis, which keeps nothing unless a test says so, on both databases."""
 
 import dataclasses
 from collections.abc import Iterator

@@ -98,11 +98,13 @@ class House:
         )
         redis_server.wait_ready(place)
 
-    def submit(self, *, is_rung: bool = True, kind: str = "classification", **params: Any) -> str:
+    def submit(
+        self, *, is_rung: bool = True, kind: str = "classification", model: str = "rehearsal", **params: Any
+    ) -> str:
         """A rehearsal in the queue, rung for unless a test says otherwise."""
         with self.database.transaction() as sql:
             wanted = NewJob(
-                tenant=self.tenant, action="train", kind=kind, queue=LIGHT, model="rehearsal",
+                tenant=self.tenant, action="train", kind=kind, queue=LIGHT, model=model,
                 params={"steps": 5, **params},
             )  # fmt: skip
             job = str(submit(sql, wanted).id)

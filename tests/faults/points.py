@@ -1,7 +1,8 @@
 """Every point in the life of a job where its process can die between two things that others can see.
 
 What others can see of a worker's child are its commits, the files that it stores and the rings that it sends; each of
-them, counted in its thread, is a point `who:what:number`, and the process dies before it or after it.
+them, counted in its thread, is a point `who:what:number`, and the process dies before it or after it. A web process has
+commits, too, and asks its bell to ring.
 """
 
 import os
@@ -17,6 +18,7 @@ from sqlalchemy import Connection
 
 from shared import queue
 from shared.database import Database
+from shared.queue import Bell
 from shared.storage import Storage
 
 # The life of a rehearsal of two steps with another one waiting, in order; test_crash_points.py holds it complete.
@@ -33,6 +35,9 @@ LIFE = {
     "work:ring:1": "the ring for the next job",
 }
 BEAT = "heart:commit:1"
+FINISH = "work:commit:6"
+# Of a web process: a job was accepted, and is rung for.
+BELL = "work:bell:1"
 
 _counted: Counter[str] = Counter()
 
@@ -40,11 +45,12 @@ _counted: Counter[str] = Counter()
 def install(wanted: str | None, *, mark: Path) -> None:
     """Die once at `wanted`, such as `work:commit:3:before`; `mark` remembers that it has happened.
 
-    With `record` nobody dies, and the points that were passed are written into `mark`.
+    With `record` nobody dies, and the points that were passed are written into `mark`. FAULT_SIGNAL=SIGSTOP freezes the
+    process there instead, so that a test can break something at that very moment.
     """
     if wanted is None:
         return
-    main = os.getpid()
+    main, harm = os.getpid(), signal.Signals[os.environ.get("FAULT_SIGNAL", "SIGKILL")]
     os.register_at_fork(after_in_child=_counted.clear)
 
     def meet(what: str, when: str) -> None:
@@ -60,11 +66,12 @@ def install(wanted: str | None, *, mark: Path) -> None:
                 file.write(f"{point}\n")
         elif point == wanted and not mark.exists():
             mark.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), harm)
 
     _around_commits(meet)
     _around(Storage, "put", "file", meet)
     _around(queue, "send", "ring", meet)
+    _around(Bell, "ring", "bell", meet)
 
 
 def _around(owner: Any, name: str, what: str, meet: Callable[[str, str], None]) -> None:

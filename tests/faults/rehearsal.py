@@ -26,8 +26,8 @@ SEED = b"rehearsal"
 def train(desk: Desk) -> Ending:
     """`params`: steps, step_s, checkpoint_every; at a step: kill_at, stuck_at (stuck_s), fail_at, again_at, held_at.
 
-    At `break_at` it fails as nobody foresaw; at `hungry_at` it takes more memory than there is; a job that is held waits
-    for the file that `free` names; from `padded_from` on its checkpoints hold `padding_bytes` more.
+    At `break_at` it fails as nobody foresaw; at `hungry_at` it takes more memory than there is; a job that is held
+    waits for the file that `free` names; from `padded_from` on its checkpoints hold `padding_bytes` more.
     """
     params = desk.claim.params
     steps = count_steps(params)

@@ -1,14 +1,15 @@
-"""Redis dies, freezes, forgets or is full; rings are lost or doubled: faults 4, 5, 6, 7, 8 and 12."""
+"""Redis dies, freezes, forgets or is full; rings are lost or doubled: faults 4, 5, 7, 8, 12, 13 and 27."""
 
 import os
 import signal
-import subprocess
+from pathlib import Path
 
 import psutil
+import pytest
 from redis import Redis
 from sqlalchemy import select
 
-from shared import queue, redis_server
+from shared import queue
 from shared.queue import LIGHT
 from shared.tables import attempts
 from tests.faults.house import House, child_of
@@ -17,19 +18,12 @@ QUICK = {"steps": 2}
 SLOW = {"steps": 20, "step_s": 0.15}
 
 
-def restart_redis(house: House) -> None:
-    """A new server at the old place, which remembers nothing."""
-    place = redis_server.make_place(house.settings.home / "redis")
-    argv = redis_server.arguments(redis_server.find_binary(), place, is_persistent=False)
-    house.processes.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, start_new_session=True))
-    redis_server.wait_ready(place)
-
-
 def redis_of(house: House) -> Redis:
     return queue.connect(house.settings)
 
 
-def test_4_redis_killed_without_persistence_loses_no_job_and_disturbs_none(house: House) -> None:
+@pytest.mark.parametrize("is_persistent", [True, False], ids=["persistent", "forgetful"])
+def test_4_a_killed_redis_loses_no_job_and_disturbs_none_whatever_it_kept(house: House, is_persistent: bool) -> None:
     house.scheduler()
     house.worker()
     running = house.submit(**SLOW)
@@ -38,7 +32,7 @@ def test_4_redis_killed_without_persistence_loses_no_job_and_disturbs_none(house
 
     os.kill(house.redis_pid(), signal.SIGKILL)
     house.wait_for_steps(running, 6)
-    restart_redis(house)
+    house.start_redis(is_persistent=is_persistent)
     house.wait_for_end(running, *waiting)
 
     house.check(running, *waiting)
@@ -109,6 +103,23 @@ def test_12_fifty_rings_for_one_job_make_one_attempt(house: House) -> None:
     house.check(job)
     with house.database.reading() as sql:
         assert len(sql.execute(select(attempts.c.fence)).all()) == 1
+
+
+def test_13_a_ring_that_is_delivered_again_while_its_job_runs_starts_nothing(house: House, tmp_path: Path) -> None:
+    """Late acknowledgement, and a visibility timeout that is long over before the job is."""
+    for slot in ("1", "2"):
+        house.worker(slot, FAULT_VISIBLE="2")
+    free = tmp_path / "free"
+    job = house.submit(**QUICK, held_at=1, free=str(free))
+
+    # Delivered again, to the other worker, which finds nothing to claim.
+    house.wait(lambda: house.count_rings(redelivered=True) >= 1)
+    house.wait(lambda: queue.count_rings(house.settings, LIGHT) == 0)
+    free.touch()
+    house.wait_for_end(job)
+
+    house.check(job)
+    assert house.outcomes(job) == ["succeeded"]
 
 
 def test_27_without_a_scheduler_what_was_rung_runs_and_the_rest_once_it_is_back(house: House) -> None:

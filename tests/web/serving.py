@@ -5,7 +5,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ import psutil
 from shared.processes import die_with_parent
 from shared.settings import Settings
 from shared.up import environment_of, free_port
+from tests.waiting import until
 
 LIMIT_S = 30.0
 
@@ -25,6 +25,12 @@ class Server:
     port: int
     key: str
     process: "subprocess.Popen[bytes]"
+
+    def is_up(self) -> bool:
+        try:
+            return bool(self.call("GET", "/healthz")[0] == 200)
+        except OSError:
+            return False
 
     @property
     def url(self) -> str:
@@ -58,11 +64,6 @@ def start(settings: Settings, key: str) -> Server:
     port = free_port("127.0.0.1")
     environment = {**os.environ, **environment_of(settings), "ETUDE_PORT": str(port)}
     process = subprocess.Popen([sys.executable, "-m", "web.serve"], env=environment, preexec_fn=die_with_parent)
-    server, until = Server(port, key, process), time.monotonic() + LIMIT_S
-    while time.monotonic() < until:
-        try:
-            if server.call("GET", "/healthz")[0] == 200:
-                return server
-        except OSError:
-            time.sleep(0.05)
-    raise TimeoutError("the web process did not answer")
+    server = Server(port, key, process)
+    assert until(server.is_up, limit_s=LIMIT_S), "the web process did not answer"
+    return server

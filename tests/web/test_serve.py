@@ -10,6 +10,7 @@ import psutil
 
 from shared.settings import Settings
 from shared.up import environment_of, free_port
+from tests.waiting import until
 
 
 def test_a_killed_server_leaves_nobody_at_its_port(settings: Settings) -> None:
@@ -26,6 +27,22 @@ def test_a_killed_server_leaves_nobody_at_its_port(settings: Settings) -> None:
         child.kill()
 
     assert children and not left
+
+
+def test_a_server_killed_while_its_child_begins_leaves_nobody_either(settings: Settings) -> None:
+    environment = {**os.environ, **environment_of(settings), "ETUDE_PORT": str(free_port("127.0.0.1"))}
+    server = subprocess.Popen([sys.executable, "-m", "web.serve"], env=environment, stderr=subprocess.DEVNULL)
+    watched = psutil.Process(server.pid)
+    assert until(lambda: bool(watched.children()), every_s=0.001)
+    children = watched.children()
+
+    server.kill()
+    server.wait()
+    _, left = psutil.wait_procs(children, timeout=10)
+    for child in left:
+        child.kill()
+
+    assert not left
 
 
 def until_ready(port: int) -> None:
