@@ -112,8 +112,11 @@ _BEST = (
     .with_for_update(skip_locked=True, of=jobs)
     .correlate(None)
 )
-_COUNT = _waiting(func.count())
-_COUNT_KNOWN = _COUNT.where(_is_known)
+# Nobody needs to know of more; to count on among thousands would cost more than a claim.
+DUE_AT_MOST = 100
+_DUE = _waiting(jobs.c.id).limit(DUE_AT_MOST)
+_COUNT = select(func.count()).select_from(_DUE.subquery())
+_COUNT_KNOWN = select(func.count()).select_from(_DUE.where(_is_known).subquery())
 _CLAIM = (
     update(jobs)
     .where(
@@ -206,7 +209,7 @@ def claim_next(
 
 
 def count_due(sql: Connection, queue: str, *, skills: Skills | None = None, running_at_most: int = 0) -> int:
-    """How many rows of a queue could be claimed now, by a worker of these skills or by any."""
+    """How many rows of a queue could be claimed now, by a worker of these skills or by any; up to DUE_AT_MOST."""
     if skills is None:
         return int(sql.execute(_COUNT, {"of": queue, "running_at_most": running_at_most}).scalar_one())
     return int(sql.execute(_COUNT_KNOWN, _asked(queue, skills, running_at_most)).scalar_one())
