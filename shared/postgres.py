@@ -27,5 +27,7 @@ class Connection(psycopg.Connection[Any]):
 
 def connect(_: Any, __: Any, arguments: list[Any], named: dict[str, Any]) -> Connection:  # Any: as SQLAlchemy calls it
     """Open one; a listener of SQLAlchemy's `do_connect`."""
-    options = f"-c lock_timeout=5000 -c statement_timeout={STATEMENT_S * 1000}"
+    # A worker that is frozen in the middle of a transaction would hold its rows, and with them every scheduler.
+    idle = f"-c idle_in_transaction_session_timeout={STATEMENT_S * 1000}"
+    options = f"-c lock_timeout=5000 -c statement_timeout={STATEMENT_S * 1000} {idle}"
     return Connection.connect(*arguments, **{"connect_timeout": 3, "options": options, **named})
