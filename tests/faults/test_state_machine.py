@@ -25,7 +25,7 @@ from sqlalchemy import delete, func, insert, select, update
 from shared import claims, ids, jobs, models, recovery, workers
 from shared.claims import Claim
 from shared.database import Database, now
-from shared.errors import ClaimLost, JobFailed, NotAllowedNow, TryAgain
+from shared.errors import ClaimLost, JobFailed, NotAllowedNow, Stalled, TryAgain
 from shared.jobs import CANCELLED, ENDED, FAILED, QUEUED, RUNNING, SUCCEEDED
 from shared.models import NewVersion
 from shared.tables import attempts, events, metadata, tenants, versions
@@ -141,6 +141,18 @@ class Backstage(RuleBasedStateMachine):
             claims.try_again(sql, claim, TryAgain("later"), cost=COST)  # type: ignore[arg-type]
 
         self._write(claim, write, to=(QUEUED, FAILED))
+
+    @rule(claim=held)
+    def stall(self, claim: Claim) -> None:
+        def write(sql: object) -> None:
+            claims.stall(sql, claim, Stalled("still"), cost=COST)  # type: ignore[arg-type]
+
+        self._write(claim, write, to=(QUEUED, FAILED))
+
+    @rule(claim=held)
+    def skip_checkpoint(self, claim: Claim) -> None:
+        spoilt = {"at": {"epoch": 1}, "before": None}
+        self._write(claim, lambda sql: claims.skip_checkpoint(sql, claim, spoilt, reason="integrity"))
 
     @rule(claim=consumes(held))
     def forget(self, claim: Claim) -> None:
