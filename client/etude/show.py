@@ -88,6 +88,8 @@ def job(shown: Job) -> None:
     console, raw = _console(), shown.raw
     head = Text(shown.id) + Text(f"  {raw['action']} {raw['kind'] or ''}  ")
     console.print(head + Text(shown.stage or shown.state, style=COLOURS.get(shown.state, "")))
+    if shown.state == "queued" and (ahead := raw["queue"]["ahead"]):
+        console.print(f"  {ahead:,} before it in the queue")
     if not shown.has_ended:
         console.print(f"  etude watch {shown.id}", style="dim")
     if shown.error:

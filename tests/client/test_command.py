@@ -62,6 +62,17 @@ def test_the_workers_are_told_with_what_they_do(shell: Shell, songs: Path) -> No
     assert said.code == 0 and "busy" in said.out and "s ago" in said.out and job in said.out
 
 
+def test_a_waiting_job_is_shown_with_its_place(shell: Shell, songs: Path) -> None:
+    busy = running(shell, songs)
+    waiting = [shell.run("train", "songs", *LONG, "--json").json["id"] for _ in range(2)]
+
+    shown = shell.run("job", waiting[1])
+    for job in (*waiting, busy):
+        shell.run("cancel", job)
+
+    assert "1 before it in the queue" in shown.out
+
+
 @pytest.mark.parametrize("suffix", ["csv", "jsonl", "parquet"])
 def test_predictions_come_in_every_form(shell: Shell, songs: Path, suffix: str) -> None:
     assert shell.run("train", str(songs), "--target", "genre", "--model", f"m-{suffix}", "--watch").code == 0
