@@ -37,6 +37,11 @@ class Desk:
     pace: Pace = field(default_factory=Pace)
     _saved_at: float = field(default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        if self.claim.attempt > 1:
+            # Whatever ended the one before may come again soon: let there be progress first.
+            self._saved_at = float("-inf")
+
     @property
     def folder(self) -> str:
         """Where this attempt writes, and nobody else."""

@@ -41,13 +41,16 @@ def test_2_a_worker_that_boots_again_gives_back_what_its_predecessor_held(house:
 def test_3_a_dead_workers_job_goes_to_an_idle_one_after_its_lease(house: House) -> None:
     house.scheduler()
     busy = house.worker("1")
-    job = house.submit(**SLOW)
+    free = house.settings.home / "free"
+    # However long the other one takes to boot.
+    job = house.submit(steps=6, held_at=3, free=str(free))
     house.wait_for_steps(job, 3)
     house.worker("2")
     child = child_of(busy)
 
     busy.kill()
     child.kill()
+    free.touch()
     house.wait_for_end(job)
 
     house.check(job)
@@ -150,3 +153,16 @@ def test_the_trace_of_what_nobody_foresaw_is_in_the_workers_log_under_the_jobs_i
     assert job in row.error["detail"]
     told = [line for line in house.whole_logs().splitlines() if job in line and "nobody foresaw this" in line]
     assert len(told) == 1 and "Traceback" in told[0]
+
+
+def test_the_attempt_after_a_loss_saves_at_its_first_step_without_waiting_for_the_interval(house: House) -> None:
+    worker = house.worker()
+    job = house.submit(steps=8, step_s=0.15, checkpoint_every=100)
+    house.wait_for_steps(job, 3)
+    unsaved = house.checkpoints(job)
+
+    child_of(worker).kill()
+    house.wait_for_end(job)
+
+    assert (unsaved, house.checkpoints(job)) == ([], [1])
+    house.check(job)

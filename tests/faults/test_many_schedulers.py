@@ -7,8 +7,6 @@ from shared.database import now
 from shared.tables import events, jobs
 from tests.faults.house import House, child_of
 
-SLOW = {"steps": 12, "step_s": 0.15}
-
 
 def reasons(house: House, job: str) -> list[str]:
     with house.database.reading() as sql:
@@ -21,7 +19,8 @@ def test_26_schedulers_that_run_at_once_give_back_expire_and_cancel_once(house: 
     for _ in range(schedulers):
         house.scheduler()
     busy = house.worker("1")
-    lost = house.submit(**SLOW)
+    free = house.settings.home / "free"
+    lost = house.submit(steps=6, held_at=3, free=str(free))
     house.wait_for_steps(lost, 3)
     child = child_of(busy)
     late, unwanted, waiting = house.submit(), house.submit(), house.submit(steps=3)
@@ -33,6 +32,7 @@ def test_26_schedulers_that_run_at_once_give_back_expire_and_cancel_once(house: 
     child.kill()
     house.wait(lambda: house.outcomes(lost) == ["lost"])
     house.wait_for_end(late, unwanted)
+    free.touch()
     house.worker("2")
     house.wait_for_end(lost, waiting)
 
