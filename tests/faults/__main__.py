@@ -36,8 +36,9 @@ with a checkpoint, whose result shows whether a step was left out or done twice.
 table. Afterwards the seven conditions of `tests/faults/oracle.py` must hold.
 
 Lost is a job that was accepted and has not ended, or has succeeded and left nothing; doubled is one with two effects,
-or with one and no success. A job that is killed three times before it has saved anything is given up, and says so in
-its error; that is rare, and not lost.
+or with one and no success. A job that is killed three times running before it has saved anything is given up, and says
+so in its error: that is not lost. It happens to real trainings here, whose first seconds in a fresh process are long
+beside a kill every 15 s.
 """
 
 
