@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from shared.claims import Claim
 from shared.database import Database
 from shared.errors import JobFailed
 from shared.settings import Settings
-from shared.storage import Storage
+from shared.storage import Storage, Stored
 from worker.callbacks import Checkpoint
 from worker.checkpoints import Checkpoints
 from worker.heart import Heart
@@ -71,12 +71,24 @@ class Desk:
 
     def fetch(self, key: str, *, name: str, sha256: str) -> Path:
         """Copy a stored file into the scratch folder and verify its content."""
-        path = self.storage.fetch(key, self.scratch / name)
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != sha256:
+        path, digest = self.scratch / name, hashlib.sha256()
+        with path.open("wb") as file:
+            for block in self._moving(self.storage.stream(key)):
+                digest.update(block)
+                file.write(block)
+        if digest.hexdigest() != sha256:
             raise JobFailed(f"The stored file {name} is not what was written: restore it.", code="integrity")
         return path
+
+    def _moving(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same blocks: large files over a slow line take long, and are no stall."""
+        for block in blocks:
+            self.heart.move()
+            yield block
+
+    def _put_file(self, key: str, path: Path) -> Stored:
+        with path.open("rb") as file:
+            return self.storage.put(key, self._moving(iter(lambda: file.read(storage.BLOCK_BYTES), b"")))
 
     def uploads(self, row: Row[Any]) -> list[Row[Any]]:
         """The files of a dataset, after those of the version that it adds to."""
@@ -98,13 +110,13 @@ class Desk:
         """Store a canonical part of a dataset, beside its uploads; its name tells which attempt wrote it."""
         folder = storage.dataset_folder(self.claim.tenant, row.id)
         key = f"{folder}parts/{self.claim.fence}/{path.name}"
-        stored = self.storage.put_file(key, path)
+        stored = self._put_file(key, path)
         return {"name": path.name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
 
     def put(self, name: str, content: bytes | Path, *, rows: int | None = None) -> Json:
         """Store a file of this attempt; it counts only once the finishing transaction names it."""
         key = f"{self.folder}files/{name}"
-        stored = self.storage.put_file(key, content) if isinstance(content, Path) else self.storage.put(key, [content])
+        stored = self._put_file(key, content) if isinstance(content, Path) else self.storage.put(key, [content])
         said = {"name": name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
         return said if rows is None else {**said, "rows": rows}
 

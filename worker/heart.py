@@ -62,14 +62,15 @@ class Heart:
             self._epochs.extend(epochs or [])
             self._changed.notify()
 
-    def check(self) -> None:
-        """Raise why to leave: ClaimLost, JobCancelled, Drained, Stalled, or JobFailed at the deadline.
-
-        That the working thread comes here is also how the heart knows that the attempt gets on.
-        """
+    def move(self) -> None:
+        """Take note that the working thread gets on."""
         moment = time.monotonic()
         self._stall_s = max(self._stall_s, LONGER_TIMES * (moment - self._moved_at))
         self._moved_at = moment
+
+    def check(self) -> None:
+        """Raise why to leave: ClaimLost, JobCancelled, Drained, Stalled, or JobFailed at the deadline."""
+        self.move()
         if self._leave is not None:
             raise self._leave
 

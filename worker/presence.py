@@ -22,6 +22,8 @@ from worker.memory_kills import MemoryKills
 
 # Longer than a child takes to begin, a ring to be repeated and a connection to be made again, all one after the other.
 DEAF_S = 45.0
+# A spawned child imports TensorFlow first.
+DEAF_SPAWNED_S = 150.0
 EXIT_DEAF = 75
 
 log = logger("presence")
@@ -36,6 +38,7 @@ class Presence:
     queue: str
     skills: Callable[[], Skills]
     memory_kills: MemoryKills
+    deaf_s: float
     quiet: threading.Lock = field(default_factory=threading.Lock)
 
     def start(self) -> None:
@@ -51,9 +54,12 @@ class Presence:
             self.memory_kills.look()
             with self.quiet:
                 is_waited_for = self._beat()
-            waited_for_since = (waited_for_since or time.monotonic()) if is_waited_for else None
-            is_deaf = waited_for_since is not None and time.monotonic() - waited_for_since > DEAF_S
-            if is_deaf and self._has_redis():
+            # Without Redis nobody hears anything; once it is back, everybody has the whole time to hear again.
+            if not (is_waited_for and self._has_redis()):
+                waited_for_since = None
+            elif waited_for_since is None:
+                waited_for_since = time.monotonic()
+            elif time.monotonic() - waited_for_since > self.deaf_s:
                 log.error("deaf", worker=self.name)
                 # It holds nothing that could be lost, and whoever is deaf may not hear a gentler word either.
                 os._exit(EXIT_DEAF)
