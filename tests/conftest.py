@@ -78,10 +78,20 @@ def storage(settings: Settings) -> Storage:
 @pytest.fixture
 def tenant(database: Database) -> str:
     """A tenant to own things."""
-    tenant_id = ids.new("ten")
+    return make_tenant(database)
+
+
+@pytest.fixture
+def other(database: Database) -> str:
+    """A second tenant."""
+    return make_tenant(database)
+
+
+def make_tenant(database: Database) -> str:
+    tenant = ids.new("ten")
     with database.transaction() as sql:
-        sql.execute(insert(tenants).values(id=tenant_id, name=tenant_id, created_at=now()))
-    return tenant_id
+        sql.execute(insert(tenants).values(id=tenant, name=tenant, created_at=now()))
+    return tenant
 
 
 @pytest.fixture

@@ -41,15 +41,6 @@ WRITES: dict[str, Callable[[Connection, Claim], Any]] = {
 Rows = dict[tuple[str, ...], tuple[Any, ...]]
 
 
-@pytest.fixture
-def other(database: Database) -> str:
-    """A second tenant."""
-    tenant = ids.new("ten")
-    with database.transaction() as sql:
-        sql.execute(insert(tenants).values(id=tenant, name=tenant, created_at=now()))
-    return tenant
-
-
 def make_crowd(sql: Connection, *owners: str) -> None:
     """For each tenant a job in every state, the running ones in their second attempt, with epochs."""
     for owner in owners:

@@ -2,24 +2,14 @@
 
 import threading
 
-import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 
-from shared import claims, ids, job_list, jobs
+from shared import claims, job_list, jobs
 from shared.claims import Skills
 from shared.database import Database, now
-from shared.tables import attempts, tenants
+from shared.tables import attempts
 from shared.tables import jobs as table
 from tests.factories import SKILLS, claim, make_job
-
-
-@pytest.fixture
-def other(database: Database) -> str:
-    """A second tenant."""
-    tenant = ids.new("ten")
-    with database.transaction() as sql:
-        sql.execute(insert(tenants).values(id=tenant, name=tenant, created_at=now()))
-    return tenant
 
 
 def run_all(database: Database, *, takes_s: float = 0.0) -> list[str]:
