@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from shared import ids, jobs
+from shared import features, ids, jobs
 from shared.database import now
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
 from shared.queue import LIGHT
@@ -23,7 +24,11 @@ Json = dict[str, Any]
 def create(sql: Connection, tenant: str, *, name: str, format: str, columns: Json, base: str | None = None) -> Row[Any]:
     """Open the next version under a name; with `base`, files will be added to that version's."""
     if base is not None:
-        base = resolve(sql, tenant, base, pointer="/base").id
+        parent = resolve(sql, tenant, base, pointer="/base")
+        if parent.format != format:
+            said = f"expected a base of format {format}, received one of format {parent.format}"
+            raise InvalidRequest(said, code="format_mismatch", faults=[Fault(said, pointer="/base")])
+        base = parent.id
     newest = select(func.coalesce(func.max(datasets.c.version), 0) + 1).where(
         datasets.c.tenant == tenant, datasets.c.name == name
     )
@@ -74,8 +79,10 @@ def files(sql: Connection, dataset_id: str) -> list[Row[Any]]:
     return list(sql.execute(chosen).all())
 
 
-def mark_ready(sql: Connection, dataset_id: str, *, parts: list[Json], profile: Json) -> None:
-    """Publish what ingest made: called in the transaction that ends its job."""
+def mark_ready(
+    sql: Connection, dataset_id: str, *, parts: list[Json], profile: Json, recordings: Sequence[str] = ()
+) -> None:
+    """Publish what ingest made: called in the transaction that ends its job; `recordings` are a track's contents."""
     change = {
         "state": READY, "parts": parts, "profile": profile, "rows": profile["rows"], "ready_at": now(),
         "size_bytes": sum(part["size_bytes"] for part in parts), "sha256": _identify(sql, dataset_id),
@@ -85,6 +92,7 @@ def mark_ready(sql: Connection, dataset_id: str, *, parts: list[Json], profile: 
     )
     if taken.rowcount == 0:
         raise NotAllowedNow("The dataset was erased while it was read.", code="dataset_erased")
+    features.name_tracks(sql, dataset_id, recordings)
 
 
 def settle(sql: Connection) -> int:
@@ -154,24 +162,30 @@ def resolve(sql: Connection, tenant: str, reference: str, *, pointer: str) -> Ro
     return row
 
 
-def erase(sql: Connection, tenant: str, dataset_id: str) -> Json:
-    """Mark a dataset as gone and say what was made of it; its bytes are deleted once this is committed."""
+def erase(sql: Connection, tenant: str, dataset_id: str) -> tuple[Json, list[str]]:
+    """Mark a dataset as gone and say what was made of it.
+
+    Its bytes are deleted once this is committed, and so are the files whose keys are returned: what was computed of
+    recordings that no other dataset holds.
+    """
     row = find(sql, tenant, dataset_id)
     change = {"state": ERASED, "erased_at": now(), "parts": None, "profile": None, "error": None}
     sql.execute(update(datasets).where(datasets.c.id == row.id).values(change))
     sql.execute(dataset_files.delete().where(dataset_files.c.dataset == row.id))
+    keys = features.forget(sql, tenant, row.id)
     used = [job for job in _jobs_naming(sql, tenant) if row.id in job.datasets]
     made = (
         select(model_table.c.name, versions.c.number)
         .join(versions, versions.c.model == model_table.c.id)
         .where(versions.c.job.in_([job.id for job in used]))
     )
-    return {
+    said = {
         "id": row.id,
         "state": ERASED,
         "models": [f"{made_row.name}@{made_row.number}" for made_row in sql.execute(made)],
         "predictions": [job.id for job in used if job.action == "score"],
     }
+    return said, keys
 
 
 def is_erased(sql: Connection, dataset_id: str) -> bool:

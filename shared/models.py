@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from shared import ids
+from shared import builtin, ids
 from shared.claims import Claim
 from shared.database import now
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
@@ -65,7 +65,9 @@ def _take(sql: Connection, claim: Claim) -> Row[Any]:
 
 
 def find(sql: Connection, tenant: str, name: str) -> Row[Any]:
-    """One model by name. Raises NotFound."""
+    """One model by name, a tenant's own or one that comes with the service. Raises NotFound."""
+    if builtin.is_builtin(name):
+        return _there(builtin.find(name), "There is no such model.")
     row = sql.execute(select(models).where(models.c.tenant == tenant, models.c.name == name)).one_or_none()
     if row is None:
         raise NotFound("There is no such model.")
@@ -73,22 +75,27 @@ def find(sql: Connection, tenant: str, name: str) -> Row[Any]:
 
 
 def page(sql: Connection, tenant: str, *, limit: int, before: str | None) -> list[Row[Any]]:
-    """The models that were made last, first; each with the number of its newest version."""
+    """The models that were made last, first, each with the number of its newest version; at the end the service's own."""
     newest = select(func.max(versions.c.number)).where(versions.c.model == models.c.id).scalar_subquery()
     chosen = select(models, newest.label("newest")).where(models.c.tenant == tenant)
     if before is not None:
         chosen = chosen.where(models.c.id < before)
-    return list(sql.execute(chosen.order_by(models.c.id.desc()).limit(limit)).all())
+    own = list(sql.execute(chosen.order_by(models.c.id.desc()).limit(limit)).all())
+    return [*own, *builtin.models(before=before)][:limit]
 
 
-def list_versions(sql: Connection, model_id: str) -> list[Row[Any]]:
+def list_versions(sql: Connection, model: Row[Any]) -> list[Row[Any]]:
     """Every version of a model, the newest first."""
-    chosen = select(versions).where(versions.c.model == model_id).order_by(versions.c.number.desc())
+    if builtin.is_builtin(model.name):
+        return [builtin.find_version(model.name, model.newest)]
+    chosen = select(versions).where(versions.c.model == model.id).order_by(versions.c.number.desc())
     return list(sql.execute(chosen).all())
 
 
 def find_version(sql: Connection, tenant: str, name: str, number: int) -> Row[Any]:
     """One version by its number. Raises NotFound."""
+    if builtin.is_builtin(name):
+        return _there(builtin.find_version(name, number), "There is no such version.")
     model = find(sql, tenant, name)
     row = sql.execute(select(versions).where(versions.c.model == model.id, versions.c.number == number)).one_or_none()
     if row is None:
@@ -98,6 +105,9 @@ def find_version(sql: Connection, tenant: str, name: str, number: int) -> Row[An
 
 def find_by_id(sql: Connection, version_id: str) -> Row[Any]:
     """One version with its model's name and kind, for a worker that was given its id. Raises NotFound."""
+    ours = builtin.find_by_id(version_id)
+    if ours is not None:
+        return ours
     chosen = (
         select(versions, models.c.name, models.c.kind, models.c.tenant)
         .join(models, models.c.id == versions.c.model)
@@ -115,12 +125,36 @@ def resolve(sql: Connection, tenant: str, reference: str, *, pointer: str) -> Ro
     Raises InvalidRequest with the pointer when it names nothing.
     """
     name, _, which = reference.partition("@")
+    if builtin.is_builtin(name):
+        return _resolve_builtin(name, which, reference, pointer)
     model = sql.execute(select(models).where(models.c.tenant == tenant, models.c.name == name)).one_or_none()
     row = None if model is None else _choose(sql, model.id, which)
     if row is None:
-        said = f"expected a model version (name@3, name@latest or name@alias), received {reference!r}, which names none"
-        raise InvalidRequest(said, code="unknown_reference", faults=[Fault(said, pointer=pointer)])
+        raise _unknown(reference, pointer)
     return find_by_id(sql, row)
+
+
+def _resolve_builtin(name: str, which: str, reference: str, pointer: str) -> Row[Any]:
+    model = builtin.find(name)
+    number = int(which) if which.isdigit() and len(which) < 10 else None
+    if model is not None and which in ("", "latest", CHAMPION):
+        number = model.newest
+    found = None if number is None else builtin.find_version(name, number)
+    if found is None:
+        raise _unknown(reference, pointer)
+    return found
+
+
+def _unknown(reference: str, pointer: str) -> InvalidRequest:
+    said = f"expected a model version (name@3, name@latest or name@alias), received {reference!r}, which names none"
+    return InvalidRequest(said, code="unknown_reference", faults=[Fault(said, pointer=pointer)])
+
+
+def _there(found: Any, said: str) -> Row[Any]:  # Any: a row, or what builtin makes like one
+    if found is None:
+        raise NotFound(said)
+    row: Row[Any] = found
+    return row
 
 
 def _choose(sql: Connection, model_id: str, which: str) -> str | None:
@@ -160,6 +194,8 @@ def move_alias(
     `require` is {"metric", "not_worse_than": alias}; raises NotAllowedNow when the candidate's validation metric is
     worse, or when the two were not measured on the same rows. An empty alias lets everything pass.
     """
+    if builtin.is_builtin(name):
+        raise builtin.fixed(name)
     candidate = find_version(sql, tenant, name, number)
     if require is not None:
         _demand_not_worse(sql, candidate, find(sql, tenant, name).kind, require)
@@ -214,6 +250,8 @@ def _validation(version: Row[Any], metric: str) -> float:
 
 def delete(sql: Connection, tenant: str, name: str) -> None:
     """Forget a model with its versions and aliases; the caller deletes the files, once no row names them."""
+    if builtin.is_builtin(name):
+        raise builtin.fixed(name)
     model = find(sql, tenant, name)
     sql.execute(aliases.delete().where(aliases.c.model == model.id))
     sql.execute(versions.delete().where(versions.c.model == model.id))

@@ -105,6 +105,32 @@ dataset_files = Table(
     PrimaryKeyConstraint("dataset", "name"),
 )
 
+# Which recordings a dataset of audio holds: the row's number in its table, and what was heard there.
+tracks = Table(
+    "tracks",
+    metadata,
+    Column("dataset", Id, ForeignKey("datasets.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("content", String(64), nullable=False, index=True),
+    PrimaryKeyConstraint("dataset", "number"),
+)
+
+# What was computed of a recording, kept by its content so that it is never computed twice: a little in `data`, much in
+# a file under `key`.
+features = Table(
+    "features",
+    metadata,
+    Column("tenant", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("content", String(64), nullable=False),
+    Column("extractor", String(64), nullable=False),
+    Column("data", JSON),
+    Column("key", Text, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("sha256", String(64)),
+    Column("created_at", Double, nullable=False),
+    PrimaryKeyConstraint("tenant", "content", "extractor"),
+)
+
 jobs = Table(
     "jobs",
     metadata,

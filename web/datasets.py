@@ -9,15 +9,16 @@ from typing import Any
 from flask import request
 
 from shared import datasets, ids, storage
-from shared.errors import BadRequest, EtudeError, InvalidRequest, TooLarge
+from shared.errors import BadRequest, EtudeError, InvalidRequest, NotAllowedNow, NotFound, TooLarge
 from shared.job_list import find as find_job
 from shared.job_list import whole
 from shared.keys import READ, SUBMIT
 from shared.queue import LIGHT
 from shared.storage import Stored
-from web import responses, schemas
+from web import lines_page, responses, schemas
 from web.api import Answer, Call, route
-from web.requests import DatasetsPage, NewDataset
+from web.lines_page import LinesPlace
+from web.requests import DatasetsPage, NewDataset, RowsPage
 
 BLOCK_BYTES = 1024 * 1024
 NAME_BYTES = 255
@@ -88,30 +89,49 @@ def show(call: Call, dataset_id: str) -> Answer:
     return Answer(responses.dataset(datasets.find(call.sql, call.caller.tenant, dataset_id)))
 
 
+@route("GET", "/v1/datasets/<dataset_id>/tracks", scope=READ, query=RowsPage, answer=schemas.Rows, errors=(404, 409),
+       opens=False, is_slow=True)  # fmt: skip
+def tracks(call: Call, dataset_id: str) -> Answer:
+    """What was heard of each track of a dataset of audio, and what is wrong with it."""
+    with call.services.database.reading() as sql:
+        row = datasets.find(sql, call.caller.tenant, dataset_id)
+    if row.format != "audio":
+        raise NotFound(f"A dataset of format {row.format} has no tracks.")
+    if row.state != datasets.READY:
+        raise NotAllowedNow(f"The dataset is {row.state}, not ready.", code="dataset_not_ready")
+    parts = {part["name"]: part for part in row.parts}
+    lines, index = parts["tracks.jsonl"], parts["tracks.index"]
+    place = LinesPlace(lines["key"], index["key"], index["size_bytes"], row.rows)
+    return Answer(lines_page.read(call.services.storage, place, call.query))
+
+
 @route("DELETE", "/v1/datasets/<dataset_id>", scope=SUBMIT, answer=schemas.Erased, errors=(404,), is_slow=True)
 def erase(call: Call, dataset_id: str) -> Answer:
     """Erase the bytes, and say which models and predictions came from them."""
-    said = datasets.erase(call.sql, call.caller.tenant, dataset_id)
+    said, keys = datasets.erase(call.sql, call.caller.tenant, dataset_id)
     folder = storage.dataset_folder(call.caller.tenant, dataset_id)
-    return Answer(said, after=lambda: _delete(call, folder))
+    return Answer(said, after=lambda: _delete(call, folder, keys))
 
 
-def _delete(call: Call, folder: str) -> None:
+def _delete(call: Call, folder: str, keys: list[str]) -> None:
     call.services.storage.delete_folder(folder)
+    for key in keys:
+        call.services.storage.delete(key)
 
 
 def check_file_name(name: str) -> None:
-    """Refuse names that would mislead a reader; no name is ever used as a path."""
+    """Refuse names that would mislead a reader; folders may stand in them, and no name is ever used as a path."""
     is_safe = (
         0 < len(name.encode("utf-8", "replace")) <= NAME_BYTES
         and name == unicodedata.normalize("NFC", name)
         and name.isprintable()
-        and not any(sign in name for sign in "/\\")
-        and name not in (".", "..")
+        and "\\" not in name
+        and not any(part in ("", ".", "..") for part in name.split("/"))
         and not any(unicodedata.bidirectional(sign) in ("RLO", "LRO", "RLE", "LRE", "PDF") for sign in name)
     )
     if not is_safe:
-        raise InvalidRequest("The file name must be 1 to 255 bytes of plain, printable text.", code="file_name_invalid")
+        said = "The file name must be 1 to 255 bytes of plain, printable text, with / between folders and no .. in it."
+        raise InvalidRequest(said, code="file_name_invalid")
 
 
 def read_digest(header: str | None) -> str | None:

@@ -4,6 +4,7 @@ The figures are of one core of a small server (bench/RESULTS.md); a wrong one co
 job really took is what counts for the tenant's share.
 """
 
+from shared.audio_params import LISTENING_S
 from shared.networks import Size
 from shared.table_params import TableTraining
 
@@ -28,3 +29,8 @@ def of_training(size: Size, params: TableTraining, *, rows: int) -> float:
 def of_scoring(parameters: int, *, rows: int) -> float:
     """Seconds to score so many rows with one network."""
     return AROUND_S + rows * (ROW_S + SCORING_FLOATS * parameters / FLOATS_PER_S)
+
+
+def of_listening(hours: float) -> float:
+    """Seconds to hear so many hours of recordings, if none of them was heard before."""
+    return LISTENING_S * hours * 3600

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from shared import models
+from shared import builtin, models
 from shared.errors import InvalidRequest, NotFound
 from shared.keys import READ, SUBMIT
 from web import responses, schemas
@@ -36,14 +36,16 @@ def show(call: Call, name: str) -> Answer:
     """One model with its versions and aliases."""
     row = models.find(call.sql, call.caller.tenant, name)
     aliases = models.list_aliases(call.sql, row.id)
-    return Answer(responses.model(row, versions=models.list_versions(call.sql, row.id), aliases=aliases))
+    return Answer(responses.model(row, versions=models.list_versions(call.sql, row), aliases=aliases))
 
 
-@route("DELETE", "/v1/models/<name>", scope=SUBMIT, status=204, errors=(404,), is_slow=True)
+@route("DELETE", "/v1/models/<name>", scope=SUBMIT, status=204, errors=(404, 409), is_slow=True)
 def delete(call: Call, name: str) -> Answer:
     """Forget a model with all its versions."""
+    if builtin.is_builtin(name):
+        raise builtin.fixed(name)
     row = models.find(call.sql, call.caller.tenant, name)
-    keys = [file["key"] for version in models.list_versions(call.sql, row.id) for file in version.files]
+    keys = [file["key"] for version in models.list_versions(call.sql, row) for file in version.files]
     models.delete(call.sql, call.caller.tenant, name)
     return Answer(status=204, after=lambda: _delete(call, keys))
 
@@ -82,10 +84,12 @@ def show_alias(call: Call, name: str, alias: str) -> Answer:
     return Answer(responses.version(row, name=name, aliases=models.list_aliases(call.sql, model.id)))
 
 
-@route("GET", "/v1/models/<name>/versions/<int:number>/download", scope=READ, media_types=(ZIP,), errors=(404,),
-       is_slow=True)  # fmt: skip
+@route("GET", "/v1/models/<name>/versions/<int:number>/download", scope=READ, media_types=(ZIP,),
+       errors=(404, 409), is_slow=True)  # fmt: skip
 def download(call: Call, name: str, number: int) -> Answer:
     """The version as an archive: spec, weights, card, and a manifest with the SHA-256 of each."""
+    if builtin.is_builtin(name):
+        raise builtin.fixed(name)
     row = models.find_version(call.sql, call.caller.tenant, name, number)
     card = responses.version(row, name=name, aliases=models.list_aliases(call.sql, row.model))
     headers = {"Content-Disposition": f'attachment; filename="model-{row.id}.zip"'}

@@ -1,6 +1,5 @@
-"""What a scoring wrote, streamed as it lies in storage: pages of JSON, CSV, Parquet, and the rows that failed."""
+"""What a scoring wrote, streamed as it lies in storage: pages of JSON, CSV, Parquet, files, and the rows that failed."""
 
-import json
 from typing import Any
 
 from flask import request
@@ -9,16 +8,12 @@ from sqlalchemy import Row
 from shared import job_list
 from shared.errors import NotAllowedNow, NotFound
 from shared.keys import READ
-from shared.storage import Storage
-from web import schemas
+from web import lines_page, schemas
 from web.api import Answer, Call, route
+from web.lines_page import LinesPlace
 from web.requests import RowsPage
 
-# The index has the byte offset of every hundredth row, then the size of the file; eight bytes each, little-endian.
-ROWS_A_MARK = 100
-MARK_BYTES = 8
-
-CSV, PARQUET = "text/csv", "application/vnd.apache.parquet"
+CSV, PARQUET, ZIP = "text/csv", "application/vnd.apache.parquet", "application/zip"
 FILES = {CSV: "predictions.csv", PARQUET: "predictions.parquet"}
 
 
@@ -43,27 +38,39 @@ def prediction_errors(call: Call, job_id: str) -> Answer:
     return _page(call, job_id, "errors")
 
 
+@route("GET", "/v1/jobs/<job_id>/files", scope=READ, query=RowsPage, answer=schemas.Rows, errors=(404, 409),
+       media_types=("application/json", ZIP), opens=False, is_slow=True)  # fmt: skip
+def files(call: Call, job_id: str) -> Answer:
+    """The files that a scoring made for single tracks: a list of them, or by `Accept` all in one archive."""
+    wanted = request.accept_mimetypes.best_match(["application/json", ZIP], default="application/json")
+    if wanted == "application/json":
+        return _page(call, job_id, "files")
+    archive = _output(call, job_id, "files.zip")
+    headers = {"Content-Disposition": f'attachment; filename="{job_id}.zip"'}
+    return Answer(call.services.storage.stream(archive.key), headers=headers, media_type=ZIP)
+
+
+@route("GET", "/v1/jobs/<job_id>/files/<int:number>", scope=READ, errors=(404, 409),
+       media_types=("application/octet-stream",), opens=False, is_slow=True)  # fmt: skip
+def file(call: Call, job_id: str, number: int) -> Answer:
+    """One of these files, by its number in the list."""
+    place = _lines(call, job_id, "files")
+    if number >= place.total:
+        raise NotFound("There is no such file.")
+    (found,) = lines_page.read(call.services.storage, place, RowsPage(cursor=number, limit=1))["data"]
+    archive = _output(call, job_id, "files.zip")
+    content = call.services.storage.stream(archive.key, start=found["offset"], length=found["size_bytes"])
+    headers = {"Content-Disposition": f'attachment; filename="{found["name"]}"'}
+    return Answer(content, headers=headers, media_type=found["media_type"])
+
+
 def _page(call: Call, job_id: str, name: str) -> Answer:
-    """Rows from the cursor on, cut out of the JSON Lines file by its index."""
-    query: RowsPage = call.query
+    return Answer(lines_page.read(call.services.storage, _lines(call, job_id, name), call.query))
+
+
+def _lines(call: Call, job_id: str, name: str) -> LinesPlace:
     lines, index = (_output(call, job_id, f"{name}.{suffix}") for suffix in ("jsonl", "index"))
-    total = lines.rows
-    if query.cursor >= total:
-        return Answer({"data": [], "next_cursor": None, "total": total})
-    upto = min(query.cursor + query.limit, total)
-    first_mark = query.cursor // ROWS_A_MARK
-    start, end = _span(call.services.storage, index, first_mark, -(-upto // ROWS_A_MARK))
-    text = b"".join(call.services.storage.stream(lines.key, start=start, length=end - start))
-    skipped = query.cursor - first_mark * ROWS_A_MARK
-    rows: list[Any] = [json.loads(line) for line in text.splitlines()[skipped : skipped + upto - query.cursor]]
-    return Answer({"data": rows, "next_cursor": str(upto) if upto < total else None, "total": total})
-
-
-def _span(storage: Storage, index: Row[Any], first_mark: int, last_mark: int) -> tuple[int, int]:
-    last_mark = min(last_mark, index.size_bytes // MARK_BYTES - 1)
-    length = (last_mark - first_mark + 1) * MARK_BYTES
-    marks = b"".join(storage.stream(index.key, start=first_mark * MARK_BYTES, length=length))
-    return int.from_bytes(marks[:MARK_BYTES], "little"), int.from_bytes(marks[-MARK_BYTES:], "little")
+    return LinesPlace(lines.key, index.key, index.size_bytes, lines.rows)
 
 
 def _output(call: Call, job_id: str, name: str) -> Row[Any]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from shared.schema import Closed, Float, Int
 
@@ -30,15 +30,32 @@ class ColumnRoles(Closed):
     id: Column | None = None
     mask: Columns = Field(default_factory=list)
     drop: Columns = Field(default_factory=list)
+    # Of a manifest of audio: which file, which part of it in seconds, and what is known of the truth.
+    file: Column | None = None
+    start: Column | None = None
+    end: Column | None = None
+    tempo: Column | None = None
+    key: Column | None = None
+    notes: Column | None = None
+
+
+AUDIO_ROLES = ("file", "start", "end", "tempo", "key", "notes")
 
 
 class NewDataset(Closed):
     """A dataset to be: its name takes the next version."""
 
     name: Name
-    format: Literal["table"] = "table"
+    format: Literal["table", "audio"] = "table"
     columns: ColumnRoles = Field(default_factory=ColumnRoles)
     base: Reference | None = None
+
+    @model_validator(mode="after")
+    def _has_roles_of_its_format(self) -> "NewDataset":
+        foreign = [role for role in AUDIO_ROLES if getattr(self.columns, role) is not None]
+        if self.format == "table" and foreign:
+            raise ValueError(f"expected no {', '.join(foreign)} in columns: these are roles of a dataset of audio")
+        return self
 
 
 class Budget(Closed):

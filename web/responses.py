@@ -163,7 +163,10 @@ def version(row: Row[Any], *, name: str, aliases: dict[str, int]) -> Json:
         "lineage": row.lineage,
         "parameters": row.parameters,
         "created_at": moment(row.created_at),
-        "links": {
+        # What comes with the service was made by no job, and is not handed out.
+        "links": {}
+        if row.job is None
+        else {
             "download": f"/v1/models/{name}/versions/{row.number}/download",
             "job": f"/v1/jobs/{row.job}",
         },

@@ -5,7 +5,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row
 
-from shared import datasets, jobs, models, networks
+from shared import builtin, datasets, jobs, models, networks
+from shared.audio_params import EMBEDDING_SIZE
 from shared.errors import Fault, InvalidRequest
 from shared.kinds import KINDS
 from shared.networks import Size
@@ -16,6 +17,7 @@ from web import errors, expectation
 from web.requests import NewJob
 
 Json = dict[str, Any]
+OF_RECORDINGS = ("preset", "listening", "explain", "precision")
 # A category never seen in training, or one too many, has a place of its own.
 OTHER = 1
 
@@ -26,14 +28,17 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     version = _version(sql, tenant, wanted)
     kind = version.kind if version is not None else wanted.kind
     params = _params(wanted, kind)
+    _check_formats(rows, kind, version)
+    _check_hearing(params, rows)
+    expected_s = expectation.of_listening(_hours(rows))
     if isinstance(params, TableTraining):
         size = _size(params, rows)
         networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
         _check_target(rows)
-        expected_s = expectation.of_training(size, params, rows=rows[0].profile["rows"])
+        expected_s += expectation.of_training(size, params, rows=rows[0].profile["rows"])
     else:
         parameters = 0 if version is None else version.parameters
-        expected_s = expectation.of_scoring(parameters, rows=sum(row.rows for row in rows))
+        expected_s += expectation.of_scoring(parameters, rows=sum(row.rows for row in rows))
     return jobs.NewJob(
         tenant=tenant,
         action=wanted.action,
@@ -55,7 +60,10 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     """Parameters and memory of the same body; the time is known only once such a job has run here."""
     rows = _datasets(sql, tenant, wanted)
     version = _version(sql, tenant, wanted)
-    params = _params(wanted, version.kind if version is not None else wanted.kind)
+    kind = version.kind if version is not None else wanted.kind
+    params = _params(wanted, kind)
+    _check_formats(rows, kind, version)
+    _check_hearing(params, rows)
     if not isinstance(params, TableTraining):
         parameters = version.parameters if version is not None else 0
         return {"parameters": parameters, "memory_bytes": parameters * 4, "fits": True, "expected_s": None}
@@ -80,12 +88,16 @@ def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:
 def _version(sql: Connection, tenant: str, wanted: NewJob) -> Row[Any] | None:
     """The model version that a scoring uses, frozen now; None for a training, which makes one."""
     if wanted.action == "score":
+        default = getattr(KINDS.get(wanted.kind or ""), "DEFAULT_MODEL", None)
+        if wanted.model is None and default is not None:
+            return models.resolve(sql, tenant, default, pointer="/model")
         if wanted.model is None:
             raise _fault("/model", "expected the model to score with (name@3 or name@champion), received none")
         version = models.resolve(sql, tenant, wanted.model, pointer="/model")
         if wanted.kind not in (None, version.kind):
             raise _fault("/kind", f"expected {version.kind}, which the model is, received {wanted.kind}")
         return version
+    builtin.refuse_name(wanted.model, pointer="/model")
     if wanted.model is not None and "@" in wanted.model:
         raise _fault("/model", f"expected a name for the model, received {wanted.model!r}: its version is made by us")
     if wanted.kind is None:
@@ -106,10 +118,35 @@ def _params(wanted: NewJob, kind: str | None) -> BaseModel:
         raise errors.refusal(cause, under="/params") from cause
 
 
+def _check_formats(rows: list[Row[Any]], kind: str | None, version: Row[Any] | None) -> None:
+    """Refuse a dataset that the kind does not read, and one of another format than the model was trained on."""
+    known = KINDS[kind or ""].FORMATS
+    trained_on = None if version is None else version.lineage.get("dataset", {}).get("format", known[0])
+    expected = known if trained_on is None else (trained_on,)
+    for row in rows:
+        if row.format not in expected:
+            said = f"expected a dataset of format {' or '.join(expected)}, received one of format {row.format}"
+            raise _fault("/dataset", said, code="format_mismatch")
+
+
+def _check_hearing(params: BaseModel, rows: list[Row[Any]]) -> None:
+    """Refuse for tables what only recordings have."""
+    if rows[0].format == "audio":
+        return
+    given = [name for name in OF_RECORDINGS if getattr(params, name, None) is not None]
+    if given:
+        raise _fault(f"/params/{given[0]}", f"expected no {given[0]}: it is for recordings, and this is a table")
+
+
+def _hours(rows: list[Row[Any]]) -> float:
+    return sum(row.profile.get("audio", {}).get("hours", 0.0) for row in rows)
+
+
 def _size(params: TableTraining, rows: list[Row[Any]]) -> Size:
     """The network's size from the profile: numbers as they are, categories one-hot, classes as outputs."""
     profile = rows[0].profile
-    inputs = sum(_width(column, params) for column in features(profile))
+    is_audio = rows[0].format == "audio"
+    inputs = EMBEDDING_SIZE if is_audio else sum(_width(column, params) for column in features(profile))
     classes = len(profile.get("classes") or ())
     batch = profile["rows"] if params.optimizer == "gradient_descent" else min(params.batch_size, profile["rows"])
     return networks.measure(params.hidden, inputs=inputs, outputs=max(classes, 1), batch_size=batch)

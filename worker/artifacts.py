@@ -26,6 +26,8 @@ class Model:
     weights: dict[str, np.ndarray]
     preprocessing: Any  # JSON of the learned features
     target: Json
+    # What a network of recordings listens to; None for rows of a table.
+    input: Json | None = None
 
 
 def pack(model: Model) -> dict[str, bytes]:
@@ -36,6 +38,7 @@ def pack(model: Model) -> dict[str, bytes]:
         "network": model.network.as_json(),
         "preprocessing": model.preprocessing,
         "target": model.target,
+        **({} if model.input is None else {"input": model.input}),
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
     return {SPEC: json.dumps(spec, indent=1, ensure_ascii=False).encode(), WEIGHTS: save(arrays)}
@@ -53,6 +56,7 @@ def unpack(files: dict[str, bytes]) -> Model:
             weights=load(files[WEIGHTS]),
             preprocessing=spec["preprocessing"],
             target=spec["target"],
+            input=spec.get("input"),
         )
     except (KeyError, ValueError, SafetensorError) as cause:
         raise JobFailed("The model's files are damaged: restore them.", code="integrity") from cause

@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from shared import claims, datasets, history, storage
+from shared import claims, datasets, features, history, storage
 from shared.claims import Claim
 from shared.database import Database
 from shared.errors import JobFailed
+from shared.features import Feature
 from shared.settings import Settings
 from shared.storage import Storage, Stored
 from worker.callbacks import Checkpoint
@@ -21,6 +22,12 @@ from worker.heart import Heart
 from worker.pace import Pace
 
 Json = dict[str, Any]
+
+# Of a dataset's parts, the ones that are its table.
+PART_SUFFIX = ".parquet"
+# What was computed of so many tracks, or in so long, is lost at the most when a worker dies.
+LEARNED_AT_ONCE = 64
+LEARN_S = 5.0
 
 
 @dataclass
@@ -36,6 +43,8 @@ class Desk:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     pace: Pace = field(default_factory=Pace)
     _saved_at: float = field(default_factory=time.monotonic)
+    _learned: list[Feature] = field(default_factory=list)
+    _learned_at: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         if self.claim.attempt > 1:
@@ -80,6 +89,13 @@ class Desk:
             raise JobFailed(f"The stored file {name} is not what was written: restore it.", code="integrity")
         return path
 
+    def get(self, key: str, *, sha256: str) -> bytes:
+        """A small stored file as it was written."""
+        content = self.storage.get(key)
+        if hashlib.sha256(content).hexdigest() != sha256:
+            raise JobFailed(f"The stored file {key.rpartition('/')[2]} is damaged: restore it.", code="integrity")
+        return content
+
     def _moving(self, blocks: Iterable[bytes]) -> Iterator[bytes]:
         """The same blocks: large files over a slow line take long, and are no stall."""
         for block in blocks:
@@ -92,11 +108,15 @@ class Desk:
 
     def uploads(self, row: Row[Any]) -> list[Row[Any]]:
         """The files of a dataset, after those of the version that it adds to."""
+        return [file for files in self.uploads_by_version(row) for file in files]
+
+    def uploads_by_version(self, row: Row[Any]) -> list[list[Row[Any]]]:
+        """The files of each version that a dataset is made of, the oldest first."""
         with self.database.reading() as sql:
             chain = [row]
             while chain[-1].base is not None:
                 chain.append(datasets.find(sql, self.claim.tenant, chain[-1].base))
-            return [file for version in reversed(chain) for file in datasets.files(sql, version.id)]
+            return [datasets.files(sql, version.id) for version in reversed(chain)]
 
     def fetch_upload(self, file: Row[Any]) -> Path:
         """A local copy under a name of our own."""
@@ -104,7 +124,8 @@ class Desk:
 
     def fetch_parts(self, row: Row[Any]) -> list[Path]:
         """The canonical files of a dataset, in row order."""
-        return [self.fetch(part["key"], name=f"{row.id}-{part['name']}", sha256=part["sha256"]) for part in row.parts]
+        parts = [part for part in row.parts if part["name"].endswith(PART_SUFFIX)]
+        return [self.fetch(part["key"], name=f"{row.id}-{part['name']}", sha256=part["sha256"]) for part in parts]
 
     def put_part(self, row: Row[Any], path: Path) -> Json:
         """Store a canonical part of a dataset, beside its uploads; its name tells which attempt wrote it."""
@@ -120,6 +141,35 @@ class Desk:
         said = {"name": name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
         return said if rows is None else {**said, "rows": rows}
 
+    def known(self, extractor: str, contents: Sequence[str]) -> dict[str, Row[Any]]:
+        """What an extractor has made of recordings before, by their content."""
+        with self.database.reading() as sql:
+            return features.find(sql, self.claim.tenant, extractor, contents)
+
+    def learn(self, new: Feature) -> None:
+        """Keep what was computed of a recording; written soon, and at the latest by `learn_all`."""
+        self._learned.append(new)
+        if len(self._learned) >= LEARNED_AT_ONCE or time.monotonic() - self._learned_at >= LEARN_S:
+            self.learn_all()
+
+    def learn_all(self) -> None:
+        """Write what `learn` has taken and not written yet."""
+        self._learned_at = time.monotonic()
+        if not self._learned:
+            return
+        with self.database.transaction() as sql:
+            claims.hold(sql, self.claim)
+            if any(datasets.is_erased(sql, dataset) for dataset in self.claim.datasets):
+                raise erased()
+            features.keep(sql, self.claim.tenant, self._learned)
+        self._learned.clear()
+
+    def put_feature(self, name: str, content: bytes) -> Json:
+        """Store a file that a feature will name; it outlives the attempt only if one does."""
+        key = f"{self.folder}features/{name}"
+        stored = self.storage.put(key, [content])
+        return {"key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
+
     # The Watch of worker/callbacks.py
 
     def report(self, epochs: list[dict[str, float]], *, total: int) -> None:
@@ -131,6 +181,11 @@ class Desk:
         """Take the progress of a stage that counts rows; leave instead, if that is asked."""
         self.heart.check()
         self.heart.report(self.pace.progress(done, total or done, unit="rows"))
+
+    def report_tracks(self, done: int, total: int, *, hours: float) -> None:
+        """Take the progress of a stage that hears recordings; leave instead, if that is asked."""
+        self.heart.check()
+        self.heart.report(self.pace.progress(done, total, unit="tracks", metrics={"hours": round(hours, 4)}))
 
     def check(self) -> None:
         self.heart.check()

@@ -25,7 +25,9 @@ def judge(
     """The network's metrics and those of each baseline; on the training rows, and named so, without validation."""
     part, held_out = ("validation", prepared.validation) if prepared.validation else ("training", prepared.train)
     outputs = forward.compile(network, weights)(held_out.x)
-    metrics = {part: kind.metrics.evaluate(prepared.target, held_out.y, outputs)}
+    metrics = {part: _evaluate(kind, prepared, held_out.y, outputs)}
+    if prepared.is_pooled and prepared.validation:
+        metrics["segments"] = kind.metrics.evaluate(prepared.target, held_out.y, outputs)
     if not params.baselines:
         return metrics, {}
     rivals = baselines.fit(prepared.task, prepared.train, held_out.x, seed=params.seed, check=check)
@@ -34,5 +36,20 @@ def judge(
 
 
 def _judge(kind: Kind, prepared: Prepared, truth: np.ndarray, rival: baselines.Baseline) -> Json:
-    said = kind.metrics.evaluate(prepared.target, truth, rival.outputs)
+    said = _evaluate(kind, prepared, truth, rival.outputs)
     return said if rival.note is None else {**said, "note": rival.note}
+
+
+def _evaluate(kind: Kind, prepared: Prepared, truth: np.ndarray, outputs: np.ndarray) -> Json:
+    if prepared.is_pooled and prepared.validation:
+        rows = prepared.validation_rows
+        truth, outputs = pool(truth, rows), pool(outputs, rows)
+    return kind.metrics.evaluate(prepared.target, truth, outputs)
+
+
+def pool(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The mean of the values of each row, in the order of the rows; (examples, outputs) to (rows, outputs)."""
+    _, places, counts = np.unique(rows, return_inverse=True, return_counts=True)
+    sums = np.zeros((len(counts), values.shape[1]), np.float64)
+    np.add.at(sums, places, values)
+    return (sums / counts[:, None]).astype(values.dtype)

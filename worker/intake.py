@@ -1,10 +1,14 @@
-"""The ingest action: from uploads to the canonical table. Needs no TensorFlow, so an upload never waits for one."""
+"""The ingest action: from uploads to the canonical table, or to a table of tracks.
+
+Needs no TensorFlow, so an upload never waits for one.
+"""
 
 from typing import Any
 
 from sqlalchemy import Connection
 
 from shared import datasets
+from worker import audio_intake
 from worker import ingest as tables
 from worker.desk import Desk
 from worker.ending import Ending
@@ -13,8 +17,10 @@ Json = dict[str, Any]
 
 
 def ingest(desk: Desk) -> Ending:
-    """Turn a dataset's uploads into the canonical table and its profile."""
+    """Turn a dataset's uploads into its table and its profile."""
     row = desk.dataset_rows()[0]
+    if row.format == "audio":
+        return audio_intake.run(desk, row)
     desk.enter("fetching")
     files = [tables.UploadedFile(file.name, desk.fetch_upload(file)) for file in desk.uploads(row)]
     desk.enter("reading")

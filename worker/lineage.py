@@ -19,7 +19,12 @@ def of_training(claim: Claim, dataset: Row[Any], params: TableTraining, split: J
     return {
         "job": claim.job_id,
         "attempt": claim.attempt,
-        "dataset": {"id": dataset.id, "reference": f"{dataset.name}@{dataset.version}", "sha256": dataset.sha256},
+        "dataset": {
+            "id": dataset.id,
+            "reference": f"{dataset.name}@{dataset.version}",
+            "sha256": dataset.sha256,
+            "format": dataset.format,
+        },
         "params": params.model_dump(mode="json"),
         "seed": params.seed,
         "split": split,

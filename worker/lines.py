@@ -45,6 +45,33 @@ class Lines:
         self._file.close()
 
 
+class JsonLines:
+    """The same two files, written a line at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._index = path.open("wb"), path.with_suffix(".index").open("wb")
+        self.rows = self._size = 0
+
+    def write(self, line: str) -> None:
+        """Add a line of JSON, without its line feed."""
+        if self.rows % INDEX_STEP == 0:
+            self._mark()
+        content = f"{line}\n".encode()
+        self._file.write(content)
+        self.rows, self._size = self.rows + 1, self._size + len(content)
+
+    def _mark(self) -> None:
+        self._index.write(self._size.to_bytes(8, "little"))
+
+    def __enter__(self) -> "JsonLines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._mark()
+        self._index.close()
+        self._file.close()
+
+
 def encode(rows: Mapping[str, Field]) -> pa.Array:
     """One JSON object and a line feed a row, as large_string; a mapping becomes an object within the object."""
     pieces: list[pa.Array | str] = []

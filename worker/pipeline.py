@@ -1,18 +1,36 @@
 """Training and scoring, step by step; the steps themselves are elsewhere. Only a worker with TensorFlow loads this."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from shared import models
+from shared.audio_params import EMBEDDING_NETWORKS, Listening
 from shared.kinds import KINDS
 from shared.models import NewVersion
 from shared.networks import measure
-from worker import artifacts, evaluation, kinds, lineage, predictions, training
+from worker import (
+    artifacts,
+    audio_heads,
+    audio_scoring,
+    audio_training,
+    evaluation,
+    kinds,
+    lineage,
+    perception,
+    predictions,
+    recordings,
+    training,
+)
+from worker.audio_scoring import Listener
 from worker.desk import Desk
 from worker.ending import Ending
 from worker.features import as_json
-from worker.kinds.protocol import Kind
+from worker.kinds.protocol import Kind, Prepared
+from worker.perception import Wants
 
 Json = dict[str, Any]
 
@@ -22,9 +40,7 @@ def train(desk: Desk) -> Ending:
     kind, contract, params = _kind(desk), KINDS[desk.claim.kind or ""], _params(desk)
     desk.enter("loading")
     row = desk.dataset_rows()[0]
-    examples = kind.data.load(desk.fetch_parts(row), row.profile, params)
-    desk.enter("preparing")
-    prepared = kind.data.prepare(examples, params)
+    prepared, listens_to = _prepare(desk, kind, row, params)
     cautions = [caution.as_json() for caution in prepared.cautions]
     desk.warn(cautions)
     network, objective = kind.model.describe(prepared, params)
@@ -41,9 +57,9 @@ def train(desk: Desk) -> Ending:
     desk.enter("evaluating")
     metrics, baselines = evaluation.judge(kind, prepared, network, fitted.weights, params, check=desk.check)
     desk.enter("storing")
-    model = artifacts.Model(
-        contract.__name__.rpartition(".")[2], network, fitted.weights, as_json(prepared.features), prepared.target
-    )
+    name = contract.__name__.rpartition(".")[2]
+    features = as_json(prepared.features)
+    model = artifacts.Model(name, network, fitted.weights, features, prepared.target, listens_to)
     files = [desk.put(name, content) for name, content in artifacts.pack(model).items()]
     size = measure(network.hidden, inputs=network.inputs, outputs=network.outputs, batch_size=params.batch_size)
     version = NewVersion(
@@ -63,21 +79,74 @@ def train(desk: Desk) -> Ending:
     return Ending(record)
 
 
+def _prepare(desk: Desk, kind: Kind, row: Row[Any], params: Any) -> tuple[Prepared, Json | None]:
+    """The matrices of a training, and what the model will listen to; None for a table."""
+    paths = desk.fetch_parts(row)
+    if row.format != "audio":
+        examples = kind.data.load(paths, row.profile, params)
+        desk.enter("preparing")
+        return kind.data.prepare(examples, params), None
+    tracks, listening = recordings.read(paths), params.listening or Listening()
+    examples = audio_training.examples_of_tracks(paths, row.profile, params)
+    desk.enter("listening")
+    chosen = audio_training.usable(examples, tracks)
+    heard = perception.perceive(desk, chosen, _uploads(desk, [row]), Wants(taggers=EMBEDDING_NETWORKS))
+    examples = audio_training.spread(examples, heard, listening)
+    desk.enter("preparing")
+    prepared = kind.data.prepare(audio_training.keep_together(examples, tracks), params)
+    return replace(prepared, is_pooled=True), audio_heads.describe(listening)
+
+
 def score(desk: Desk) -> Ending:
     """Predict every row of the datasets with one model version."""
+    rows = desk.dataset_rows()
+    if rows[0].format == "audio":
+        return _score_tracks(desk, rows)
     kind, params = _kind(desk), _params(desk)
     desk.enter("loading")
     scorer = kind.predict.open(_fetch_model(desk))
-    rows = desk.dataset_rows()
     paths = [path for row in rows for path in desk.fetch_parts(row)]
     desk.enter("scoring")
-    folder = desk.scratch / "predictions"
-    folder.mkdir()
+    folder = _folder(desk)
     summary = predictions.score(paths, rows[0].profile, scorer, params, folder=folder, progress=desk.report_rows)
     desk.enter("storing")
     counts = {"predictions": summary["rows"] - summary["errors"], "errors": summary["errors"]}
     files = [desk.put(path.name, path, rows=counts[path.stem]) for path in sorted(folder.iterdir())]
     return Ending(lambda _: summary, files)
+
+
+def _score_tracks(desk: Desk, rows: Sequence[Row[Any]]) -> Ending:
+    params = _params(desk)
+    desk.enter("loading")
+    parts = [desk.fetch_parts(row) for row in rows]
+    paths = [path for each in parts for path in each]
+    tracks = recordings.read(paths)
+    listener = _listener(desk, rows, paths, params)
+    desk.enter("scoring")
+    folder = _folder(desk)
+    summary, counts = audio_scoring.score(desk, paths, tracks, _uploads(desk, rows), listener, params, folder=folder)
+    desk.enter("storing")
+    files = [desk.put(path.name, path, rows=counts[path.stem]) for path in sorted(folder.iterdir())]
+    return Ending(lambda _: summary, files)
+
+
+def _listener(desk: Desk, rows: Sequence[Row[Any]], paths: Sequence[Path], params: Any) -> Listener:
+    kind = desk.claim.kind or ""
+    if "train" not in KINDS[kind].ACTIONS:
+        return kinds.find_listener(kind).open(desk.claim.model or "", params)
+    model = _fetch_model(desk)
+    return audio_heads.open(model, kinds.find(kind).predict.open(model), precision=params.precision or "float32")
+
+
+def _uploads(desk: Desk, rows: Sequence[Row[Any]]) -> dict[str, Row[Any]]:
+    """The uploaded files by the SHA-256 of their bytes."""
+    return {file.sha256: file for row in rows for file in desk.uploads(row)}
+
+
+def _folder(desk: Desk) -> Path:
+    folder = desk.scratch / "predictions"
+    folder.mkdir()
+    return folder
 
 
 def _kind(desk: Desk) -> Kind:

@@ -14,7 +14,7 @@ from worker.lines import Field, Lines
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
 FORMULA = r"^[=+\-@\t\r]"
 # A member of an object stands as a column of its own: rock of "probabilities" is probability.rock.
-MEMBER = {"probabilities": "probability", "prediction": "prediction", "columns": "column"}
+MEMBER = {"probabilities": "probability", "columns": "column", "tags": "tag"}
 BETWEEN_LABELS = "|"
 
 
@@ -61,7 +61,7 @@ def _flat(rows: Mapping[str, Field]) -> pa.RecordBatch:
     columns: dict[str, pa.Array] = {}
     for name, field in rows.items():
         if isinstance(field, Mapping):
-            columns.update({f"{MEMBER[name]}.{member}": array for member, array in field.items()})
+            columns.update({f"{MEMBER.get(name, name)}.{member}": array for member, array in field.items()})
         else:
             columns[name] = field
     return pa.RecordBatch.from_pydict(columns)
@@ -74,7 +74,7 @@ def _as_csv(flat: pa.RecordBatch) -> pa.RecordBatch:
 
 def _cells(column: pa.Array) -> pa.Array:
     if pa.types.is_list(column.type):
-        column = pc.binary_join(column, BETWEEN_LABELS)
+        column = pc.binary_join(column.cast(pa.list_(pa.string())), BETWEEN_LABELS)
     if pa.types.is_dictionary(column.type):
         return _defused(column.dictionary).take(column.indices)
     return _defused(column) if pa.types.is_string(column.type) else column

@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 
-from shared import storage
+from shared import features, storage
 from shared.database import Database, now
 from shared.jobs import CANCELLED, FAILED, SUCCEEDED
 from shared.storage import Storage
@@ -49,7 +49,14 @@ def _sweep(database: Database, files: Storage, row: Row[Any]) -> None:
         ).first()
         wrote = sql.execute(select(outputs.c.job).where(outputs.c.job == row.job, outputs.c.key.startswith(folder)))
         is_published = made is not None or wrote.first() is not None
-    files.delete_folder(f"{folder}checkpoints/" if is_published else folder)
+        kept = features.named(sql, folder)
+    swept = f"{folder}checkpoints/" if is_published else folder
+    if kept:
+        # What was computed of a recording is worth keeping, however the attempt ended.
+        for key in set(files.keys(swept)) - kept:
+            files.delete(key)
+    else:
+        files.delete_folder(swept)
     with database.transaction() as sql:
         mine = (attempts.c.job == row.job) & (attempts.c.fence == row.fence)
         sql.execute(update(attempts).where(mine).values(swept=True))

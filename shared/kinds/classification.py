@@ -1,13 +1,13 @@
-"""Classification of table rows: binary, multi-class, multi-label."""
+"""Classification of table rows or recordings: binary, multi-class, multi-label."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shared.audio_params import AudioScoring, AudioTraining
 from shared.schema import Float
-from shared.table_params import TableScoring, TableTraining
 
-FORMATS = ("table",)
+FORMATS = ("table", "audio")
 # The first is the one by which versions are compared.
 METRICS = {
     "accuracy": "higher", "balanced_accuracy": "higher", "macro_precision": "higher", "macro_recall": "higher",
@@ -18,7 +18,7 @@ METRICS = {
 Label = Annotated[str, Field(max_length=255)]
 
 
-class TrainParams(TableTraining):
+class TrainParams(AudioTraining):
     """A training; every field has a default that works."""
 
     loss: Literal["auto", "binary_crossentropy", "categorical_crossentropy", "mean_squared_error"] = "auto"
@@ -28,4 +28,4 @@ class TrainParams(TableTraining):
     label_separator: Annotated[str, Field(min_length=1, max_length=3)] | None = None
 
 
-ACTIONS = {"train": TrainParams, "score": TableScoring}
+ACTIONS = {"train": TrainParams, "score": AudioScoring}

@@ -1,6 +1,7 @@
 """How each kind reads its data, describes its network, measures it and predicts: one folder a kind."""
 
 from importlib import import_module
+from typing import Any
 
 from worker.kinds.protocol import Kind
 
@@ -10,3 +11,8 @@ def find(name: str) -> Kind:
     return Kind(
         **{part: import_module(f"{__name__}.{name}.{part}") for part in ("data", "model", "metrics", "predict")}
     )
+
+
+def find_listener(name: str) -> Any:  # Any: a module with `open(model, params) -> worker.audio_scoring.Listener`
+    """What a kind without trainings hears in recordings."""
+    return import_module(f"{__name__}.{name}.listen")

@@ -37,6 +37,8 @@ class Prepared:
     split: Json
     validation_rows: np.ndarray  # row numbers in the dataset
     cautions: list[Caution]
+    # Several examples of one row are judged as one: their outputs are averaged.
+    is_pooled: bool = False
 
 
 class Data(Protocol):

@@ -1,0 +1,102 @@
+"""What was computed of a recording, kept by its content: the same recording is never analysed twice.
+
+A tenant's own; two attempts that compute the same keep the first. A row may have a file, which lies with the attempt
+that wrote it and stays there for as long as the row names it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from shared.database import now
+from shared.tables import datasets, features, tracks
+
+# Both databases take more parameters than that in one statement.
+AT_ONCE = 500
+
+Json = dict[str, Any]
+
+# What another attempt has kept meanwhile stays: it was computed from the same bytes in the same way.
+_KEEP = {
+    name: dialect.insert(features).values(created_at=now()).on_conflict_do_nothing()
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """What one extractor made of one content: a little as JSON, or a stored file."""
+
+    content: str
+    extractor: str
+    data: Json | None = None
+    file: Json | None = None  # key, size_bytes, sha256
+
+
+def find(sql: Connection, tenant: str, extractor: str, contents: Sequence[str]) -> dict[str, Row[Any]]:
+    """What is known of these contents, by content."""
+    found: dict[str, Row[Any]] = {}
+    for start in range(0, len(contents), AT_ONCE):
+        chosen = select(features).where(
+            features.c.tenant == tenant,
+            features.c.extractor == extractor,
+            features.c.content.in_(contents[start : start + AT_ONCE]),
+        )
+        found.update({row.content: row for row in sql.execute(chosen)})
+    return found
+
+
+def keep(sql: Connection, tenant: str, new: Iterable[Feature]) -> None:
+    """Keep what is not known yet: in a transaction that holds the claim of the attempt that computed it."""
+    rows = [_row(tenant, each) for each in new]
+    if rows:
+        sql.execute(_KEEP[sql.dialect.name], rows)
+
+
+def _row(tenant: str, new: Feature) -> Json:
+    file = new.file or {}
+    return {
+        "tenant": tenant, "content": new.content, "extractor": new.extractor, "data": new.data,
+        "key": file.get("key"), "size_bytes": file.get("size_bytes", 0), "sha256": file.get("sha256"),
+    }  # fmt: skip
+
+
+def name_tracks(sql: Connection, dataset: str, contents: Sequence[str]) -> None:
+    """Say which recordings a dataset holds, in the order of its rows."""
+    rows = [{"dataset": dataset, "number": number, "content": content} for number, content in enumerate(contents)]
+    if rows:
+        sql.execute(insert(tracks), rows)
+
+
+def contents(sql: Connection, dataset: str) -> list[str]:
+    """The content of each row of a dataset of audio, in order."""
+    chosen = select(tracks.c.content).where(tracks.c.dataset == dataset).order_by(tracks.c.number)
+    return list(sql.execute(chosen).scalars())
+
+
+def forget(sql: Connection, tenant: str, dataset: str) -> list[str]:
+    """Forget what is known of a dataset's recordings that no other dataset of the tenant holds.
+
+    Returns the keys of the files to delete once this is committed.
+    """
+    mine = select(tracks.c.content).where(tracks.c.dataset == dataset)
+    others = (
+        select(literal(1))
+        .select_from(tracks.join(datasets, datasets.c.id == tracks.c.dataset))
+        .where(datasets.c.tenant == tenant, tracks.c.dataset != dataset, tracks.c.content == features.c.content)
+    )
+    of_recordings = features.c.content.in_(mine) & ~others.exists()
+    gone = (features.c.tenant == tenant) & of_recordings
+    keys = list(sql.execute(select(features.c.key).where(gone, features.c.key.is_not(None))).scalars())
+    sql.execute(delete(features).where(gone))
+    sql.execute(delete(tracks).where(tracks.c.dataset == dataset))
+    return keys
+
+
+def named(sql: Connection, folder: str) -> set[str]:
+    """The keys of the files under a folder that features name."""
+    chosen = select(features.c.key).where(features.c.key.startswith(folder, autoescape=True))
+    return set(sql.execute(chosen).scalars())

@@ -1,0 +1,1 @@
+"""Decodes what clients upload as audio, and hears what is in it."""

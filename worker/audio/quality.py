@@ -1,0 +1,126 @@
+"""The technical quality of a recording, measured while it is decoded: level, silence, clipping, offset."""
+
+import math
+from typing import Any
+
+import numpy as np
+
+SILENCE_DBFS = -60.0
+# The smallest step of 24 bits: digital silence has no level, and JSON no minus infinity.
+FLOOR_DBFS = -144.0
+FRAME_S = 0.05
+# Recordings are clipped at full scale, or a little below it by a fader afterwards.
+CLIPPING_LEVEL = 0.98
+CLIPPING_RUN = 3
+# One sample in 10,000 is 4 ms a second at 44.1 kHz, which is heard; limiters and single peaks stay below a tenth of it.
+CLIPPED_SHARE = 1e-4
+DC_OFFSET = 0.01
+# A tagger hears 2.992 s at once.
+SHORTEST_S = 3.0
+
+Json = dict[str, Any]  # Any: JSON
+
+
+class Rail:
+    """How many samples stand in runs of three or more at the highest level of a signal, in any channel.
+
+    The highest level is known at the end only: each time that a higher one comes, counting begins anew.
+    """
+
+    def __init__(self, channels: int) -> None:
+        self.level = 0.0
+        self.samples = 0
+        self._runs = np.zeros(channels, np.int64)  # at the end of the last block
+
+    def take(self, block: np.ndarray) -> None:
+        highest = float(block.max())
+        if highest > self.level:
+            self.level, self.samples, self._runs = highest, 0, np.zeros_like(self._runs)
+        if highest < max(self.level, CLIPPING_LEVEL):
+            self._runs[:] = 0
+            return
+        for channel, is_at in enumerate((block >= self.level).T):
+            self._count(channel, is_at)
+
+    def _count(self, channel: int, is_at: np.ndarray) -> None:
+        before = int(self._runs[channel])
+        edges = np.flatnonzero(np.diff(is_at, prepend=False, append=False))
+        lengths = edges[1::2] - edges[::2]
+        if len(lengths) and edges[0] == 0:
+            lengths[0] += before
+            # A run that was long enough before is counted already.
+            self.samples -= before if before >= CLIPPING_RUN else 0
+        self.samples += int(lengths[lengths >= CLIPPING_RUN].sum())
+        self._runs[channel] = lengths[-1] if is_at[-1] else 0
+
+
+class Meter:
+    """Figures of a whole track from blocks of float32 (frames, channels), full scale 1; levels in dB of full scale.
+
+    `clipped_share`: of all samples, those in runs of three or more at the track's own highest (or lowest) value, where
+    that is 0.98 or more. `silence_share`: of the frames of 50 ms, those whose root mean square is below -60 dB.
+    `dc_offset`: the mean of the channel in which it is farthest from 0.
+    """
+
+    def __init__(self, *, rate_hz: int, channels: int) -> None:
+        self._rate_hz, self._channels = rate_hz, channels
+        self._frame = round(rate_hz * FRAME_S)
+        self._frames = 0
+        self._rails = (Rail(channels), Rail(channels))
+        self._sums = np.zeros(channels)
+        self._powers = np.zeros(0, np.float32)  # of the frame of 50 ms that is not full yet
+        self._energy = 0.0
+        self._counted = self._silent = 0
+        self._channels_agree = channels == 2
+
+    def take(self, block: np.ndarray) -> None:
+        self._frames += len(block)
+        self._rails[0].take(block)
+        self._rails[1].take(-block)
+        self._sums += block.sum(axis=0, dtype=np.float64)
+        self._channels_agree = self._channels_agree and np.array_equal(block[:, 0], block[:, 1])
+        powers = np.concatenate([self._powers, np.einsum("fc,fc->f", block, block)])
+        full = len(powers) // self._frame * self._frame
+        self._weigh(powers[:full].reshape(-1, self._frame))
+        self._powers = powers[full:]
+
+    def _weigh(self, powers: np.ndarray) -> None:
+        """Squares summed over the channels, (frames of 50 ms, their samples)."""
+        energies = powers.sum(axis=1, dtype=np.float64)
+        self._energy += float(energies.sum())
+        self._counted += len(energies)
+        self._silent += int(np.count_nonzero(energies < 10 ** (SILENCE_DBFS / 10) * powers.shape[1] * self._channels))
+
+    def done(self) -> Json:
+        if len(self._powers) and self._counted == 0:
+            self._weigh(self._powers[None])
+        else:
+            self._energy += float(self._powers.sum(dtype=np.float64))
+        samples = max(1, self._frames * self._channels)
+        peak = max(rail.level for rail in self._rails)
+        figures: Json = {
+            "duration_s": self._frames / self._rate_hz,
+            "rate_hz": self._rate_hz,
+            "channels": self._channels,
+            "peak_dbfs": _decibels(peak),
+            "rms_dbfs": _decibels(math.sqrt(self._energy / samples)),
+            "silent": _decibels(peak) < SILENCE_DBFS,
+            "silence_share": self._silent / max(1, self._counted),
+            "clipped_share": sum(rail.samples for rail in self._rails) / samples,
+            "dc_offset": float(max(self._sums / max(1, self._frames), key=abs)),
+        }
+        return {**figures, "flags": self._flags(figures)}
+
+    def _flags(self, figures: Json) -> list[str]:
+        raised = {
+            "silent": figures["silent"],
+            "clipped": figures["clipped_share"] > CLIPPED_SHARE,
+            "dc_offset": abs(figures["dc_offset"]) > DC_OFFSET,
+            "too_short": figures["duration_s"] < SHORTEST_S,
+            "mono_as_stereo": self._channels_agree and not figures["silent"],
+        }
+        return [flag for flag, is_raised in raised.items() if is_raised]
+
+
+def _decibels(amplitude: float) -> float:
+    return max(FLOOR_DBFS, 20 * math.log10(amplitude)) if amplitude > 0 else FLOOR_DBFS

@@ -1,0 +1,213 @@
+"""The ingest of a dataset of audio: every track is heard once, judged, and listed with what is wrong with it.
+
+Files are decoded in confined children (worker/listening.py); here are only their answers.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from sqlalchemy import Connection, Row
+
+from shared import datasets
+from shared.errors import Fault, JobFailed
+from shared.features import Feature
+from worker import hearing, ingest, manifest, recordings, track_report
+from worker import roles as roles_of_tables
+from worker.audio import fingerprint
+from worker.desk import Desk
+from worker.ending import Ending
+from worker.formats import canonical
+from worker.formats.scratch import Scratch
+from worker.formats.source import rejection
+from worker.lines import JsonLines
+from worker.listening import Answer
+from worker.manifest import Entry, Uploads
+from worker.recordings import EAR, Track
+
+Json = dict[str, Any]
+Upload = Row[Any]
+
+MOST_TRACKS = 100_000
+TABLE, REPORTS = "part-00000.parquet", "tracks.jsonl"
+WANTED: Json = {"quality": True, "loudness": True, "fingerprint": None}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The manifest as a table, who is who in it, an entry a row, and the files that no row is about."""
+
+    table: pa.Table
+    roles: Json
+    entries: list[Entry]
+    unnamed: list[str]
+    warnings: list[Json]
+
+
+def run(desk: Desk, row: Upload) -> Ending:
+    """Hear every track of a dataset and make its table, its profile and its reports."""
+    desk.enter("fetching")
+    uploads = {file.name: file for file in desk.uploads(row)}
+    listed = _list(desk, row, uploads)
+    _refuse_many(listed.entries)
+    desk.enter("listening")
+    tracks = [_track(entry, number, uploads) for number, entry in enumerate(listed.entries)]
+    heard = _hear(desk, tracks, uploads)
+    tracks = _alike([_judged(track, heard.get(track.content)) for track in tracks], heard)
+    desk.enter("storing")
+    reports = [track_report.report(track, heard.get(track.content), tracks) for track in tracks]
+    profile = _profile(desk, listed, tracks, reports)
+    parts = [desk.put_part(row, path) for path in _write(desk.scratch, listed.table, tracks, reports)]
+
+    def record(sql: Connection) -> Json:
+        contents = [track.content for track in tracks]
+        datasets.mark_ready(sql, row.id, parts=parts, profile=profile, recordings=contents)
+        return {"dataset": row.id, "rows": profile["rows"], "audio": profile["audio"], "warnings": profile["warnings"]}
+
+    return Ending(record)
+
+
+def _list(desk: Desk, row: Upload, uploads: dict[str, Upload]) -> Listed:
+    """Read the manifests, of this version and those that it adds to, or make one of the files' names."""
+    sorted_ = _sort(desk.uploads_by_version(row))
+    named = {role: row.columns[role] for role in ("target", "group", "id", "mask", "drop") if role in row.columns}
+    if not sorted_.manifests:
+        table = manifest.without(sorted_.names)
+        part = asdict(roles_of_tables.assign(table.column_names, named))
+        roles = {**part, **manifest.roles(table.column_names, row.columns)}
+        entries = manifest.match(table, sorted_.names, roles, id=None)
+        return Listed(table, roles, entries, [], [])
+    files = [ingest.UploadedFile(name, desk.fetch_upload(file)) for file, name in sorted_.manifests]
+    read = ingest.run(files, columns=named, out_dir=desk.scratch, progress=desk.report_rows)
+    table = pq.read_table(read.paths[0])
+    roles = {**read.profile["roles"], **manifest.roles(table.column_names, row.columns)}
+    entries = manifest.match(table, sorted_.names, roles, id=row.columns.get("id"))
+    labels = [
+        tuple(values) for values in zip(*(table.column(name).to_pylist() for name in roles["target"]), strict=True)
+    ]
+    if labels:
+        entries = manifest.refuse_conflicts(entries, labels)
+    guessed = [each for each in read.profile["warnings"] if each["code"] in ("target_inferred", "group_inferred")]
+    return Listed(table, roles, entries, manifest.unnamed(entries, sorted_.names), guessed)
+
+
+@dataclass(frozen=True)
+class _Sorted:
+    manifests: list[tuple[Upload, str]]
+    names: Uploads
+
+
+def _sort(versions: Sequence[Sequence[Upload]]) -> _Sorted:
+    """Each version has a manifest of its own; its rows may be about files of earlier ones."""
+    manifests: list[tuple[Upload, str]] = []
+    audio: list[str] = []
+    references: list[str] = []
+    for number, files in enumerate(versions):
+        by_name = {file.name: file for file in files}
+        found = manifest.sort(list(by_name))
+        audio += [name for name in found.audio if name not in audio]
+        references += found.references
+        if found.manifest is not None:
+            name = found.manifest if len(versions) == 1 else f"{number:04d} {found.manifest}"
+            manifests.append((by_name[found.manifest], name))
+    if not audio:
+        said = "expected recordings (.wav, .flac, .mp3, .ogg, .opus), received none"
+        raise rejection([Fault(said, code="dataset_empty")], 1)
+    return _Sorted(manifests, Uploads(None, audio, references))
+
+
+def _refuse_many(entries: Sequence[Entry]) -> None:
+    if len(entries) > MOST_TRACKS:
+        said = f"expected at most {MOST_TRACKS:,} tracks, received {len(entries):,}: make several datasets of them"
+        raise rejection([Fault(said, code="table_too_large")], 1)
+
+
+def _track(entry: Entry, number: int, uploads: dict[str, Upload]) -> Track:
+    upload = None if entry.upload is None else uploads[entry.upload].sha256
+    content = "" if upload is None else recordings.content_of(upload, entry.start_s, entry.end_s)
+    code, reason = entry.fault or (None, None)
+    return Track(
+        number=number, key=entry.key, file=entry.file, upload=upload, content=content, start_s=entry.start_s,
+        end_s=entry.end_s, duration_s=None, same_as=None, fault=code, reason=reason,
+    )  # fmt: skip
+
+
+def _hear(desk: Desk, tracks: Sequence[Track], uploads: dict[str, Upload]) -> dict[str, Json]:
+    """What the ear says of every content, from before or from now."""
+    wanted = {track.content: track for track in tracks if track.fault is None}
+    heard = {content: row.data for content, row in desk.known(EAR, list(wanted)).items()}
+    done, hours = len(heard), sum(said.get("duration_s", 0) for said in heard.values()) / 3600
+    missing = [track for content, track in wanted.items() if content not in heard]
+    by_digest = {file.sha256: file for file in uploads.values()}
+    for track, answer in hearing.hear(desk, missing, by_digest, lambda _: WANTED):
+        said = answer.heard or {"fault": _fault(answer)}
+        heard[track.content] = said
+        if not hearing.is_passing(answer):
+            desk.learn(Feature(track.content, EAR, data=said))
+        done, hours = done + 1, hours + said.get("duration_s", 0) / 3600
+        desk.report_tracks(done, len(wanted), hours=hours)
+    desk.learn_all()
+    return heard
+
+
+def _fault(answer: Answer) -> Json:
+    assert answer.fault is not None
+    return {"code": answer.fault.code, "detail": answer.fault.message}
+
+
+def _judged(track: Track, heard: Json | None) -> Track:
+    if track.fault is not None or heard is None:
+        return track
+    fault = heard.get("fault")
+    if fault is not None:
+        return replace(track, fault=fault["code"], reason=fault["detail"])
+    return replace(track, duration_s=heard["duration_s"])
+
+
+def _alike(tracks: list[Track], heard: dict[str, Json]) -> list[Track]:
+    """Say of each track which one is the first that sounds the same."""
+    usable = [track for track in tracks if track.fault is None]
+    prints = [heard[track.content]["fingerprint"]["hash"] for track in usable]
+    first = list(range(len(usable)))
+    for pair in fingerprint.pairs(prints, names=[track.key for track in usable]):
+        # Pairs come in the order of their first track, so the smallest number has arrived at both.
+        low = min(first[pair.first], first[pair.second])
+        first[pair.first] = first[pair.second] = low
+    place = {content: number for number, content in reversed(list(enumerate(track.content for track in usable)))}
+    same = {
+        track.number: usable[min(first[number], place[track.content])].number for number, track in enumerate(usable)
+    }
+    return [replace(track, same_as=same.get(track.number)) for track in tracks]
+
+
+def _profile(desk: Desk, listed: Listed, tracks: Sequence[Track], reports: Sequence[Json]) -> Json:
+    if all(track.fault is not None for track in tracks):
+        faults = [
+            Fault(str(track.reason), file=track.file or None, row=track.number, code=track.fault) for track in tracks
+        ]
+        raise _unusable(faults)
+    with Scratch(desk.scratch) as scratch:
+        said = track_report.profile(listed.table, listed.roles, reports, listed.unnamed, scratch)
+    return {**said, "warnings": [*listed.warnings, *said["warnings"]]}
+
+
+def _unusable(faults: list[Fault]) -> JobFailed:
+    said = f"No track can be used. {faults[0].file or 'The first row'}: {faults[0].message}."
+    return JobFailed(said, code="dataset_rejected", faults=faults, faults_total=len(faults))
+
+
+def _write(folder: Path, table: pa.Table, tracks: Sequence[Track], reports: Sequence[Json]) -> Iterator[Path]:
+    for name, column in recordings.columns(tracks).items():
+        table = table.append_column(name, column)
+    for _ in canonical.write(folder / TABLE, table.schema, table.to_batches()):
+        pass
+    yield folder / TABLE
+    with JsonLines(folder / REPORTS) as lines:
+        for each in reports:
+            lines.write(json.dumps(each, ensure_ascii=False, allow_nan=False))
+    yield folder / REPORTS
+    yield (folder / REPORTS).with_suffix(".index")

@@ -1,0 +1,53 @@
+"""Has tracks decoded: fetches each upload as its turn comes, and forgets it afterwards, so that scratch stays small."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row
+
+from worker import listening
+from worker.desk import Desk
+from worker.listening import Answer, Ears, Request
+from worker.recordings import Track
+
+Json = dict[str, Any]
+
+# Faults that are not the recording's own: another attempt may well decode it.
+PASSING = ("decoder_crashed", "decoder_timeout", "decoder_memory", "listener_missing", "disk_full")
+
+
+@cache
+def _ears() -> Ears:
+    """One for all the jobs of this process: its start takes half a second, and it dies with us."""
+    return Ears()
+
+
+def hear(
+    desk: Desk, tracks: Sequence[Track], uploads: Mapping[str, Row[Any]], want: Callable[[Track], Json]
+) -> Iterator[tuple[Track, Answer]]:
+    """Decode tracks, several at a time, and hand them over in their order; `uploads` are by SHA-256.
+
+    Files that `want` asks for are the caller's to delete.
+    """
+    fetched: deque[Path] = deque()
+
+    def requests() -> Iterator[Request]:
+        for track in tracks:
+            upload = uploads[track.upload or ""]
+            # By its number: two tracks may be parts of one file.
+            path = desk.fetch(upload.key, name=f"track-{track.number}", sha256=upload.sha256)
+            fetched.append(path)
+            yield Request(track.number, path, upload.name, want(track), track.start_s, track.end_s)
+
+    ahead = 2 * listening.default_parallel()
+    for track, answer in zip(tracks, _ears().listen(requests(), ahead=ahead, check=desk.check), strict=True):
+        yield track, answer
+        fetched.popleft().unlink(missing_ok=True)
+
+
+def is_passing(answer: Answer) -> bool:
+    """Whether the answer may be another one next time."""
+    return answer.fault is not None and answer.fault.code in PASSING

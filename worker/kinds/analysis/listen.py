@@ -1,0 +1,159 @@
+"""From what was heard of a track to its row of figures and its files."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from shared.audio_params import EMBEDDING_NETWORKS
+from shared.errors import Fault, JobFailed
+from shared.kinds.analysis import ScoreParams
+from shared.pretrained import PRETRAINED, TAG_ALIASES, Pretrained
+from worker import fields, note_files
+from worker.audio import mel
+from worker.kinds.analysis import figures
+from worker.lines import Field
+from worker.perception import Heard, Wants
+from worker.predictions import Answer
+from worker.pretrained.notes import Thresholds
+from worker.track_files import TrackFile
+
+Json = dict[str, Any]
+
+WINDOW_S = mel.WINDOW_FRAMES / mel.FRAMES_PER_S
+# From so much on a tag is named in the summary and among the first tags of a row.
+NAMED_FROM, NAMED_AT_MOST = 0.1, 5
+MUSIC_PARTS = ("rhythm", "tonality", "spectrum", "character")
+EVERY_PART = ("tags", *MUSIC_PARTS, "loudness", "embedding")
+
+
+def open(model: str, params: ScoreParams) -> "Analyst":
+    """Make a model of the service ready to hear."""
+    pretrained = next(each for each in PRETRAINED if each.name == model)
+    include = params.include or (EVERY_PART if pretrained.tags else ("notes",))
+    if "tags" in include and not pretrained.tags:
+        said = f"{model} knows no tags: score with etude.tagger-mtt or etude.tagger-msd, or leave tags out of include."
+        raise JobFailed(said, code="invalid_params", faults=[Fault("expected no tags", pointer="/params/include")])
+    return Analyst(pretrained, frozenset(include), params)
+
+
+@dataclass(frozen=True)
+class Analyst:
+    """Hears what is wanted of each track, and says it."""
+
+    model: Pretrained
+    include: frozenset[str]
+    params: ScoreParams
+    # The nearest tracks of each, by its number, where they are asked for.
+    neighbours: Mapping[int, Sequence[tuple[str, float]]] = field(default_factory=dict)
+
+    @property
+    def tagger(self) -> str:
+        return self.model.tagger
+
+    @property
+    def wants(self) -> Wants:
+        taggers = [self.tagger] if "tags" in self.include else []
+        if "embedding" in self.include or self.params.similar is not None:
+            taggers += [name for name in EMBEDDING_NETWORKS if name not in taggers]
+        chosen = self.params.transcription
+        notes = Thresholds(**chosen.model_dump()) if "notes" in self.include else None
+        music = any(part in self.include for part in MUSIC_PARTS)
+        return Wants(tuple(taggers), music=music, notes=notes, precision=self.params.precision)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that are said: all of the model's, or those that are left when near-duplicates are one."""
+        return tuple(dict.fromkeys(self._plain(tag) for tag in self.model.tags))
+
+    def _plain(self, tag: str) -> str:
+        return TAG_ALIASES.get(tag, tag) if self.params.merge_tags else tag
+
+    def answer(self, heard: Sequence[Heard]) -> Answer:
+        """A row a track."""
+        rows: dict[str, Field] = {}
+        scores = self._scores(heard)
+        if "tags" in self.include:
+            rows["top_tags"] = pa.array([self._top(each) for each in scores], fields.TEXTS)
+            rows["tags"] = {tag: pa.array(scores[:, place]) for place, tag in enumerate(self.tags)}
+        for part in figures.SCHEMAS:
+            if part in self.include:
+                said = [each.ear.get(part) if part == "loudness" else (each.music or {}).get(part) for each in heard]
+                rows[part] = fields.columns([figures.flat(part, each) for each in said], figures.SCHEMAS[part])
+        if "embedding" in self.include:
+            rows["embedding"] = pa.array([self._embedding(each) for each in heard], fields.NUMBERS)
+        if "notes" in self.include:
+            rows["notes"] = pa.array([len(each.notes or []) for each in heard], fields.COUNT)
+        if self.params.similar is not None:
+            rows.update(self._similar(heard))
+        return Answer(rows, (scores >= NAMED_FROM).sum(axis=0).astype(np.float64))
+
+    def _scores(self, heard: Sequence[Heard]) -> np.ndarray:
+        """Mean over windows (tracks, tags), the largest of near-duplicates; no column without tags."""
+        if "tags" not in self.include:
+            return np.zeros((len(heard), 0), np.float32)
+        return np.stack([self.over_time(each).mean(axis=0) for each in heard]) if heard else np.zeros((0, len(self.tags)), np.float32)
+
+    def over_time(self, heard: Heard) -> np.ndarray:
+        """The score of each tag in each window, float32 (windows, tags)."""
+        windows = heard.windows[self.tagger].tags
+        if not self.params.merge_tags:
+            return windows
+        places: dict[str, list[int]] = {}
+        for place, tag in enumerate(self.model.tags):
+            places.setdefault(self._plain(tag), []).append(place)
+        return np.stack([windows[:, chosen].max(axis=1) for chosen in places.values()], axis=1)
+
+    def _top(self, scores: np.ndarray) -> list[str]:
+        best = np.argsort(-scores, kind="stable")[:NAMED_AT_MOST]
+        return [self.tags[place] for place in best if scores[place] >= NAMED_FROM]
+
+    def _embedding(self, heard: Heard) -> list[float]:
+        means = [heard.windows[name].embedding.mean(axis=0) for name in EMBEDDING_NETWORKS]
+        return np.concatenate(means).astype(np.float64).round(6).tolist()
+
+    def _similar(self, heard: Sequence[Heard]) -> dict[str, Field]:
+        found = [self.neighbours.get(each.track.number, ()) for each in heard]
+        return {
+            "similar": {
+                "tracks": pa.array([[key for key, _ in each] for each in found], fields.TEXTS),
+                "scores": pa.array([[score for _, score in each] for each in found], fields.NUMBERS),
+            }
+        }
+
+    def files(self, heard: Heard) -> Iterator[TrackFile]:
+        """Tags over time and beats, if they are asked for; the notes in three forms."""
+        if self.params.over_time and "tags" in self.include:
+            yield TrackFile("tags.csv", "text/csv", self._tags_csv(heard))
+        if self.params.over_time and "rhythm" in self.include:
+            yield TrackFile("beats.csv", "text/csv", _beats_csv((heard.music or {})["rhythm"]))
+        if "notes" in self.include:
+            notes, title = heard.notes or [], heard.track.key
+            yield TrackFile("notes.mid", "audio/midi", note_files.midi(notes))
+            yield TrackFile("notes.csv", "text/csv", note_files.csv(notes))
+            said = note_files.jams(notes, title=title, duration_s=heard.track.duration_s or 0.0, model=self.model.name)
+            yield TrackFile("notes.jams", "application/json", json.dumps(said, indent=1).encode())
+
+    def _tags_csv(self, heard: Heard) -> bytes:
+        out = io.StringIO()
+        table = csv.writer(out)
+        table.writerow(["start_s", "end_s", *self.tags])
+        for place, row in enumerate(self.over_time(heard)):
+            table.writerow([f"{place * WINDOW_S:.3f}", f"{(place + 1) * WINDOW_S:.3f}", *(f"{score:.6f}" for score in row)])
+        return out.getvalue().encode()
+
+    def summarise(self, totals: np.ndarray, rows: int) -> Json:
+        """How many tracks have each tag."""
+        if "tags" not in self.include:
+            return {"model": self.model.name}
+        counts = {tag: int(count) for tag, count in zip(self.tags, totals, strict=True) if count}
+        return {"model": self.model.name, "tags": dict(sorted(counts.items(), key=lambda each: -each[1]))}
+
+
+def _beats_csv(rhythm: Json) -> bytes:
+    return "\n".join(["time_s", *(f"{beat:.3f}" for beat in rhythm["beats"]), ""]).encode()

@@ -1,0 +1,222 @@
+"""What is known of a track: remembered from before, else by decoding it and asking the networks.
+
+Decoding happens in children of their own, the networks run in threads here, and the main thread keeps the order.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors.numpy import load, save
+from sqlalchemy import Row
+
+from shared.features import Feature
+from worker import hearing, neighbours
+from worker.audio.mel import BANDS
+from worker.desk import Desk
+from worker.listening import Answer
+from worker.pretrained import basic_pitch, musicnn
+from worker.pretrained import notes as note_creation
+from worker.pretrained.notes import Note
+from worker.recordings import EAR, Track
+
+Json = dict[str, Any]
+
+# The numbers go up when what they stand for changes; then everything is heard again.
+MUSIC = "music@1"
+TAGGER_VERSION, NOTES_VERSION = 1, 1
+# Looked up together.
+TRACKS_AT_ONCE = 128
+WAVE_HZ = 22_050
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What must be known of every track."""
+
+    taggers: tuple[str, ...] = ()
+    music: bool = False
+    notes: note_creation.Thresholds | None = None
+    precision: str = "float32"
+
+    def extractors(self) -> list[str]:
+        """The names under which it is remembered."""
+        return [
+            *(self.tagger(name) for name in self.taggers),
+            *([MUSIC] if self.music else []),
+            *([self.note_name()] if self.notes else []),
+        ]
+
+    def tagger(self, name: str) -> str:
+        return f"{name}@{TAGGER_VERSION}" + ("" if self.precision == "float32" else f":{self.precision}")
+
+    def note_name(self) -> str:
+        return f"notes@{NOTES_VERSION}:{note_creation.name_of(self.notes)}"
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A tagger's answer to each window: tags (windows, 50), embedding (windows, 200), float32."""
+
+    tags: np.ndarray
+    embedding: np.ndarray
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A track and what is known of it, or why it could not be heard."""
+
+    track: Track
+    ear: Json = field(default_factory=dict)
+    windows: Mapping[str, Windows] = field(default_factory=dict)
+    music: Json | None = None
+    notes: list[Note] | None = None
+    fault: tuple[str, str] | None = None
+
+
+def perceive(desk: Desk, tracks: Sequence[Track], uploads: Mapping[str, Row[Any]], wants: Wants) -> Iterator[Heard]:
+    """Everything that is wanted of each track, in order; what was new is remembered."""
+    done, hours = 0, 0.0
+    with ThreadPoolExecutor(musicnn.THREADS, thread_name_prefix="listener") as pool:
+        for start in range(0, len(tracks), TRACKS_AT_ONCE):
+            for heard in _Chunk(desk, tracks[start : start + TRACKS_AT_ONCE], uploads, wants, pool).run():
+                done, hours = done + 1, hours + (heard.track.duration_s or 0.0) / 3600
+                desk.report_tracks(done, len(tracks), hours=hours)
+                yield heard
+    desk.learn_all()
+
+
+class _Chunk:
+    """Some tracks under way."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        tracks: Sequence[Track],
+        uploads: Mapping[str, Row[Any]],
+        wants: Wants,
+        pool: ThreadPoolExecutor,
+    ) -> None:
+        self.desk, self.tracks, self.uploads, self.wants, self.pool = desk, tracks, uploads, wants, pool
+        self.wanted: dict[int, Json] = {}
+        # What the chunk before has found out is looked up with the rest.
+        desk.learn_all()
+        contents = [track.content for track in tracks if track.fault is None]
+        self.known = {name: desk.known(name, contents) for name in [EAR, *wants.extractors()]}
+
+    def run(self) -> Iterator[Heard]:
+        missing = [track for track in self.tracks if track.fault is None and self._lacks(track)]
+        # The same recording twice is heard once.
+        first = {track.content: track for track in reversed(missing)}
+        answers = self._answers([track for track in missing if first[track.content] is track])
+        fresh: dict[str, _New | Answer] = {}
+        for track in self.tracks:
+            if track.fault is not None:
+                yield Heard(track, fault=(track.fault, track.reason or ""))
+                continue
+            if first.get(track.content) is track:
+                fresh[track.content] = next(answers)
+                self._remember(track, fresh[track.content])
+            yield self._recall(track, fresh.get(track.content))
+
+    def _lacks(self, track: Track) -> list[str]:
+        return [name for name in self.wants.extractors() if track.content not in self.known[name]]
+
+    def _answers(self, missing: Sequence[Track]) -> Iterator["_New | Answer"]:
+        """What the networks say of the tracks that are new, in their order, some tracks ahead."""
+        under_way: deque[Future[_New | Answer]] = deque()
+        for track, answer in hearing.hear(self.desk, missing, self.uploads, self._request):
+            under_way.append(self.pool.submit(self._understand, track, answer, self.wanted.pop(track.number)))
+            if len(under_way) > musicnn.THREADS:
+                yield under_way.popleft().result()
+        while under_way:
+            yield under_way.popleft().result()
+
+    def _request(self, track: Track) -> Json:
+        lacking = self._lacks(track)
+        want: Json = {}
+        if any(self.wants.tagger(name) in lacking for name in self.wants.taggers):
+            want["mel"] = str(self._file(track, "mel"))
+        if self.wants.notes is not None and self.wants.note_name() in lacking:
+            want["wave"] = {str(WAVE_HZ): str(self._file(track, "wave"))}
+        if MUSIC in lacking:
+            want["music"] = None
+        self.wanted[track.number] = want
+        return want
+
+    def _file(self, track: Track, what: str) -> Path:
+        return self.desk.scratch / f"{what}-{track.number}.f32"
+
+    def _understand(self, track: Track, answer: Answer, want: Json) -> "_New | Answer":
+        """Run the networks on what was decoded: in a thread of the pool."""
+        if answer.heard is None:
+            return answer
+        new = _New()
+        if "mel" in want:
+            mel = np.fromfile(want["mel"], "<f4").reshape(-1, BANDS)
+            windows = musicnn.windows(mel)
+            for name in self.wants.taggers:
+                if track.content not in self.known[self.wants.tagger(name)]:
+                    tags, embedding = musicnn.load(name, precision=self.wants.precision).run(windows)
+                    new.windows[name] = Windows(tags, embedding)
+            Path(want["mel"]).unlink()
+        if "wave" in want:
+            (path,) = want["wave"].values()
+            posteriors = basic_pitch.load().run(np.fromfile(path, "<f4"))
+            new.notes = note_creation.create(posteriors, self.wants.notes)
+            Path(path).unlink()
+        if "music" in want:
+            new.music = answer.heard["music"]
+        return new
+
+    def _remember(self, track: Track, new: "_New | Answer") -> None:
+        if isinstance(new, Answer):
+            return
+        for name, windows in new.windows.items():
+            content = save({"tags": windows.tags, "embedding": windows.embedding})
+            # So that a question about neighbours is answered from SQL alone.
+            mean = neighbours.as_text(windows.embedding.mean(axis=0))
+            self._learn(track, self.wants.tagger(name), content, {"windows": len(windows.tags), "mean": mean})
+        if new.notes is not None:
+            self._learn(track, self.wants.note_name(), note_creation.dump(new.notes), {"notes": len(new.notes)})
+        if new.music is not None:
+            self.desk.learn(Feature(track.content, MUSIC, data=new.music))
+
+    def _learn(self, track: Track, extractor: str, content: bytes, data: Json) -> None:
+        file = self.desk.put_feature(f"{track.number:06d}-{extractor.replace(':', '-')}", content)
+        self.desk.learn(Feature(track.content, extractor, data, file))
+
+    def _recall(self, track: Track, new: "_New | Answer | None") -> Heard:
+        """Put together what was known and what is new."""
+        if isinstance(new, Answer):
+            assert new.fault is not None
+            return Heard(track, fault=(new.fault.code or "audio_corrupt", new.fault.message))
+        fresh = new or _New()
+        windows = {name: fresh.windows.get(name) or self._windows(track, name) for name in self.wants.taggers}
+        music, notes = fresh.music, fresh.notes
+        if self.wants.music and music is None:
+            music = self.known[MUSIC][track.content].data
+        if self.wants.notes is not None and notes is None:
+            notes = note_creation.parse(self._fetch(self.known[self.wants.note_name()][track.content]))
+        ear = self.known[EAR].get(track.content)
+        return Heard(track, {} if ear is None else ear.data, windows, music, notes)
+
+    def _windows(self, track: Track, name: str) -> Windows:
+        arrays = load(self._fetch(self.known[self.wants.tagger(name)][track.content]))
+        return Windows(arrays["tags"], arrays["embedding"])
+
+    def _fetch(self, row: Row[Any]) -> bytes:
+        return self.desk.get(row.key, sha256=row.sha256)
+
+
+@dataclass
+class _New:
+    """What was computed just now."""
+
+    windows: dict[str, Windows] = field(default_factory=dict)
+    music: Json | None = None
+    notes: list[Note] | None = None

@@ -1,0 +1,102 @@
+"""Pretrained taggers: what a listener would call three seconds of music, and where they lie among all music.
+
+Four networks of Pons & Serra (2019, arXiv 1909.06654): musicnn and a plain VGG, each trained on MagnaTagATune and on
+the Million Song Dataset. They are rebuilt here with the weights from their authors' package; no graph of its is run.
+"""
+
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from shared.pretrained import MSD_TAGS, MTT_TAGS, MUSICNN, TAGGER_FILES
+from worker.audio.mel import BANDS, WINDOW_FRAMES
+from worker.pretrained import graphs, swift, weights
+
+NAMES = ("mtt-musicnn", "msd-musicnn", "mtt-vgg", "msd-vgg")
+# Bounds memory: the first convolution of vgg makes 9 MB a window.
+WINDOWS_A_CALL = 8
+
+Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+
+
+class Tagger:
+    """One of the four, ready to run; safe to be called by several threads at once."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.tags: tuple[str, ...] = MTT_TAGS if name.startswith("mtt") else MSD_TAGS
+        # musicnn: its dense layer after ReLU and normalisation. vgg has none: its last pooling, 2 x 1 x 128.
+        self.embedding_size = 256 if self._is_vgg else 200
+        self._tensors = read(name)
+
+    @property
+    def _is_vgg(self) -> bool:
+        return self.name.endswith("vgg")
+
+    @cached_property
+    def model(self) -> keras.Model:
+        """The plain network, for gradients: log-mel (n, frames, 96) to {"tags", "logits", "embedding"}."""
+        model = graphs.vgg(self.name) if self._is_vgg else graphs.musicnn()
+        graphs.assign(model, self._tensors)
+        model.trainable = False
+        return model
+
+    def run(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Log-mel windows (n, 187, 96) float32 to tags (n, 50), each from 0 to 1, and embedding (n, size), float32."""
+        return self._run(windows)
+
+    @cached_property
+    def _run(self) -> Run:
+        if self._is_vgg or tf.config.list_physical_devices("GPU"):
+            return self._traced()
+        return swift.Network(self._tensors).run
+
+    def _traced(self) -> Run:
+        model = self.model
+        signature = [tf.TensorSpec((None, WINDOW_FRAMES, BANDS), tf.float32)]
+
+        @tf.function(input_signature=signature)
+        def call(some: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            told = model(some, training=False)
+            return told["tags"], told["embedding"]
+
+        def run(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            tags = np.empty((len(windows), len(self.tags)), np.float32)
+            embedding = np.empty((len(windows), self.embedding_size), np.float32)
+            for at in range(0, len(windows), WINDOWS_A_CALL):
+                some = slice(at, at + WINDOWS_A_CALL)
+                tags[some], embedding[some] = call(tf.constant(windows[some]))
+            return tags, embedding
+
+        return run
+
+
+@lru_cache(maxsize=len(NAMES))
+def load(name: str) -> Tagger:
+    """One of NAMES. Raises JobFailed when its files are missing or are not what we know."""
+    return Tagger(name)
+
+
+def read(name: str) -> dict[str, np.ndarray]:
+    """The authors' tensors by name, without what only their optimiser needed."""
+    files = [weights.find(MUSICNN, path, digest) for path, digest in TAGGER_FILES[name].items()]
+    # The files' common prefix is empty: they are named .index and .data-….
+    reader = tf.compat.v1.train.NewCheckpointReader(f"{files[0].parent}/")
+    names = [name for name in reader.get_variable_to_shape_map() if not name.endswith(("/Adam", "/Adam_1", "_power"))]
+    return {name: reader.get_tensor(name) for name in names}
+
+
+def windows(mel: np.ndarray) -> np.ndarray:
+    """Log-mel (frames, 96) cut into (n, 187, 96) side by side, a view; what is left over at the end is not heard.
+
+    Less than one window is repeated until it fills one, as the authors trained. Raises ValueError for no frames.
+    """
+    if len(mel) == 0:
+        raise ValueError("expected at least one frame, received none")
+    if len(mel) < WINDOW_FRAMES:
+        mel = np.tile(mel, (-(-WINDOW_FRAMES // len(mel)), 1))
+    count = len(mel) // WINDOW_FRAMES
+    return mel[: count * WINDOW_FRAMES].reshape(count, WINDOW_FRAMES, mel.shape[1])
