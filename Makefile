@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 PY := .venv/bin/python
 
-.PHONY: help demo up backup restore test soak lint types bench requirements clean
+.PHONY: help demo demo-audio up backup restore test soak lint types bench requirements clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -16,6 +16,9 @@ help: ## Say what can be made
 
 demo: .venv/run ## Train on real scores, judge, score what was held out: a few minutes, most of them installing
 	@$(PY) -m examples.demo
+
+demo-audio: .venv/run ## Make music, have it heard, learn its styles, find what is alike, write its notes down
+	@$(PY) -m examples.demo_audio
 
 up: .venv/run ## Start the whole service, until Ctrl-C
 	@$(PY) -m shared.up

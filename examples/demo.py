@@ -6,125 +6,62 @@ runs already under ETUDE_HOME is used and left running; else one is started here
 
 import csv
 import os
-import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from etude import Client, EtudeError, Job, connection, show, watch
-from rich.console import Console
+from etude import Job, show, watch
 from rich.table import Table
 from sqlalchemy import Select, create_engine, select
 
-from shared import processes, settings
+from examples import running
+from examples.running import console, step
+from shared import settings
 from shared.tables import models, versions
-from shared.up import free_port, is_free
 
 HERE = Path(__file__).parent / "composers"
 MODEL, DATASET = "composer", "composers"
 # The same seed, the same network: byte for byte on the same machine.
 PARAMS = {"seed": 7}
-START_LIMIT_S = 120.0
 BARS = "▁▂▃▄▅▆▇█"
 EXAMPLES_SHOWN = 6
 
 Json = dict[str, Any]
-# Without a terminal a line is as long as it is.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 def main() -> int:
     """Run the demo; returns the exit status."""
-    began = time.monotonic()
-    home = settings.read().home
-    try:
-        with service(home):
-            demonstrate(home)
-            _say_how_to_go_on(home, time.monotonic() - began)
-    except EtudeError as error:
-        show.error(error, as_json=False)
-        console.print(f"The service's own words are in {home / 'logs'}.")
-        return 1
-    except TimeoutError as error:
-        console.print(f"[red]error:[/red] {error} Its own words are in {home / 'logs'} and {home / 'demo.log'}.")
-        return 1
-    except KeyboardInterrupt:
-        return 130
-    return 0
-
-
-@contextmanager
-def service(home: Path) -> Iterator[None]:
-    """The service of this home: the one that runs, or one of our own for as long as the demo takes."""
-    if processes.read_register(home):
-        console.print(f"Etude runs already from {home}; the demo uses it.")
-        yield
-        return
-    home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    port = os.environ.get("ETUDE_PORT") or ("8000" if is_free("127.0.0.1", 8000) else str(free_port("127.0.0.1")))
-    with (home / "demo.log").open("wb") as log:
-        started = subprocess.Popen(
-            [sys.executable, "-m", "shared.up"],
-            env={**os.environ, "ETUDE_PORT": port},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        _wait_for(home, started)
-        yield
-    finally:
-        started.terminate()
-        started.wait()
-
-
-def _wait_for(home: Path, started: subprocess.Popen[bytes]) -> None:
-    """Return once every process runs. Raises TimeoutError when that does not happen."""
-    until = time.monotonic() + START_LIMIT_S
-    with console.status("starting web, workers, scheduler and Redis"):
-        while not processes.read_register(home):
-            if started.poll() is not None or time.monotonic() > until:
-                raise TimeoutError("Etude did not start.")
-            time.sleep(0.05)
+    return running.run(demonstrate, _say_how_to_go_on)
 
 
 def demonstrate(home: Path) -> None:
     """Upload, train, judge, score, look into the database."""
-    # This home's service, whatever other one the variables ETUDE_URL and ETUDE_KEY may name.
-    found = connection.find(None, None, environment={"ETUDE_HOME": str(home)})
-    with Client(found.url, found.key) as client:
-        step("1", f"Upload {HERE.name}/pieces.csv: real pieces by seven composers and traditions")
+    with running.client_of(home) as client:
+        step(1, f"Upload {HERE.name}/pieces.csv: real pieces by seven composers and traditions")
         with watch.upload() as progress:
             pieces = client.upload(
                 HERE / "pieces.csv", name=DATASET, target="composer", group="work", id="piece", progress=progress
             )
         show.dataset(pieces)
 
-        step("2", "Train a network to name the composer; all pieces of a work stay on one side of the split")
+        step(2, "Train a network to name the composer; all pieces of a work stay on one side of the split")
         trained = client.train(pieces, kind="classification", model=MODEL, params=PARAMS)
         watch.follow(trained)
         console.print(f"loss on the validation rows, epoch by epoch: {curve(trained.history())}")
 
-        step("3", "Does the network help? The same held-out rows, and simpler models beside it")
+        step(3, "Does the network help? The same held-out rows, and simpler models beside it")
         show.job(trained)
 
-        step("4", "Score pieces that nobody has seen, and compare")
+        step(4, "Score pieces that nobody has seen, and compare")
         unseen = client.upload(HERE / "held_out.csv", name=f"{DATASET}-held-out", group="work", id="piece")
         scored = client.score(trained.result["reference"], unseen)
         watch.follow(scored)
         compare(scored)
 
-        step("5", "The same metrics in the SQL database")
+        step(5, "The same metrics in the SQL database")
         _show_row(query_of(trained.id))
         _show_places(home, trained, scored)
-
-
-def step(number: str, said: str) -> None:
-    console.print(f"\n[bold]{number}. {said}[/bold]")
 
 
 def curve(history: list[Json]) -> str:
@@ -188,7 +125,7 @@ def _show_places(home: Path, trained: Job, scored: Job) -> None:
     console.print(f"  logs         {home / 'logs'}")
 
 
-def _say_how_to_go_on(home: Path, took_s: float) -> None:
+def _say_how_to_go_on(home: Path) -> None:
     client = os.path.relpath(home / "client.json")
     commands = "\n".join(
         (
@@ -201,7 +138,6 @@ def _say_how_to_go_on(home: Path, took_s: float) -> None:
             "http://127.0.0.1:8000/docs         the API, to try by hand",
         )
     )
-    console.print(f"\n[bold]Done in {took_s:.0f} s. Go on with[/bold]")
     console.print(commands, markup=False)
 
 

@@ -1,10 +1,12 @@
 """What the kinds that learn from recordings take beside the settings of every training."""
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from shared.schema import Closed, Float, Int
+from shared.fronts import MOST_WINDOWS, Augmentation, Front, usual
+from shared.schema import Closed, Int
 from shared.table_params import TableScoring, TableTraining
 
 Preset = Literal["embedding", "network"]
@@ -15,28 +17,27 @@ EMBEDDING_NETWORKS = ("mtt-musicnn", "msd-musicnn")
 EMBEDDING_SIZE = 400
 # Of one network, on one core: seconds a second of audio, with the decoding (bench/RESULTS.md).
 LISTENING_S = 0.016
-
-
-class Augmentation(Closed):
-    """How a training recording is changed anew in each epoch; 0 turns a change off."""
-
-    # Masked bands and stretches of time (Park et al., "SpecAugment", Interspeech 2019), as shares of the whole.
-    frequency_mask: Annotated[Float, Field(ge=0, le=0.5)] = 0.15
-    time_mask: Annotated[Float, Field(ge=0, le=0.5)] = 0.15
-    # Zhang et al., "mixup", ICLR 2018: the parameter of the Beta distribution.
-    mixup: Annotated[Float, Field(ge=0, le=1)] = 0.2
-    # In units of log10(1 + 10000 x): a quieter or louder recording.
-    gain: Annotated[Float, Field(ge=0, le=1)] = 0.2
+# Of no network: decoding and the spectrogram.
+MEL_S = 0.004
 
 
 class Listening(Closed):
     """How a recording becomes examples, and its examples one prediction again."""
 
-    # Windows of 2.992 s. Three together tell more than one, and are still short beside a verse.
-    windows_per_segment: Annotated[Int, Field(ge=1, le=20)] = 3
+    # Windows of 2.992 s; 1 with preset network. Three together tell more than one, and are still short beside a verse.
+    windows_per_segment: Annotated[Int, Field(ge=1, le=MOST_WINDOWS)] = 3
     # Spread evenly over the track: the tenth minute of a piece teaches less than the first of another.
     segments_per_track: Annotated[Int, Field(ge=1, le=200)] = 20
+    # Of preset network alone, which has it unless it is null.
     augmentation: Augmentation | None = None
+
+
+# What is left out of `listening`. A network that learns from nothing needs many short examples, and is never shown the
+# same one twice; an embedding that has been averaged over 9 s cannot be changed any more.
+USUAL: Mapping[Preset, Listening] = {
+    "embedding": Listening(),
+    "network": Listening(windows_per_segment=1, augmentation=Augmentation()),
+}
 
 
 class Reason(Closed):
@@ -53,6 +54,35 @@ class AudioTraining(TableTraining):
 
     preset: Preset | None = None
     listening: Listening | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_the_preset_has_it(cls, said: Any) -> Any:  # Any: of a client, not yet checked
+        """Say what a client left out of `listening`, so that the lineage of a model tells it too."""
+        if not isinstance(said, dict) or said.get("preset") != "network" or not isinstance(said.get("listening"), dict):
+            return said
+        return {**said, "listening": {**USUAL["network"].model_dump(), **said["listening"]}}
+
+    @model_validator(mode="after")
+    def _augments_what_it_can(self) -> "AudioTraining":
+        if self.listens.augmentation is not None and self.learns_by != "network":
+            raise ValueError("expected preset network with listening.augmentation: an embedding cannot be changed")
+        return self
+
+    @property
+    def learns_by(self) -> Preset:
+        return self.preset or "embedding"
+
+    @property
+    def listens(self) -> Listening:
+        return self.listening or USUAL[self.learns_by]
+
+    @property
+    def front(self) -> Front | None:
+        """The convolutional front of a network that hears; None for an embedding."""
+        if self.learns_by == "embedding":
+            return None
+        return usual(self.listens.windows_per_segment, self.listens.augmentation)
 
 
 class AudioScoring(TableScoring):

@@ -63,8 +63,11 @@ TAGGER_FILES = {
         "musicnn/MSD_vgg/.data-00000-of-00001": "9683d756b8311146534f333502ebf4a2a78a3e320c54ab0411dff6186d8375fc",
     },
 }
+# The tensors of a SavedModel; the model itself is a program, and is not read.
+_TRANSCRIBER = "basic_pitch/saved_models/icassp_2022/nmp/variables/variables"
 TRANSCRIBER_FILES = {
-    "basic_pitch/saved_models/icassp_2022/nmp.onnx": "2c3c1d144bfa61ad236e92e169c13535c880469a12a047d4e73451f2c059a0ec",
+    f"{_TRANSCRIBER}.index": "356aa1a00095cf2dba17386144e8b289cb04195ae090aa7f324312b08220115e",
+    f"{_TRANSCRIBER}.data-00000-of-00001": "f5d12cd7245fecea0c956c963751f3519c263615ea954b5948d5e8c9c3376f9b",
 }
 
 DATA_NOTE = (

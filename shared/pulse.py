@@ -1,4 +1,4 @@
-"""`python -m shared.pulse web`, `… worker --queue train --slot 1`, `… scheduler`: exit 0 while that process works.
+"""`python -m shared.pulse web` (or `worker --queue train --slot 1`, `scheduler`, `answers`): exit 0 while that works.
 
 For the health check of a container: it asks for what only a working process makes true.
 """
@@ -9,7 +9,7 @@ import urllib.request
 
 from sqlalchemy import Connection, func, select
 
-from shared import processes, queue, settings, workers
+from shared import processes, questions, queue, settings, workers
 from shared.database import Database, now
 from shared.errors import Unavailable
 from shared.jobs import RUNNING
@@ -24,13 +24,15 @@ TICKS_ALLOWED = 3
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m shared.pulse", description="Whether a process of Etude works.")
-    parser.add_argument("process", choices=["web", "worker", "scheduler"])
+    parser.add_argument("process", choices=["web", "worker", "scheduler", "answers"])
     parser.add_argument("--queue", choices=queue.QUEUES, default=queue.TRAIN)
     parser.add_argument("--slot", default="1")
     arguments = parser.parse_args()
     chosen = settings.read()
     if arguments.process == "web":
         fault = web(chosen)
+    elif arguments.process == "answers":
+        fault = answers(chosen)
     else:
         name = None if arguments.process == "scheduler" else workers.name_of(arguments.queue, arguments.slot)
         fault = _ask(chosen, name)
@@ -45,6 +47,15 @@ def web(chosen: Settings) -> str | None:
     except (urllib.error.URLError, OSError) as cause:
         return f"The web process does not answer: {cause}."
     return None
+
+
+def answers(chosen: Settings) -> str | None:
+    """What is wrong with the answering workers of this host, or None: one has come round to a question of late."""
+    try:
+        is_well = questions.is_answered(chosen)
+    except Unavailable as away:
+        return away.detail
+    return None if is_well else f"Nobody on this host has said for {questions.BEAT_KEPT_S} s that it answers."
 
 
 def _ask(chosen: Settings, name: str | None) -> str | None:

@@ -44,6 +44,7 @@ class Settings:
     json_bytes: int
     upload_bytes: int
     waiting_clients: int
+    answer_s: float
     tenant_queued: int
     tenant_running: int
     log_level: str
@@ -95,6 +96,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         upload_bytes=take("UPLOAD_BYTES", 2 * GiB, _whole(1024, 1024 * GiB)),
         # Each takes a connection and some 0.1 MB; above this a wait is answered at once.
         waiting_clients=take("WAITING_CLIENTS", 256, _whole(0, 4096)),
+        # Holds a thread of web for so long. Loading 20,000 tracks takes 1.2 s of a core, 100,000 take 6 s.
+        answer_s=take("ANSWER_S", 5.0, _number(0.1, 60)),
         # A client's loop that has run wild fills the queue only so far; each row is some kilobytes of SQL.
         tenant_queued=take("TENANT_QUEUED", 100_000, _whole(0, 100_000_000)),
         # 0: no limit, the fair share alone decides.

@@ -19,7 +19,7 @@ def test_every_direct_dependency_is_named_with_its_group_and_no_other() -> None:
     wanted: dict[str, set[str]] = {}
     for group, entries in groups.items():
         for entry in filter(lambda each: isinstance(each, str), entries):
-            wanted.setdefault(re.split(r"[\[<>=; ]", entry)[0], set()).add(group)
+            wanted.setdefault(re.split(r"[\[<>=; ]", entry)[0].replace("_", "-"), set()).add(group)
 
     assert {name: set(row[3].split(", ")) for name, row in ROWS.items()} == wanted
 
@@ -64,13 +64,19 @@ def licence(found: Distribution) -> str:
     """The SPDX expression that a distribution declares, or what its older fields mean by one."""
     old = {
         "Apache License 2.0": "Apache-2.0", "Apache 2.0": "Apache-2.0", "BSD 2-Clause License": "BSD-2-Clause",
-        "Apache Software License": "Apache-2.0", "MIT License": "MIT",
+        "Apache Software License": "Apache-2.0", "MIT License": "MIT", "BSD 3-Clause License": "BSD-3-Clause",
+        "BSD License": "BSD-3-Clause",  # scipy, whose text is that of three clauses
     }  # fmt: skip
     kinds = [each.rpartition(" :: ")[2] for each in found.metadata.get_all("Classifier") or [] if "License ::" in each]
     free, expression = ((found.metadata.get_all(field) or [""])[0] for field in ("License", "License-Expression"))
     free = free.strip().partition("\n")[0]
-    said = expression or (free if 0 < len(free) < 60 else " AND ".join(kinds))
+    said = expression or (free if 0 < len(free) < 60 else " AND ".join(kinds)) or _text(found)
     return old.get(said, said)
+
+
+def _text(found: Distribution) -> str:
+    """Some declare nothing and bring the licence itself."""
+    return "Apache-2.0" if "Apache License Version 2.0," in " ".join((found.read_text("LICENSE") or "").split()) else ""
 
 
 def plain(found: Distribution) -> str:

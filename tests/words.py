@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 WORD = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 # Functions whose first argument is a code.
-TELLERS = {"add", "refuse", "Caution"}
+TELLERS = {"add", "refuse", "Caution", "Flaw"}
 
 
 def error_codes() -> set[str]:

@@ -20,6 +20,8 @@ JSON = "application/json"
 KEY_CHARACTERS = 255
 # In the WSGI environment of a request that was not answered on the spot because of what it asks for.
 SLOW = "etude.slow"
+# Fields of a query that are written one name at a time.
+GATHERED = {"labels": "label.", "where": "where."}
 
 
 @dataclass(frozen=True)
@@ -239,19 +241,23 @@ def _read_query(declared: Route) -> BaseModel | None:
     flat: dict[str, Any] = {name: values[0] for name, values in given.items()}
     if any("\0" in name + value for name, value in flat.items()):
         raise InvalidRequest("A query parameter holds a NUL.", code="invalid_parameter")
-    if "labels" in declared.query.model_fields:
-        flat = _gather_labels(flat)
+    for field_name, prefix in GATHERED.items():
+        if field_name in declared.query.model_fields:
+            flat = _gather(flat, field_name, prefix)
     try:
         return declared.query.model_validate_strings(flat)
     except ValidationError as cause:
         raise errors.refusal(cause) from cause
 
 
-def _gather_labels(flat: dict[str, Any]) -> dict[str, Any]:
+def _gather(flat: dict[str, Any], field_name: str, prefix: str) -> dict[str, Any]:
     """`label.team=mir` as {"labels": {"team": "mir"}}."""
-    labels = {name.removeprefix("label."): value for name, value in flat.items() if name.startswith("label.")}
-    rest = {name: value for name, value in flat.items() if not name.startswith("label.")}
-    return {**rest, "labels": labels}
+    if field_name in flat:
+        said = f"There is no query parameter {field_name}; write {prefix}<name>=<value>."
+        raise InvalidRequest(said, code="unknown_parameter")
+    found = {name.removeprefix(prefix): value for name, value in flat.items() if name.startswith(prefix)}
+    rest = {name: value for name, value in flat.items() if not name.startswith(prefix)}
+    return {**rest, field_name: found}
 
 
 def _refuse_unread_body(declared: Route) -> None:

@@ -11,10 +11,11 @@ from flask import Flask
 from shared import ids, log, settings
 from shared.database import Database
 from shared.keys import Keyring
+from shared.questions import Asker
 from shared.queue import Bell
 from shared.settings import Settings
 from shared.storage import Storage
-from web import api, datasets, errors, health, jobs, kinds, models, openapi, predictions, workers
+from web import api, datasets, errors, health, jobs, kinds, models, openapi, predictions, similar, workers
 from web.places import Places
 from web.quotas import Quotas
 from web.services import Services
@@ -22,7 +23,7 @@ from web.shown import Shown
 from web.waiting import WaitingRoom
 
 # Their import declares the routes.
-DECLARED = (datasets, health, jobs, kinds, models, openapi, predictions, workers)
+DECLARED = (datasets, health, jobs, kinds, models, openapi, predictions, similar, workers)
 
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 HEADERS = [
@@ -53,6 +54,7 @@ def create_services(chosen: Settings) -> Services:
         shown=Shown(),
         places=Places(),
         quotas=Quotas(chosen.tenant_queued),
+        asker=Asker(chosen),
     )
 
 

@@ -4,7 +4,7 @@ The figures are of one core of a small server (bench/RESULTS.md); a wrong one co
 job really took is what counts for the tenant's share.
 """
 
-from shared.audio_params import LISTENING_S
+from shared.audio_params import LISTENING_S, MEL_S
 from shared.networks import Size
 from shared.table_params import TableTraining
 
@@ -22,7 +22,7 @@ ROW_S = 5e-6
 def of_training(size: Size, params: TableTraining, *, rows: int) -> float:
     """Seconds for all epochs that it may have: early stopping is not foreseen."""
     batches = 1 if params.optimizer == "gradient_descent" else -(-rows // params.batch_size)
-    epoch_s = batches * BATCH_S + TRAINING_FLOATS * size.parameters * rows / FLOATS_PER_S
+    epoch_s = batches * BATCH_S + TRAINING_FLOATS * size.multiplications * rows / FLOATS_PER_S
     return AROUND_S + rows * ROW_S + params.epochs_at_most * epoch_s
 
 
@@ -31,6 +31,6 @@ def of_scoring(parameters: int, *, rows: int) -> float:
     return AROUND_S + rows * (ROW_S + SCORING_FLOATS * parameters / FLOATS_PER_S)
 
 
-def of_listening(hours: float) -> float:
+def of_listening(hours: float, *, has_networks: bool = True) -> float:
     """Seconds to hear so many hours of recordings, if none of them was heard before."""
-    return LISTENING_S * hours * 3600
+    return (LISTENING_S if has_networks else MEL_S) * hours * 3600

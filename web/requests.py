@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from shared.schema import Closed, Float, Int
 
@@ -19,6 +20,9 @@ LabelValue = Annotated[str, StringConstraints(max_length=255)]
 Labels = Annotated[dict[LabelName, LabelValue], Field(max_length=32)]
 
 Limit = Annotated[int, Field(ge=1, le=200)]
+# As long as a manifest's keys and cells may be and still stand in an address.
+TrackKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+Where = Annotated[dict[Column, Annotated[str, StringConstraints(max_length=1024)]], Field(max_length=8)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_]+$")]
 
 
@@ -126,3 +130,13 @@ class CancelQuery(Closed):
 
 class AliasQuery(Closed):
     at: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+class SimilarQuery(Closed):
+    """A track of a dataset, and how many like it; `where.genre=rock` keeps those of which the manifest says so."""
+
+    track: TrackKey
+    k: Annotated[int, Field(ge=1, le=100)] = 10
+    dataset: Reference | None = None
+    # Written as parameters of their own, which OpenAPI has no way to describe.
+    where: SkipJsonSchema[Where] = Field(default_factory=dict)

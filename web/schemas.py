@@ -165,6 +165,19 @@ class Model(Open):
     versions: list[Version]
 
 
+class SimilarTrack(Open):
+    track: str
+    score: float
+    columns: Json
+
+
+class Similar(Open):
+    data: list[SimilarTrack]
+    track: str
+    dataset: str
+    heard: int
+
+
 class ListedModel(Open):
     id: str
     name: str

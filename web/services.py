@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from shared.database import Database
 from shared.keys import Keyring
+from shared.questions import Asker
 from shared.queue import Bell
 from shared.settings import Settings
 from shared.storage import Storage
@@ -26,5 +27,6 @@ class Services:
     shown: Shown
     places: Places
     quotas: Quotas
+    asker: Asker
     # Answers on the spot or not at all: its database does not wait, and nothing is fetched from elsewhere.
     is_prompt: bool = False

@@ -6,8 +6,9 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row
 
 from shared import builtin, datasets, jobs, models, networks
-from shared.audio_params import EMBEDDING_SIZE
+from shared.audio_params import EMBEDDING_SIZE, AudioTraining
 from shared.errors import Fault, InvalidRequest
+from shared.fronts import WINDOW_S
 from shared.kinds import KINDS
 from shared.networks import Size
 from shared.queue import TRAIN
@@ -30,12 +31,12 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     params = _params(wanted, kind)
     _check_formats(rows, kind, version)
     _check_hearing(params, rows)
-    expected_s = expectation.of_listening(_hours(rows))
+    expected_s = expectation.of_listening(_hours(rows), has_networks=getattr(params, "front", None) is None)
     if isinstance(params, TableTraining):
         size = _size(params, rows)
         networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
         _check_target(rows)
-        expected_s += expectation.of_training(size, params, rows=rows[0].profile["rows"])
+        expected_s += expectation.of_training(size, params, rows=_examples(params, rows))
     else:
         parameters = 0 if version is None else version.parameters
         expected_s += expectation.of_scoring(parameters, rows=sum(row.rows for row in rows))
@@ -139,17 +140,30 @@ def _check_hearing(params: BaseModel, rows: list[Row[Any]]) -> None:
 
 
 def _hours(rows: list[Row[Any]]) -> float:
-    return sum(row.profile.get("audio", {}).get("hours", 0.0) for row in rows)
+    return float(sum(row.profile.get("audio", {}).get("hours", 0.0) for row in rows))
 
 
 def _size(params: TableTraining, rows: list[Row[Any]]) -> Size:
     """The network's size from the profile: numbers as they are, categories one-hot, classes as outputs."""
     profile = rows[0].profile
-    is_audio = rows[0].format == "audio"
-    inputs = EMBEDDING_SIZE if is_audio else sum(_width(column, params) for column in features(profile))
-    classes = len(profile.get("classes") or ())
-    batch = profile["rows"] if params.optimizer == "gradient_descent" else min(params.batch_size, profile["rows"])
-    return networks.measure(params.hidden, inputs=inputs, outputs=max(classes, 1), batch_size=batch)
+    inputs, front = sum(_width(column, params) for column in features(profile)), None
+    if rows[0].format == "audio" and isinstance(params, AudioTraining):
+        front = params.front
+        inputs = EMBEDDING_SIZE if front is None else front.outputs
+    classes, count = len(profile.get("classes") or ()), _examples(params, rows)
+    batch = count if params.optimizer == "gradient_descent" else min(params.batch_size, count)
+    return networks.measure(
+        params.hidden, inputs=inputs, outputs=max(classes, 1), batch_size=batch, front=front, crops=count
+    )
+
+
+def _examples(params: TableTraining, rows: list[Row[Any]]) -> int:
+    """Rows of a table; of recordings their segments, as many as the hours and `segments_per_track` allow."""
+    tracks = int(rows[0].profile["rows"])
+    if rows[0].format != "audio" or not isinstance(params, AudioTraining):
+        return tracks
+    segment_s = params.listens.windows_per_segment * WINDOW_S
+    return min(tracks * params.listens.segments_per_track, tracks + int(_hours(rows) * 3600 / segment_s))
 
 
 def features(profile: Json) -> list[Json]:

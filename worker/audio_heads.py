@@ -1,16 +1,23 @@
-"""A network that was trained on embeddings of recordings, made ready to score them."""
+"""A network that was trained on recordings, made ready to score them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from shared.audio_params import EMBEDDING_NETWORKS, Listening
-from worker import audio_training, evaluation, features
+from shared.audio_params import EMBEDDING_NETWORKS, AudioTraining, Listening
+from shared.errors import Fault, JobFailed
+from worker import audio_training, crops, evaluation, features, fronts, head_judges
 from worker.artifacts import Model
-from worker.perception import Heard, Wants
+from worker.explaining import Claim
+from worker.perception import Heard, Hearing, Wants
 from worker.predictions import Answer, Scorer
+from worker.preparation import listed
+from worker.pretrained import musicnn
+from worker.reasons import Judge, Segment
+from worker.references import Truth
 from worker.track_files import TrackFile
 
 Json = dict[str, Any]
@@ -20,6 +27,7 @@ Json = dict[str, Any]
 class Head:
     """Scores segments and says the mean of each track."""
 
+    model: Model
     scorer: Scorer
     listening: Listening
     wants: Wants
@@ -28,28 +36,75 @@ class Head:
         """A row a track."""
         if not heard:
             return self.scorer.answer(np.empty((0, self.scorer.outputs), np.float32))
-        parts = [audio_training.segments(audio_training.embedding(each), self.listening) for each in heard]
+        parts = [self.outputs(each) for each in heard]
         rows = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        matrix = np.concatenate(parts).astype(np.float64)
+        return self.scorer.answer(evaluation.pool(np.concatenate(parts), rows))
+
+    def outputs(self, heard: Heard) -> np.ndarray:
+        """The network's own answer to each segment of a track, float32 (segments, outputs)."""
+        if self.model.network.front is not None:
+            assert heard.mel is not None
+            return self.scorer.network(self._front(crops.cut(heard.mel, self.listening)))
+        matrix = audio_training.segments(audio_training.embedding(heard), self.listening)
         columns = {name: matrix[:, place] for place, name in enumerate(audio_training.FEATURES)}
-        x, _ = features.matrix(self.scorer.features, columns)
-        return self.scorer.answer(evaluation.pool(self.scorer.network(x), rows))
+        return self.scorer.network(features.matrix(self.scorer.features, columns)[0])
+
+    @cached_property
+    def _front(self) -> fronts.Run:
+        assert self.model.network.front is not None
+        return fronts.compile(self.model.network.front, self.model.weights)
+
+    def prepared(self, hearing: Hearing) -> "Head":
+        """Itself: a track's prediction does not depend on the others."""
+        return self
 
     def files(self, heard: Heard) -> Iterator[TrackFile]:
         """None: nothing is asked that would need one."""
         return iter(())
 
+    def compare(self, heard: Heard, truth: Truth) -> Mapping[str, float]:
+        """Nothing: references are of notes and beats, which it does not hear."""
+        return {}
+
+    def claims(self, heard: Heard, labels: Sequence[str]) -> list[Claim]:
+        """The named labels, or the likeliest; of a regression each target. Raises JobFailed for an unknown label."""
+        known = head_judges.labels(self.model)
+        unknown = [label for label in labels if label not in known]
+        if unknown:
+            said = f"the model knows no label {listed(unknown)}"
+            fault = Fault(f"{said}: it knows {listed(known)}", pointer="/params/explain/labels")
+            raise JobFailed(f"There is nothing to explain: {said}.", code="label_unknown", faults=[fault])
+        scores = head_judges.scores(self.model, self.outputs(heard))
+        first = known[int(scores.mean(axis=0).argmax())]
+        return [self._claim(label, scores[:, known.index(label)], heard) for label in labels or [first]]
+
+    def _claim(self, label: str, scores: np.ndarray, heard: Heard) -> Claim:
+        count = self._windows(heard)
+        starts = crops.starts(count, self.listening).tolist()
+        size = min(count, self.listening.windows_per_segment)
+        found = [Segment(start, size, float(score)) for start, score in zip(starts, scores, strict=True)]
+        return Claim(label, float(scores.mean()), found)
+
+    def _windows(self, heard: Heard) -> int:
+        return len(audio_training.embedding(heard)) if heard.mel is None else len(musicnn.windows(heard.mel))
+
+    def judge(self, label: str) -> Judge:
+        """The label's log-odds in a segment; of a regression the number itself, in the units of its training."""
+        return head_judges.judge(self.model, self.listening, label)
+
     def summarise(self, totals: np.ndarray, rows: int) -> Json:
         return self.scorer.summarise(totals, rows)
 
 
-def describe(listening: Listening) -> Json:
+def describe(params: AudioTraining) -> Json:
     """What the model's spec says of its input."""
-    return {"format": "audio", "preset": "embedding", "listening": listening.model_dump(mode="json")}
+    return {"format": "audio", "preset": params.learns_by, "listening": params.listens.model_dump(mode="json")}
 
 
 def open(model: Model, scorer: Scorer, *, precision: str) -> Head:
-    """A head ready to score."""
-    assert model.input is not None
-    listening = Listening.model_validate(model.input["listening"])
-    return Head(scorer, listening, Wants(taggers=EMBEDDING_NETWORKS, precision=precision))
+    """A head ready to score. Raises JobFailed (integrity) when input and network do not belong together."""
+    said = model.input or {}
+    if said.get("preset") != ("embedding" if model.network.front is None else "network"):
+        raise JobFailed("The model's files are damaged: restore them.", code="integrity")
+    wants = Wants(mel=True) if model.network.front else Wants(taggers=EMBEDDING_NETWORKS, precision=precision)
+    return Head(model, scorer, Listening.model_validate(said["listening"]), wants)

@@ -1,6 +1,7 @@
 """Score recordings: track after track, what is heard becomes a row, and the files that belong to it."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,15 +11,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Row
 
+from shared.audio_params import Reason
 from shared.errors import Fault, JobFailed
-from worker import perception, tables
+from worker import explaining, perception, recordings, references, tables
 from worker.desk import Desk
+from worker.explaining import Explainable
 from worker.lines import Field
 from worker.perception import Heard, Wants
 from worker.prediction_files import PredictionFiles
 from worker.predictions import Answer
 from worker.preparation import listed
 from worker.recordings import Track
+from worker.references import Truth
 from worker.track_files import TrackFile, TrackFiles
 
 Json = dict[str, Any]
@@ -27,47 +31,110 @@ Json = dict[str, Any]
 TRACKS_A_CHUNK = 64
 
 
-class Listener(Protocol):
+class Listener(Explainable, Protocol):
     """A model made ready to score recordings."""
 
-    wants: Wants
+    @property
+    def wants(self) -> Wants:
+        """What must be known of every track."""
 
     def answer(self, heard: Sequence[Heard]) -> Answer:
         """Turn what was heard into predictions, a row a track; there may be none."""
 
+    def prepared(self, hearing: perception.Hearing) -> "Listener":
+        """Itself, once it has looked at all tracks together, where it has to."""
+
     def files(self, heard: Heard) -> Iterator[TrackFile]:
         """The files of one track."""
+
+    def compare(self, heard: Heard, truth: Truth) -> Mapping[str, float]:
+        """Metrics of one track against what is true of it."""
 
     def summarise(self, totals: np.ndarray, rows: int) -> Json:
         """What the job's result says of all tracks together; `rows` may be 0."""
 
 
+@dataclass(frozen=True)
+class Catalogue:
+    """The tracks of a scoring, numbered through all its datasets, and what belongs to them."""
+
+    paths: Sequence[Path]
+    tracks: Sequence[Track]
+    uploads: Mapping[str, Row[Any]]  # by the SHA-256 of their bytes
+    truths: Mapping[int, Truth]
+
+
+def open_catalogue(desk: Desk, rows: Sequence[Row[Any]], parts: Sequence[Sequence[Path]]) -> Catalogue:
+    """Read the tables of the datasets, and what they say is true."""
+    tracks: list[Track] = []
+    truths: dict[int, Truth] = {}
+    for row, paths in zip(rows, parts, strict=True):
+        truths.update(references.read(desk, row, paths, first=len(tracks)))
+        tracks += recordings.read(paths, first=len(tracks))
+    uploads = {file.sha256: file for row in rows for file in desk.uploads(row)}
+    return Catalogue([path for paths in parts for path in paths], tracks, uploads, truths)
+
+
 def score(
     desk: Desk,
-    paths: Sequence[Path],
-    tracks: Sequence[Track],
-    uploads: Mapping[str, Row[Any]],
+    catalogue: Catalogue,
     listener: Listener,
-    params: Any,  # Any: of the kind; formats and columns are common
+    params: Any,  # Any: of the kind; formats, columns and explain are common
     *,
     folder: Path,
 ) -> tuple[Json, dict[str, int]]:
     """Write predictions.*, errors.* and files.* into the folder; return the summary, and the rows of each file."""
-    table = _columns(paths, params.columns)
+    table, total = _columns(catalogue.paths, params.columns), len(catalogue.tracks)
+    listener = listener.prepared(perception.Hearing(desk, catalogue.tracks, catalogue.uploads))
     nothing = listener.answer([])
     totals, failed = nothing.totals, 0
+    explained: list[Heard] = []
+    measured: list[Mapping[str, float]] = []
+    heard_all = perception.perceive(desk, catalogue.tracks, catalogue.uploads, listener.wants)
     with TrackFiles(folder) as files, PredictionFiles(folder, params.formats, _rows([], nothing, table)) as out:
-        for chunk in _chunks(perception.perceive(desk, tracks, uploads, listener.wants)):
+        for chunk in _chunks(heard_all):
             good = [heard for heard in chunk if heard.fault is None]
             answer = listener.answer(good)
             out.write(_rows(good, answer, table), _errors([heard for heard in chunk if heard.fault is not None]))
             for heard in good:
                 files.add(heard.track.number, heard.track.key, listener.files(heard))
+                if heard.track.number in catalogue.truths:
+                    measured.append(listener.compare(heard, catalogue.truths[heard.track.number]))
+            if params.explain is not None:
+                explained += good[: params.explain.tracks - len(explained)]
             totals, failed = totals + answer.totals, failed + len(chunk) - len(good)
+        reasons = _explain(desk, explained, catalogue.uploads, listener, params.explain, files) if explained else {}
         count = files.count
-    rows = len(tracks) - failed
-    summary = {"rows": len(tracks), "errors": failed, "files": count, **listener.summarise(totals, rows)}
-    return summary, {"predictions": rows, "errors": failed, "files": count}
+    rows = total - failed
+    said = {"rows": total, "errors": failed, "files": count, **listener.summarise(totals, rows)}
+    return {**said, **reasons, **_means(measured)}, {"predictions": rows, "errors": failed, "files": count}
+
+
+def _explain(
+    desk: Desk,
+    chosen: Sequence[Heard],
+    uploads: Mapping[str, Row[Any]],
+    listener: Listener,
+    wanted: Reason,
+    files: TrackFiles,
+) -> Json:
+    desk.enter("explaining")
+    worst = explaining.explain(desk, chosen, uploads, listener, wanted, files)
+    return {"explained": {"tracks": len(chosen), "largest_completeness_error": worst}}
+
+
+def _means(measured: Sequence[Mapping[str, float]]) -> Json:
+    """The mean of each metric over the tracks that have it."""
+    names = dict.fromkeys(name for each in measured for name in each)
+    if not names:
+        return {}
+    values = {name: [each[name] for each in measured if name in each] for name in names}
+    return {
+        "metrics": {
+            name: {"value": sum(found) / len(found), "interval": None, "tracks": len(found)}
+            for name, found in values.items()
+        }
+    }
 
 
 def _chunks(heard: Iterable[Heard]) -> Iterator[list[Heard]]:

@@ -187,6 +187,11 @@ class Desk:
         self.heart.check()
         self.heart.report(self.pace.progress(done, total, unit="tracks", metrics={"hours": round(hours, 4)}))
 
+    def report_reasons(self, done: int, total: int) -> None:
+        """Take the progress of a stage that looks for reasons; leave instead, if that is asked."""
+        self.heart.check()
+        self.heart.report(self.pace.progress(done, total, unit="reasons"))
+
     def check(self) -> None:
         self.heart.check()
 

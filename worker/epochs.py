@@ -27,6 +27,7 @@ class Rules:
     patience: int | None = None
     min_delta: float = 0.0
     plateau: tuple[float, int, float] | None = None  # factor, patience, minimum
+    validation_batch: int = VALIDATION_BATCH
 
 
 class Epochs:
@@ -48,6 +49,13 @@ class Epochs:
         self.state = [self.best_loss, self.best_epoch, self.waited, self.plateau_best, self.plateau_waited, self.factor]
         # Without AutoGraph, which would take longer to rewrite this file than TensorFlow takes to trace it.
         self.advance = tf.function(self._advance, reduce_retracing=True, autograph=False)
+        # For networks of which one epoch takes minutes: a part of it, and what follows its last.
+        self.part = tf.function(self._part, reduce_retracing=True, autograph=False)
+        self.close = tf.function(self._close, reduce_retracing=True, autograph=False)
+
+    @property
+    def batch_size(self) -> int:
+        return self._rules.batch_size
 
     def reset(self, fresh: Any) -> None:
         """Back to the beginning, with the weights of a freshly built model of the same shape."""
@@ -71,12 +79,10 @@ class Epochs:
             return tf.logical_and(epoch < count, tf.logical_not(is_over))
 
         def run_epoch(epoch: Tensor, _: Tensor, __: Tensor, figures: Tensor) -> tuple[Tensor, ...]:
-            rate = tf.maximum(rates[epoch] * self.factor, self._rules.plateau[2] if self._rules.plateau else 0.0)
-            self.optimizer.learning_rate.assign(rate)
-            loss, accuracy, broken = self._train(x, y, w, orders[epoch])
-            val_loss, val_accuracy = self._validate(vx, vy)
-            figures = figures.write(epoch, tf.stack([loss, accuracy, val_loss, val_accuracy, rate]))
-            is_over = self._judge(val_loss if vx.shape[0] else loss, first + epoch + 1)
+            batches = -(-x.shape[0] // self._rules.batch_size)
+            broken, totals = self._part(x, y, w, orders[epoch], rates[epoch], tf.constant(0), batches, tf.zeros(2))
+            row, is_over = self._close(w, vx, vy, totals, first + epoch + 1)
+            figures = figures.write(epoch, row)
             return epoch + 1, tf.logical_or(is_over, broken >= 0), broken, figures
 
         figures = tf.TensorArray(tf.float32, size=count, element_shape=[len(COLUMNS)])
@@ -84,12 +90,19 @@ class Epochs:
         done, _, broken, figures = tf.while_loop(goes_on, run_epoch, nothing)
         return figures.stack()[:done], done, broken
 
-    def _train(self, x: Tensor, y: Tensor, w: Tensor, order: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _part(
+        self, x: Tensor, y: Tensor, w: Tensor, order: Tensor, rate: Tensor, first: Tensor, end: Tensor, totals: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Run batches first to end of an epoch; returns which one broke, or -1, and `totals` with their loss and hits.
+
+        An epoch in parts is the very same as in one: the same batches, summed in the same order.
+        """
         rows, size = x.shape[0], self._rules.batch_size
-        batches = -(-rows // size)
+        least = self._rules.plateau[2] if self._rules.plateau else 0.0
+        self.optimizer.learning_rate.assign(tf.maximum(rate * self.factor, least))
 
         def goes_on(place: Tensor, broken: Tensor, *_: Tensor) -> Tensor:
-            return tf.logical_and(place < batches, broken < 0)
+            return tf.logical_and(place < end, broken < 0)
 
         def run_batch(place: Tensor, broken: Tensor, total: Tensor, right: Tensor) -> tuple[Tensor, ...]:
             chosen = order[place * size : tf.minimum((place + 1) * size, rows)]
@@ -98,9 +111,17 @@ class Epochs:
             broken = tf.where(tf.math.is_finite(loss), broken, place)
             return place + 1, broken, total + loss * taken, right + hits
 
-        nothing = (tf.constant(0), tf.constant(-1), tf.constant(0.0), tf.constant(0.0))
+        nothing = (first, tf.constant(-1), totals[0], totals[1])
         _, broken, total, right = tf.while_loop(goes_on, run_batch, nothing)
-        return total / rows, right / rows, broken
+        return broken, tf.stack([total, right])
+
+    def _close(self, w: Tensor, vx: Tensor, vy: Tensor, totals: Tensor, epoch: Tensor) -> tuple[Tensor, Tensor]:
+        """End an epoch of these totals: its figures (COLUMNS), and whether it was the last."""
+        means = totals / w.shape[0]
+        val_loss, val_accuracy = self._validate(vx, vy)
+        rate = tf.convert_to_tensor(self.optimizer.learning_rate)
+        is_over = self._judge(val_loss if vx.shape[0] else means[0], epoch)
+        return tf.stack([means[0], means[1], val_loss, val_accuracy, rate]), is_over
 
     def _step(self, x: Tensor, y: Tensor, w: Tensor) -> tuple[Tensor, Tensor]:
         variables = self.model.trainable_variables
@@ -118,12 +139,16 @@ class Epochs:
         rows = vx.shape[0]
         if rows == 0:
             return tf.constant(np.nan), tf.constant(np.nan)
-        total, right = tf.constant(0.0), tf.constant(0.0)
-        for start in range(0, rows, VALIDATION_BATCH):
-            x, y = vx[start : start + VALIDATION_BATCH], vy[start : start + VALIDATION_BATCH]
+        size = self._rules.validation_batch
+
+        def run_batch(start: Tensor, total: Tensor, right: Tensor) -> tuple[Tensor, ...]:
+            x, y = vx[start : start + size], vy[start : start + size]
             outputs = self.model(x, training=False)
-            total += self._loss(y, outputs) * x.shape[0]
-            right += tf.constant(0.0) if self._accuracy is None else self._accuracy(y, outputs)
+            hits = tf.constant(0.0) if self._accuracy is None else self._accuracy(y, outputs)
+            return start + size, total + self._loss(y, outputs) * tf.cast(tf.shape(x)[0], tf.float32), right + hits
+
+        nothing = (tf.constant(0), tf.constant(0.0), tf.constant(0.0))
+        _, total, right = tf.while_loop(lambda start, *_: start < rows, run_batch, nothing)
         penalty = tf.add_n(self.model.losses) if self.model.losses else 0.0
         return total / rows + penalty, right / rows
 

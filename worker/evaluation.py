@@ -1,12 +1,13 @@
 """Judges a trained network and simpler models on the very same held-out rows, by the same metrics."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from shared.table_params import TableTraining
-from worker import baselines, forward
+from worker import baselines, crops, forward, fronts
 from worker.kinds.protocol import Kind, Prepared
 from worker.networks import NetworkSpec
 
@@ -24,15 +25,29 @@ def judge(
 ) -> tuple[Json, Json]:
     """The network's metrics and those of each baseline; on the training rows, and named so, without validation."""
     part, held_out = ("validation", prepared.validation) if prepared.validation else ("training", prepared.train)
-    outputs = forward.compile(network, weights)(held_out.x)
+    outputs = _compile(network, weights)(held_out.x)
     metrics = {part: _evaluate(kind, prepared, held_out.y, outputs)}
     if prepared.is_pooled and prepared.validation:
         metrics["segments"] = kind.metrics.evaluate(prepared.target, held_out.y, outputs)
     if not params.baselines:
         return metrics, {}
-    rivals = baselines.fit(prepared.task, prepared.train, held_out.x, seed=params.seed, check=check)
+    train = replace(prepared.train, x=_plain(prepared.train.x))
+    rivals = baselines.fit(prepared.task, train, _plain(held_out.x), seed=params.seed, check=check)
     judged = {name: _judge(kind, prepared, held_out.y, rival) for name, rival in rivals.items()}
     return metrics, {part: judged}
+
+
+def _compile(network: NetworkSpec, weights: dict[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    dense = forward.compile(network, weights)
+    if network.front is None:
+        return dense
+    front = fronts.compile(network.front, weights)
+    return lambda x: dense(front(x))
+
+
+def _plain(x: np.ndarray) -> np.ndarray:
+    """What simpler models are given: of a spectrogram, how loud each band is and how much that changes."""
+    return crops.over_time(x) if x.ndim > 2 else x
 
 
 def _judge(kind: Kind, prepared: Prepared, truth: np.ndarray, rival: baselines.Baseline) -> Json:

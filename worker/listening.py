@@ -101,7 +101,8 @@ class Ears:
     def listen(self, requests: Iterable[Request], *, ahead: int, check: Check) -> Iterator[Answer]:
         """Answers in the order of the requests, while up to `ahead` further recordings are heard already.
 
-        `check` is called at least once a second while this waits; it may raise, which ends what is being heard.
+        `check` is called at least once a second while this waits; it may raise, which ends what is being heard. What is
+        wrong with a recording is in its answer; TryAgain is raised where the disk is full, or nothing can be heard.
         """
         coming, asked = iter(requests), deque[Asked]()
         try:
@@ -172,7 +173,7 @@ def _send(zygote: Zygote, asked: Iterable[Asked]) -> None:
         due = [] if is_busy else suspects[:1]
     for one in due:
         request = one.request
-        zygote.say({**asdict(request), "path": str(request.path)})
+        zygote.say({**asdict(request), "path": str(request.path.absolute())})
         one.is_sent = True
 
 
@@ -180,6 +181,8 @@ def _read(message: Json, request: Request) -> Answer:
     """What a child said, believed only where it has the shape of an answer and its files are what it says."""
     fault, heard = message.get("fault"), message.get("heard")
     if isinstance(fault, dict) and all(_is_said(fault.get(name)) for name in ("code", "detail")):
+        if fault["code"] == "disk_full":
+            raise TryAgain(SAID["disk_full"], code="disk_full")
         return Answer(request.id, fault=Fault(fault["detail"], file=request.name, code=fault["code"]))
     if isinstance(heard, dict) and _is_whole(heard, request.want) and _are_there(heard, request.want):
         return Answer(request.id, heard=heard)

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 
@@ -34,6 +34,13 @@ PREFIX = "etude."
 Json = dict[str, Any]
 
 
+class Flaw(NamedTuple):
+    """Why a row cannot be used."""
+
+    code: str
+    detail: str
+
+
 @dataclass(frozen=True)
 class Entry:
     """One row: its key, the upload it is about, and the part of it in seconds; or why it cannot be used."""
@@ -43,7 +50,7 @@ class Entry:
     upload: str | None
     start_s: float | None = None
     end_s: float | None = None
-    fault: tuple[str, str] | None = None  # code, detail
+    fault: Flaw | None = None
 
 
 @dataclass(frozen=True)
@@ -129,10 +136,10 @@ def refuse_conflicts(entries: Sequence[Entry], labels: Sequence[Any]) -> list[En
         said = {repr(labels[place]) for place in places}
         if len(said) > 1:
             detail = f"{len(places)} rows give this file different labels: {', '.join(sorted(said)[:5])}"
-            refused.update({place: replace(entries[place], fault=("labels_differ", detail)) for place in places})
+            refused.update({place: replace(entries[place], fault=Flaw("labels_differ", detail)) for place in places})
         else:
             detail = "an earlier row says the same of this file"
-            refused.update({place: replace(entries[place], fault=("row_repeated", detail)) for place in places[1:]})
+            refused.update({place: replace(entries[place], fault=Flaw("row_repeated", detail)) for place in places[1:]})
     return [refused[place] for place in range(len(entries))]
 
 
@@ -150,16 +157,16 @@ class _Names:
 
 def _entry(text: str | None, start: float | None, end: float | None, known: _Names) -> Entry:
     if not text:
-        return Entry("", "", None, fault=("file_missing", "the row names no file"))
+        return Entry("", "", None, fault=Flaw("file_missing", "the row names no file"))
     plain = unicodedata.normalize("NFC", text.strip()).replace("\\", "/").removeprefix("./")
     if plain.startswith("/") or ".." in plain.split("/") or plain[1:2] == ":":
-        return Entry("", text, None, fault=("path_outside", f"{text[:100]!r} leads out of the dataset's folder"))
+        return Entry("", text, None, fault=Flaw("path_outside", f"{text[:100]!r} leads out of the dataset's folder"))
     upload = known.find(plain)
     if upload is None:
-        return Entry("", text, None, fault=("file_missing", f"no uploaded file is called {text[:100]!r}"))
+        return Entry("", text, None, fault=Flaw("file_missing", f"no uploaded file is called {text[:100]!r}"))
     if not _is_part(start, end):
         said = f"expected 0 <= start < end in seconds, received {start} to {end}"
-        return Entry("", text, upload, fault=("excerpt_invalid", said))
+        return Entry("", text, upload, fault=Flaw("excerpt_invalid", said))
     return Entry("", text, upload, start, end)
 
 

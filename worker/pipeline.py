@@ -1,14 +1,12 @@
 """Training and scoring, step by step; the steps themselves are elsewhere. Only a worker with TensorFlow loads this."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
 from shared import models
-from shared.audio_params import EMBEDDING_NETWORKS, Listening
 from shared.kinds import KINDS
 from shared.models import NewVersion
 from shared.networks import measure
@@ -30,7 +28,6 @@ from worker.desk import Desk
 from worker.ending import Ending
 from worker.features import as_json
 from worker.kinds.protocol import Kind, Prepared
-from worker.perception import Wants
 
 Json = dict[str, Any]
 
@@ -44,6 +41,8 @@ def train(desk: Desk) -> Ending:
     cautions = [caution.as_json() for caution in prepared.cautions]
     desk.warn(cautions)
     network, objective = kind.model.describe(prepared, params)
+    if listens_to is not None and params.front is not None:
+        network = network.under(params.front)
     desk.enter("training")
     fitted = training.fit(
         network,
@@ -61,7 +60,13 @@ def train(desk: Desk) -> Ending:
     features = as_json(prepared.features)
     model = artifacts.Model(name, network, fitted.weights, features, prepared.target, listens_to)
     files = [desk.put(name, content) for name, content in artifacts.pack(model).items()]
-    size = measure(network.hidden, inputs=network.inputs, outputs=network.outputs, batch_size=params.batch_size)
+    size = measure(
+        network.hidden,
+        inputs=network.inputs,
+        outputs=network.outputs,
+        batch_size=params.batch_size,
+        front=network.front,
+    )
     version = NewVersion(
         files=files,
         metrics=metrics,
@@ -86,15 +91,14 @@ def _prepare(desk: Desk, kind: Kind, row: Row[Any], params: Any) -> tuple[Prepar
         examples = kind.data.load(paths, row.profile, params)
         desk.enter("preparing")
         return kind.data.prepare(examples, params), None
-    tracks, listening = recordings.read(paths), params.listening or Listening()
+    tracks = recordings.read(paths)
     examples = audio_training.examples_of_tracks(paths, row.profile, params)
     desk.enter("listening")
     chosen = audio_training.usable(examples, tracks)
-    heard = perception.perceive(desk, chosen, _uploads(desk, [row]), Wants(taggers=EMBEDDING_NETWORKS))
-    examples = audio_training.spread(examples, heard, listening)
+    heard = perception.perceive(desk, chosen, _uploads(desk, [row]), audio_training.wants(params))
+    found = audio_training.gather(heard, params)
     desk.enter("preparing")
-    prepared = kind.data.prepare(audio_training.keep_together(examples, tracks), params)
-    return replace(prepared, is_pooled=True), audio_heads.describe(listening)
+    return audio_training.prepare(kind, examples, tracks, found, params), audio_heads.describe(params)
 
 
 def score(desk: Desk) -> Ending:
@@ -120,11 +124,11 @@ def _score_tracks(desk: Desk, rows: Sequence[Row[Any]]) -> Ending:
     desk.enter("loading")
     parts = [desk.fetch_parts(row) for row in rows]
     paths = [path for each in parts for path in each]
-    tracks = recordings.read(paths)
+    catalogue = audio_scoring.open_catalogue(desk, rows, parts)
     listener = _listener(desk, rows, paths, params)
     desk.enter("scoring")
     folder = _folder(desk)
-    summary, counts = audio_scoring.score(desk, paths, tracks, _uploads(desk, rows), listener, params, folder=folder)
+    summary, counts = audio_scoring.score(desk, catalogue, listener, params, folder=folder)
     desk.enter("storing")
     files = [desk.put(path.name, path, rows=counts[path.stem]) for path in sorted(folder.iterdir())]
     return Ending(lambda _: summary, files)

@@ -15,6 +15,8 @@ from worker.audio.mel import BANDS, FRAMES_PER_S, WINDOW_FRAMES
 
 # Exact for polynomials up to degree 31; what it leaves is in `completeness_error`.
 STEPS = 16
+# Points of the path at once: a window under way takes some 60 MB with its gradients.
+AT_ONCE = 2
 # Of a track, those segments are looked into that speak loudest for the label; each costs some seconds.
 SEGMENTS = 6
 # The grain of the answer: 31 frames are 0.496 s, and a window has six of them and one frame more.
@@ -44,16 +46,24 @@ class Reason:
 def explain(judge: Judge, windows: np.ndarray, *, steps: int = STEPS) -> Reason:
     """Attribute a label's log-odds to the frames of windows (windows, frames, bands) that are judged together."""
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    shares = tf.constant((nodes + 1) / 2, tf.float32)
     target = tf.constant(windows, tf.float32)
+    mean = np.zeros(windows.shape, np.float64)
+    for start in range(0, steps, AT_ONCE):
+        some = slice(start, start + AT_ONCE)
+        slopes = _slopes(judge, tf.constant((nodes[some] + 1) / 2, tf.float32), target)
+        mean += np.tensordot(weights[some] / 2, slopes, axes=1)
+    ends = judge(tf.stack([target, tf.zeros_like(target)])).numpy()
+    return Reason((mean * windows).sum(axis=2), float(ends[0]), float(ends[1]))
+
+
+def _slopes(judge: Judge, shares: Any, target: Any) -> np.ndarray:  # Any: TensorFlow ships no types
+    """Gradients at some points of the straight path from silence, (points, windows, frames, bands) float64."""
     path = tf.reshape(shares, (-1, 1, 1, 1)) * target
     with tf.GradientTape() as tape:
         tape.watch(path)
         total = tf.reduce_sum(judge(path))
-    slopes = tape.gradient(total, path).numpy().astype(np.float64)
-    mean = np.tensordot(weights / 2, slopes, axes=1)
-    ends = judge(tf.stack([target, tf.zeros_like(target)])).numpy()
-    return Reason((mean * windows).sum(axis=2), float(ends[0]), float(ends[1]))
+    slopes: np.ndarray = tape.gradient(total, path).numpy().astype(np.float64)
+    return slopes
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Trains a network on a table held on the device, in chunks of compiled epochs, so that the world can be heard."""
+"""Trains a network on examples held on the device, in chunks of compiled epochs, so that the world can be heard.
+
+A network with a convolutional front takes seconds or minutes an epoch: it is trained in parts of one.
+"""
 
 import gc
 import math
@@ -12,7 +15,7 @@ import tensorflow as tf
 
 from shared.errors import JobFailed
 from shared.table_params import PlateauDecay, TableTraining
-from worker import networks, optimizers
+from worker import fronts, networks, optimizers
 from worker.callbacks import Checkpoint, Watch
 from worker.epochs import COLUMNS, Epochs, Rules, count_binary, count_categorical
 from worker.networks import NetworkSpec
@@ -39,7 +42,10 @@ class Objective:
 
 @dataclass(frozen=True)
 class Table:
-    """Inputs (rows, columns), truth (rows, outputs), weights (rows,) or None; float32."""
+    """Inputs (rows, columns), truth (rows, outputs), weights (rows,) or None; float32.
+
+    For a network with a front the inputs are (rows, frames, bands) and stay float16 on the device.
+    """
 
     x: np.ndarray
     y: np.ndarray
@@ -90,6 +96,9 @@ def _prepare(
     """Compiled epochs at their beginning: traced before, or new."""
     fresh = networks.build(spec, seed=params.seed)
     rules = _rules(params, len(train.x))
+    if spec.front is not None:
+        fronts.learn(fresh, train.x)
+        rules = replace(rules, validation_batch=fronts.rows_at_once(spec.front))
     key = (spec, objective, rules, params.optimizer, params.momentum, params.nesterov, params.weight_decay,
            params.clip_norm, train.x.shape, None if validation is None else validation.x.shape)  # fmt: skip
     kept = _traces.pop(key, None)
@@ -146,12 +155,12 @@ class _Training:
             self._restore(checkpoint)
             # Told again: the last beat before the break may not have got through.
             self.watch.report(self.history, total=total)
-        chunk = total if len(self.train.x) * total <= SMALL else 1
+        is_heavy = self.train.x.ndim > 2
+        chunk = total if len(self.train.x) * total <= SMALL and not is_heavy else 1
         stopped_by = "early_stopping" if self._is_out_of_patience() else None
         while self.done < total and stopped_by is None:
             began = time.perf_counter()
-            count = min(chunk, total - self.done)
-            run = self._advance(data, count)
+            run = self._advance_in_parts(data) if is_heavy else self._advance(data, min(chunk, total - self.done))
             self.watch.report(self.history[-run:], total=total)
             if self.watch.is_checkpoint_due():
                 self.watch.save(self._checkpoint())
@@ -167,8 +176,11 @@ class _Training:
     def _tensors(self) -> tuple[Any, ...]:
         weight = np.ones(len(self.train.x), np.float32) if self.train.weight is None else self.train.weight
         validation = self.validation or Table(self.train.x[:0], self.train.y[:0])
-        arrays = (self.train.x, self.train.y, weight.astype(np.float32), validation.x, validation.y)
-        return tuple(tf.constant(array, tf.float32) for array in arrays)
+        x, vx = (
+            tf.constant(each, tf.float16 if each.ndim > 2 else tf.float32) for each in (self.train.x, validation.x)
+        )
+        y, w, vy = (tf.constant(each, tf.float32) for each in (self.train.y, weight, validation.y))
+        return x, y, w, vx, vy
 
     def _advance(self, data: tuple[Any, ...], count: int) -> int:
         numbers = range(self.done, self.done + count)
@@ -183,6 +195,26 @@ class _Training:
         if int(broken) >= 0:
             self._tell_divergence(int(run), step=int(broken))
         return int(run)
+
+    def _advance_in_parts(self, data: tuple[Any, ...]) -> int:
+        """Run one epoch; left in its midst, as `watch.check` may, it is as if it had not begun."""
+        x, y, w, vx, vy = data
+        rate = tf.constant(optimizers.rate(self.params, self.done), tf.float32)
+        way = tf.constant(order(self.params.seed, self.done, len(x)))
+        totals, first, count, batches = tf.zeros(2), 0, 1, -(-len(x) // self.epochs.batch_size)
+        while first < batches:
+            began, end = time.perf_counter(), min(first + count, batches)
+            broken, totals = self.epochs.part(x, y, w, way, rate, tf.constant(first), tf.constant(end), totals)
+            if int(broken) >= 0:
+                self.history.append({"epoch": self.done + 1})
+                self._tell_divergence(1, step=int(broken))
+            self.watch.check()
+            each_s = (time.perf_counter() - began) / (end - first)
+            first, count = end, max(1, min(4 * count, int(CHUNK_S / each_s)))
+        figures, _ = self.epochs.close(w, vx, vy, totals, tf.constant(self.done + 1))
+        self.done += 1
+        self.history.append(self._named(self.done, figures.numpy()))
+        return 1
 
     def _named(self, epoch: int, row: np.ndarray) -> dict[str, float]:
         figures = {name: float(value) for name, value in zip(COLUMNS, row, strict=True)}

@@ -1,19 +1,33 @@
-"""The whole API from Python: upload, train, score, look."""
+"""The whole API from Python: upload, train, score, listen, look."""
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
-from etude import connection, datasets
-from etude.datasets import Dataset, Progress
+from etude import choice, connection, sending
+from etude.choice import Choice, Format, Paths
+from etude.datasets import Dataset
 from etude.errors import EtudeError
 from etude.jobs import Job
-from etude.transport import PATIENCE_S, Transport
+from etude.transport import PATIENCE_S, Progress, Transport
 
 Json = dict[str, Any]
-Paths = str | Path | Sequence[str | Path]
+
+
+class Roles(TypedDict, total=False):
+    """Which column is what; the last six are those of a manifest of recordings. All are found by name without it."""
+
+    target: str | Sequence[str] | None
+    group: str | None
+    id: str | None
+    mask: Sequence[str]
+    drop: Sequence[str]
+    file: str | None
+    start: str | None
+    end: str | None
+    tempo: str | None
+    key: str | None
+    notes: str | None
 
 
 class Client:
@@ -32,50 +46,30 @@ class Client:
 
     def upload(
         self,
-        paths: Paths,
+        paths: Paths | Choice,
         *,
         name: str | None = None,
-        target: str | Sequence[str] | None = None,
-        group: str | None = None,
-        id: str | None = None,
-        mask: Sequence[str] = (),
-        drop: Sequence[str] = (),
+        format: Format | None = None,
         base: str | None = None,
         progress: Progress | None = None,
+        on_change: Callable[[Job], None] | None = None,
+        **columns: Unpack[Roles],
     ) -> Dataset:
-        """Make the next version of a dataset from files, and wait until it has been read.
+        """Make the next version of a dataset from files and folders, and wait until it has been read.
 
-        Raises JobFailed with every fault when the files cannot be used.
+        A folder, or a recording, makes it one of audio unless `format` says else. `progress` hears the bytes that
+        have gone, `on_change` the job that reads them. Raises JobFailed with every fault when they cannot be used.
         """
-        files = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-        for file in files:
-            if not file.is_file():
-                raise EtudeError(f"{file} is not a file that can be read.")
-        roles = {"target": target if isinstance(target, str | None) else list(target), "group": group, "id": id}
-        columns = {role: column for role, column in roles.items() if column is not None}
-        columns |= {role: list(names) for role, names in (("mask", mask), ("drop", drop)) if names}
-        body: Json = {"name": name or files[0].stem, "columns": columns}
+        chosen = paths if isinstance(paths, Choice) else choice.choose(paths, format=format)
+        body: Json = {"name": name or chosen.name, "columns": _given(columns)}
+        if chosen.format != "table":
+            body["format"] = chosen.format
         if base is not None:
             body["base"] = base
         dataset_id = self._transport.post("/v1/datasets", body)["id"]
-        self._put(dataset_id, files, progress or (lambda done, total: None))
-        Job(self._transport, self._transport.post(f"/v1/datasets/{dataset_id}/commit")).wait()
+        sending.send(self._transport, dataset_id, chosen.sources, progress or (lambda done, total: None))
+        Job(self._transport, self._transport.post(f"/v1/datasets/{dataset_id}/commit")).wait(on_change)
         return self.dataset(dataset_id)
-
-    def _put(self, dataset_id: str, files: list[Path], progress: Progress) -> None:
-        total, before = sum(file.stat().st_size for file in files), 0
-        for file in files:
-            self._put_file(dataset_id, file, partial(_tell, progress, before, total))
-            before += file.stat().st_size
-
-    def _put_file(self, dataset_id: str, file: Path, told: Callable[[int], None]) -> None:
-        headers = {
-            "Content-Type": "application/octet-stream",
-            "Content-Length": str(file.stat().st_size),
-            "Content-Digest": datasets.digest(file),
-        }
-        address = f"/v1/datasets/{dataset_id}/files/{quote(file.name, safe='')}"
-        self._transport.upload(address, lambda: datasets.blocks(file, told), headers=headers)
 
     def train(
         self,
@@ -96,6 +90,20 @@ class Client:
     def score(self, model: str, data: "Dataset | str", *, params: Json | None = None, **more: Any) -> Job:
         """Queue a scoring of every row with a model version: `name`, `name@3` or `name@champion`."""
         return self.submit(action="score", model=model, dataset=reference(data), params=params or {}, **more)
+
+    def analyze(
+        self,
+        data: "Dataset | str",
+        *,
+        include: Sequence[str] | None = None,
+        model: str | None = None,
+        params: Json | None = None,
+        **more: Any,
+    ) -> Job:
+        """Queue an analysis of every track: tags, rhythm, tonality, loudness, …; `include` says which of them."""
+        asked = {**(params or {}), **({"include": list(include)} if include is not None else {})}
+        body = {"action": "score", "kind": "analysis", "dataset": reference(data), "params": asked, **more}
+        return self.submit(**body, **({"model": model} if model else {}))
 
     def submit(self, **body: Any) -> Job:
         """Queue any job, as POST /v1/jobs takes it."""
@@ -128,6 +136,11 @@ class Client:
         """The newest first, without their profiles."""
         return (Dataset(raw) for raw in self._list("/v1/datasets", {}, limit))
 
+    def tracks(self, data: "Dataset | str", *, limit: int | None = None) -> Iterator[Json]:
+        """What was heard of each track of a dataset of audio, and what is wrong with it."""
+        found = self.dataset(data) if isinstance(data, str) else data
+        return self._list(f"/v1/datasets/{quote(found.id, safe='')}/tracks", {}, limit)
+
     def workers(self) -> list[Json]:
         """Who works there: `state` is idle, busy, draining, gone or silent; `job` is told when it is yours."""
         found: list[Json] = self._get("/v1/workers")["data"]
@@ -143,6 +156,37 @@ class Client:
     def version(self, name: str, number: int) -> Json:
         return self._get(f"/v1/models/{quote(name, safe='')}/versions/{number}")
 
+    def similar(
+        self,
+        model: str,
+        track: str,
+        *,
+        k: int = 10,
+        dataset: str | None = None,
+        where: Mapping[str, str] | None = None,
+    ) -> Json:
+        """The `k` tracks that sound most like `track`, by its key; `where` keeps those with these values in columns.
+
+        `dataset` is where to look, the one that the model learned from without it.
+        """
+        name, number = self._numbered(model)
+        query: Json = {"track": track, "k": k, **({"dataset": dataset} if dataset else {})}
+        query |= {f"where.{column}": value for column, value in (where or {}).items()}
+        return self._get(f"/v1/models/{quote(name, safe='')}/versions/{number}/similar", query)
+
+    def _numbered(self, reference: str) -> tuple[str, int]:
+        """The version that `name@3`, `name@latest`, `name@champion` or `name` means, as the service reads it."""
+        name, _, which = reference.partition("@")
+        if which.isdecimal():
+            return name, int(which)
+        found = self.model(name)
+        newest = {"latest": found["versions"][0]["version"]} if found["versions"] else {}
+        known = {**newest, **found["aliases"]}
+        number = known.get(which or "champion", known.get("latest") if not which else None)
+        if number is None:
+            raise EtudeError(f"There is no {reference}: `etude models {name}` lists the versions that there are.")
+        return name, int(number)
+
     def set_alias(self, model: str, alias: str, version: int, *, require: Json | None = None) -> Json:
         """Point an alias to a version; `require` is the gate: `{"metric", "not_worse_than"}`."""
         body: Json = {"version": version, **({"require": require} if require else {})}
@@ -153,8 +197,8 @@ class Client:
         kinds: list[Json] = self._get("/v1/kinds")["data"]
         return kinds
 
-    def _get(self, path: str) -> Json:
-        said: Json = self._transport.get(path).json()
+    def _get(self, path: str, query: Json | None = None) -> Json:
+        said: Json = self._transport.get(path, query=query).json()
         return said
 
     def _list(self, path: str, query: Json, limit: int | None) -> Iterator[Json]:
@@ -170,8 +214,10 @@ class Client:
                 return
 
 
-def _tell(progress: Progress, before: int, total: int, done: int) -> None:
-    progress(before + done, total)
+def _given(columns: Roles) -> Json:
+    """The roles that were given, as JSON."""
+    named = {role: value if isinstance(value, str) else list(value or ()) for role, value in columns.items()}  # type: ignore[call-overload]
+    return {role: value for role, value in named.items() if value}
 
 
 def reference(data: "Dataset | str") -> str:

@@ -7,12 +7,12 @@ request was refused or the command was wrong; 3 not found, no key or not configu
 
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
 
-from etude import Client, Dataset, Job, __version__, options, show, watch
+from etude import Client, Dataset, Job, __version__, audio_commands, given, look_commands, options, show, watch
+from etude.choice import Choice, Format
 from etude.errors import EtudeError, JobCancelled, JobFailed, NotConfigured, Refused, Unreachable
 
 FAILED, REFUSED, NOT_FOUND, UNREACHABLE, CANCELLED, INTERRUPTED = 1, 2, 3, 4, 5, 130
@@ -61,20 +61,8 @@ def etude() -> None:
     """Train, score and judge music models with an Etude service."""
 
 
-def _upload(client: Client, paths: tuple[str, ...], **columns: Any) -> Dataset:
-    target = columns.pop("target")
-    one_or_more = None if not target else target[0] if len(target) == 1 else list(target)
-    with watch.upload() as progress:
-        return client.upload(list(paths), target=one_or_more, progress=progress, **columns)
-
-
-def _is_file(data: tuple[str, ...]) -> bool:
-    """Whether files are meant, or a dataset that is there already."""
-    if any(Path(name).exists() for name in data):
-        return True
-    if len(data) == 1 and not Path(data[0]).suffix:
-        return False
-    raise click.BadParameter(f"{' '.join(data)}: there is no such file.")
+for each in (*audio_commands.COMMANDS, *look_commands.COMMANDS):
+    etude.add_command(each)
 
 
 def _end(client: Client, job: Job, *, is_watching: bool, as_json: bool) -> None:
@@ -89,6 +77,7 @@ def _end(client: Client, job: Job, *, is_watching: bool, as_json: bool) -> None:
 @etude.command()
 @click.argument("data", nargs=-1, required=True)
 @options.columns
+@options.format
 @click.option("--kind", help="classification or regression; found from the target without it.")
 @click.option("--model", help="The model's name; the dataset's without it.")
 @options.params
@@ -103,14 +92,33 @@ def train(
     is_watching: bool,
     as_json: bool,
     id_: str | None,
+    format_: Format | None,
     **columns: Any,
 ) -> None:
-    """Train a network on DATA: files to upload (CSV, Parquet, NPZ), or a dataset such as songs@2."""
+    """Train a network on DATA: a folder of recordings, files (CSV, Parquet, NPZ), or a dataset such as songs@2.
+
+    The labels of recordings stand in a CSV beside them; without one `--target folder` learns the names of subfolders.
+    """
     params = options.read_params(param, params_file)
     with Client() as client:
-        dataset = _upload(client, data, id=id_, **columns) if _is_file(data) else client.dataset(data[0])
+        dataset = _to_learn(client, data, format_, id=id_, **columns)
         job = client.train(dataset, kind=kind, model=model, params=params)
         _end(client, job, is_watching=is_watching, as_json=as_json)
+
+
+def _to_learn(client: Client, data: tuple[str, ...], format: Format | None, **columns: Any) -> Dataset:
+    if not given.is_file(data):
+        return client.dataset(data[0])
+    chosen = given.files(data, format)
+    _demand_labels(chosen, columns["target"])
+    return given.upload(client, chosen, **columns)
+
+
+def _demand_labels(chosen: Choice, target: tuple[str, ...]) -> None:
+    """Before everything is sent and heard: recordings alone say nothing that could be learned."""
+    if chosen.format == "audio" and not chosen.has_manifest and not target:
+        said = "no CSV tells the labels of these recordings; --target folder learns the names of the subfolders."
+        raise click.UsageError(said)
 
 
 @etude.command()
@@ -119,6 +127,7 @@ def train(
 @click.option("--name", help="The name for the dataset, when DATA are files.")
 @click.option("--id", "id_", help="The column that names each row, when DATA are files.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Wait, and save the predictions here.")
+@options.format
 @options.params
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
 @options.as_json
@@ -128,15 +137,16 @@ def score(
     name: str | None,
     id_: str | None,
     output: str | None,
+    format_: Format | None,
     param: tuple[str, ...],
     params_file: str | None,
     is_watching: bool,
     as_json: bool,
 ) -> None:
-    """Predict every row of DATA with MODEL: name, name@3 or name@champion."""
+    """Predict every row or recording of DATA with MODEL: name, name@3 or name@champion."""
     params = options.read_params(param, params_file)
     with Client() as client:
-        dataset = _upload(client, data, target=(), name=name, id=id_) if _is_file(data) else client.dataset(data[0])
+        dataset = given.dataset(client, data, format=format_, name=name, id=id_)
         job = client.score(model, dataset, params=params)
         _end(client, job, is_watching=is_watching or output is not None, as_json=as_json)
         if output is not None:
@@ -144,14 +154,22 @@ def score(
 
 
 @etude.command()
-@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False))
+@click.argument("files", nargs=-1, required=True, type=click.Path(exists=True))
 @options.columns
+@options.format
 @click.option("--base", help="A dataset to which these files are added.")
 @options.as_json
-def upload(files: tuple[str, ...], as_json: bool, id_: str | None, base: str | None, **columns: Any) -> None:
-    """Upload files as the next version of a dataset, and read them."""
+def upload(
+    files: tuple[str, ...],
+    as_json: bool,
+    id_: str | None,
+    base: str | None,
+    format_: Format | None,
+    **columns: Any,
+) -> None:
+    """Upload files, or a folder of recordings, as the next version of a dataset, and read them."""
     with Client() as client:
-        dataset = _upload(client, files, id=id_, base=base, **columns)
+        dataset = given.upload(client, given.files(files, format_), id=id_, base=base, **columns)
         show.as_json(dataset.raw) if as_json else show.dataset(dataset)
 
 
@@ -209,28 +227,6 @@ def retry(job_id: str, is_watching: bool, as_json: bool) -> None:
 
 
 @etude.command()
-@options.as_json
-def workers(as_json: bool) -> None:
-    """List the workers: who is alive, what each does, since when, and its last sign of life."""
-    with Client() as client:
-        found = client.workers()
-        show.as_json(found) if as_json else show.workers(found)
-
-
-@etude.command()
-@click.argument("name", required=False)
-@options.as_json
-def models(name: str | None, as_json: bool) -> None:
-    """List the models, or the versions of one."""
-    with Client() as client:
-        if name is None:
-            found = list(client.models())
-            return show.as_json(found) if as_json else show.models(found)
-        model = client.model(name)
-        return show.as_json(model) if as_json else show.model(model)
-
-
-@etude.command()
 @click.argument("model")
 @click.argument("alias")
 @click.argument("version", type=click.IntRange(1))
@@ -259,42 +255,6 @@ def predictions(job_id: str, output: str | None, errors: bool, limit: int, as_js
             return show.saved(found.download(output, errors=errors))
         rows = [row for row, _ in zip(found.predictions(errors=errors), range(limit), strict=False)]
         return show.as_json(rows) if as_json else show.rows(rows)
-
-
-@etude.command()
-@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
-@options.as_json
-def datasets(limit: int, as_json: bool) -> None:
-    """List the datasets, the newest first."""
-    with Client() as client:
-        found = list(client.datasets(limit=limit))
-        show.as_json([each.raw for each in found]) if as_json else show.datasets(found)
-
-
-@etude.command()
-@click.argument("data")
-@click.option("--kind", help="classification or regression; found from the target without it.")
-@options.params
-@options.as_json
-def estimate(data: str, kind: str | None, param: tuple[str, ...], params_file: str | None, as_json: bool) -> None:
-    """Say how large a training of the dataset DATA would be; creates nothing."""
-    params = options.read_params(param, params_file)
-    with Client() as client:
-        dataset = client.dataset(data)
-        said = client.estimate(action="train", kind=kind or dataset.kind, dataset=dataset.id, params=params)
-        show.as_json(said) if as_json else show.estimate(said)
-
-
-@etude.command()
-@click.argument("name", required=False)
-@options.as_json
-def kinds(name: str | None, as_json: bool) -> None:
-    """List the kinds of learning, or the settings of one."""
-    with Client() as client:
-        found = [kind for kind in client.kinds() if name in (None, kind["name"])]
-        if not found:
-            raise click.BadParameter(f"there is no kind {name}.")
-        show.as_json(found) if as_json else show.kinds(found, in_full=name is not None)
 
 
 if __name__ == "__main__":

@@ -1,19 +1,20 @@
 """A job as a client sees it: poll it, wait for it, read what it made."""
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
+from etude import archive
 from etude.errors import EtudeError, JobCancelled, JobFailed
-from etude.transport import Transport
+from etude.transport import Progress, Transport
 
 ENDED = ("succeeded", "failed", "cancelled")
 # Short, so that a bar moves; the service answers at once when something changes.
 WAIT_S = 10
 PAGE = 200
+ZIP = "application/zip"
 MEDIA = {
     ".parquet": "application/vnd.apache.parquet",
     ".csv": "text/csv",
@@ -126,28 +127,27 @@ class Job:
         endings = [".jsonl"] if errors else [*MEDIA, ".jsonl"]
         if path.suffix not in endings:
             raise EtudeError(f"{path.name}: expected a name that ends in {' or '.join(endings)}.")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                self._write(file, path.suffix, errors=errors)
-            # mkstemp makes private files; this one is the user's own, like any other that they write.
-            os.chmod(draft, 0o666 & ~_umask())  # noqa: PTH101
-            os.replace(draft, path)  # noqa: PTH105
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        with archive.appearing(path) as file:
+            self._write(file, path.suffix, errors=errors)
         return path
 
-    def _write(self, file: BinaryIO, suffix: str, *, errors: bool) -> None:
+    def files(self) -> Iterator[Json]:
+        """The files that a scoring made for single tracks: `number`, `key`, `name`, `media_type`, `size_bytes`."""
+        cursor: str | None = "0"
+        while cursor is not None:
+            page = self._transport.get(f"/v1/jobs/{self.id}/files", query={"limit": PAGE, "cursor": cursor}).json()
+            yield from page["data"]
+            cursor = page["next_cursor"]
+
+    def download_files(self, folder: str | Path, *, progress: Progress | None = None) -> list[Path]:
+        """All these files, into a folder; `progress` hears bytes: those that have come, and how many there are."""
+        with tempfile.TemporaryFile() as file:
+            self._transport.save(f"/v1/jobs/{self.id}/files", file, accept=ZIP, progress=progress)
+            return archive.unpack(file, Path(folder))
+
+    def _write(self, file: IO[bytes], suffix: str, *, errors: bool) -> None:
         if suffix in MEDIA:
             return self._transport.save(f"/v1/jobs/{self.id}/predictions", file, accept=MEDIA[suffix])
         for row in self.predictions(errors=errors):
             file.write(json.dumps(row, ensure_ascii=False).encode() + b"\n")
         return None
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

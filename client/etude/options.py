@@ -7,6 +7,16 @@ from typing import Any
 
 import click
 
+# Of recordings; without them they are found by their names.
+AUDIO_COLUMNS = {
+    "file": "the name of the recording",
+    "start": "the second at which the excerpt begins",
+    "end": "the second at which the excerpt ends",
+    "tempo": "the true tempo, to compare with",
+    "key": "the true key, to compare with",
+    "notes": "the name of the MIDI or CSV file with the true notes",
+}
+
 Json = dict[str, Any]
 Command = Callable[..., None]
 
@@ -16,8 +26,23 @@ def as_json(command: Command) -> Command:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(command)
 
 
+def format(command: Command) -> Command:
+    """`--audio` and `--table`."""
+    for name, told in (("table", "DATA are tables."), ("audio", "DATA are recordings, as folders are.")):
+        command = click.option(f"--{name}", "format_", flag_value=name, default=None, type=str, help=told)(command)
+    return command
+
+
+def audio_columns(command: Command) -> Command:
+    """The roles that only a manifest of recordings has."""
+    for role, told in reversed(AUDIO_COLUMNS.items()):
+        command = click.option(f"--{role}", help=f"The manifest's column with {told}.")(command)
+    return command
+
+
 def columns(command: Command) -> Command:
     """The roles of columns, and the name of the dataset."""
+    command = audio_columns(command)
     for name, told in (
         ("--drop", "A column to be left out (repeatable)."),
         ("--mask", "A column kept out of training and outputs (repeatable)."),
@@ -44,6 +69,17 @@ def read_params(text: tuple[str, ...], file: str | None) -> Json:
         except ValueError:
             params[name] = value
     return params
+
+
+def read_pairs(text: tuple[str, ...], option: str) -> dict[str, str]:
+    """`genre=rock` as a dictionary."""
+    pairs = {}
+    for each in text:
+        name, is_set, value = each.partition("=")
+        if not (name and is_set):
+            raise click.BadParameter(f"{each!r}: expected column=value.", param_hint=option)
+        pairs[name] = value
+    return pairs
 
 
 def params(command: Command) -> Command:

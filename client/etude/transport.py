@@ -4,7 +4,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import httpx
 
@@ -20,6 +20,7 @@ LATER = (429, 502, 503, 504)
 
 Json = dict[str, Any]
 Body = Callable[[], Iterator[bytes]]
+Progress = Callable[[int, int], None]
 
 
 class Transport:
@@ -52,8 +53,11 @@ class Transport:
         """Put bytes; `body` makes them anew for each try."""
         self._repeat(lambda: self._http.put(path, content=body(), headers=headers))
 
-    def save(self, path: str, file: BinaryIO, *, accept: str) -> None:
-        """Write the body of a GET into a file; a connection that breaks begins again."""
+    def save(self, path: str, file: IO[bytes], *, accept: str, progress: Progress | None = None) -> None:
+        """Write the body of a GET into a file; a connection that breaks begins again.
+
+        `progress` hears the bytes that have come, and how many there are, 0 where the service does not say.
+        """
 
         def ask() -> httpx.Response:
             with self._http.stream("GET", path, headers={"Accept": accept}) as answer:
@@ -62,8 +66,11 @@ class Transport:
                     return answer
                 file.seek(0)
                 file.truncate()
+                total = int(answer.headers.get("Content-Length", 0))
                 for block in answer.iter_bytes():
                     file.write(block)
+                    if progress is not None:
+                        progress(answer.num_bytes_downloaded, total)
                 return answer
 
         self._repeat(ask)

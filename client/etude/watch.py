@@ -5,31 +5,55 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.progress import TransferSpeedColumn as Speed
+from rich.filesize import decimal
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from etude.datasets import Progress as Told
 from etude.jobs import Job
+from etude.transport import Progress as Told
 
 FIGURES = ("loss", "val_loss", "accuracy", "val_accuracy")
 
 
+class Bar:
+    """One bar for all that happens before a job: bytes that go or come, then what the service makes of them."""
+
+    def __init__(self, progress: Progress | None, doing: str) -> None:
+        self._progress, self._doing = progress, doing
+        self._task = None if progress is None else progress.add_task(doing, total=None, count="", figures="", eta="")
+
+    def moved(self, done: int, total: int) -> None:
+        """Some bytes have gone or come; a total of 0 is one that nobody knows."""
+        count = f"{decimal(done)} of {decimal(total)}" if total else decimal(done)
+        is_read = self._doing == "uploading" and done >= total
+        self._show(self._doing if not is_read else "reading", done, total or None, count=count)
+
+    def read(self, seen: Job) -> None:
+        """The job that reads what was sent has changed."""
+        self._show(describe(seen), seen.progress.get("done") or 0, seen.progress.get("total"), count=count_of(seen),
+                   figures=figures(seen), eta=_eta(seen))  # fmt: skip
+
+    def _show(self, doing: str, done: int, total: int | None, **fields: str) -> None:
+        if self._progress is not None and self._task is not None:
+            cleared = {"figures": "", "eta": "", **fields}
+            self._progress.update(self._task, description=doing, completed=done, total=total, **cleared)  # type: ignore[arg-type]  # fields of ours, beside its own
+
+
 @contextmanager
-def upload() -> Iterator[Told]:
-    """A bar of bytes, then a spinner while the service reads them."""
+def bar(doing: str) -> Iterator[Bar]:
+    """A bar on a terminal, and silence elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda done, total: None
+        yield Bar(None, doing)
         return
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), DownloadColumn(), Speed())
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("uploading", total=None)
+    with _progress(console) as progress:
+        yield Bar(progress, doing)
 
-        def told(done: int, total: int) -> None:
-            said = "reading and checking" if done >= total else "uploading"
-            bar.update(task, completed=done, total=total, description=said)
 
-        yield told
+@contextmanager
+def upload() -> Iterator[Told]:
+    """A bar of the bytes that go."""
+    with bar("uploading") as shown:
+        yield shown.moved
 
 
 def follow(job: Job, *, as_json: bool = False) -> None:
@@ -43,8 +67,8 @@ def follow(job: Job, *, as_json: bool = False) -> None:
         raise
 
 
-def _draw(job: Job, console: Console) -> None:
-    columns = (
+def _progress(console: Console) -> Progress:
+    return Progress(
         SpinnerColumn(),
         TextColumn("{task.description:<11}"),
         BarColumn(bar_width=32),
@@ -52,23 +76,14 @@ def _draw(job: Job, console: Console) -> None:
         TextColumn("{task.fields[figures]}", style="cyan"),
         TimeElapsedColumn(),
         TextColumn("{task.fields[eta]}", style="dim"),
+        console=console,
+        transient=True,
     )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(job.state, total=None, count="", figures="", eta="")
 
-        def moved(seen: Job) -> None:
-            done, total = seen.progress.get("done"), seen.progress.get("total")
-            bar.update(
-                task,
-                description=describe(seen),
-                completed=done or 0,
-                total=total,
-                count=f"{done:,}/{total:,} {seen.progress['unit']}" if total else "",
-                figures=figures(seen),
-                eta=_eta(seen),
-            )
 
-        job.wait(moved)
+def _draw(job: Job, console: Console) -> None:
+    with _progress(console) as progress:
+        job.wait(Bar(progress, job.state).read)
 
 
 def _tell(job: Job) -> None:
@@ -90,10 +105,17 @@ def describe(job: Job) -> str:
     return job.stage or job.state
 
 
+def count_of(job: Job) -> str:
+    """How far it is: `12/48 tracks`."""
+    done, total = job.progress.get("done"), job.progress.get("total")
+    return f"{done:,}/{total:,} {job.progress['unit']}" if total else ""
+
+
 def figures(job: Job) -> str:
-    """The last epoch's loss and accuracy, on both sides of the split."""
-    metrics = job.progress.get("metrics", {})
-    return " ".join(f"{name} {metrics[name]:.4f}" for name in FIGURES if name in metrics)
+    """The last epoch's loss and accuracy, on both sides of the split; of recordings the hours that were heard."""
+    metrics = job.progress.get("metrics") or {}
+    heard = [f"{metrics['hours']:.2f} h heard"] if "hours" in metrics else []
+    return " ".join([*heard, *(f"{name} {metrics[name]:.4f}" for name in FIGURES if name in metrics)])
 
 
 def _eta(job: Job) -> str:

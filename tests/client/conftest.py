@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
 
 ETUDE = str(Path(sys.executable).parent / "etude")
 LIMIT_S = 120.0
@@ -98,3 +100,27 @@ def songs(tmp_path: Path) -> Path:
     path = tmp_path / "songs.csv"
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def tone(pitch_hz: float, *, seconds: float = 3.5, rate_hz: int = 22_050, noise: float = 0.0) -> np.ndarray:
+    """A plain sound, (samples,)."""
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
+    chance = np.random.default_rng(round(pitch_hz))
+    return 0.3 * np.sin(2 * np.pi * pitch_hz * times) + noise * chance.standard_normal(len(times))
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """A folder as people have them: two genres of four recordings, their CSV, a picture, and a broken download."""
+    folder = tmp_path / "shelf"
+    lines = ["file,genre,artist"]
+    for number in range(8):
+        genre = ("calm", "noisy")[number % 2]
+        path = folder / genre / f"song {number}.{('wav', 'ogg')[number // 2 % 2]}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, tone(200 + 60 * number, noise=0.2 * (genre == "noisy")), 22_050)
+        lines.append(f"{genre}/{path.name},{genre},artist {number}")
+    (folder / "broken.mp3").write_bytes(b"\xff\xfb\x90\x64" + bytes(500))
+    (folder / "manifest.csv").write_text("\n".join([*lines, "broken.mp3,calm,artist 9"]) + "\n")
+    (folder / "cover.jpg").write_bytes(b"\xff\xd8\xff\xe0 a picture")
+    return folder

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from shared.fronts import Augmentation, usual
 from shared.networks import Layer
 from tests.worker.training_cases import bare
 from worker import networks
@@ -16,6 +17,7 @@ HIDDEN = (
     Layer(units=8, activation="tanh", batch_normalization=True, dropout=0.1, l2=0.01),
 )
 SPEC = NetworkSpec(6, 3, HIDDEN, "softmax")
+HEARING = SPEC.under(usual(1, Augmentation(gain=0.25)))
 
 
 @pytest.mark.parametrize("seed", [0, 7, 2**31 - 1])
@@ -66,3 +68,27 @@ def test_a_description_survives_json() -> None:
 def test_a_description_that_is_not_ours_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises((ValueError, ValidationError)):
         NetworkSpec.from_json({**SPEC.as_json(), **change})
+
+
+def test_a_front_survives_json_and_a_dense_network_says_nothing_of_one() -> None:
+    assert NetworkSpec.from_json(HEARING.as_json()) == HEARING
+    assert HEARING.as_json()["version"] == 2
+    assert "front" not in SPEC.as_json() and SPEC.as_json()["version"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"version": 1}, {"version": 3}, {"inputs": 255}, {"front": {**HEARING.as_json()["front"], "version": 2}}],
+    ids=["dense", "later", "inputs", "front-version"],
+)
+def test_a_front_that_is_not_ours_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, ValidationError)):
+        NetworkSpec.from_json({**HEARING.as_json(), **change})
+
+
+def test_a_front_has_weights_of_stable_names_and_no_other_state_in_them() -> None:
+    arrays = networks.weights(networks.build(HEARING, seed=1))
+
+    assert {"front.mean", "front.scale", "front.0.kernel", "front.0.gamma", "front.3.moving_variance"} <= set(arrays)
+    assert not any("seed" in name for name in arrays)
+    assert arrays["front.0.kernel"].shape == (3, 3, 1, 16) and arrays["hidden.0.kernel"].shape == (256, 10)

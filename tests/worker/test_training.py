@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from shared.errors import JobFailed
+from shared.errors import JobCancelled, JobFailed
+from shared.fronts import Augmentation, Block, Front
 from tests.worker import training_cases as cases
 from tests.worker.training_cases import KilledError, Saving, Silent, describe, fit, same_bytes
 from worker import training
+from worker.networks import NetworkSpec
 from worker.training import Fitted, Objective, Table
 
 # Everything that has a state: dropout's seeds, running means, optimizer slots, the plateau, the best epoch.
@@ -168,3 +170,107 @@ def test_without_validation_the_training_loss_is_watched() -> None:
     fitted = fit(spec, BINARY, params, train=TRAIN)
 
     assert (fitted.stopped_by, fitted.epochs, fitted.best_epoch) == ("early_stopping", 3, 1)
+
+
+HEARD = Front(
+    frames=20, bands=12, blocks=(Block(filters=3, frames=2, bands=2), Block(filters=4, frames=2, bands=3)),
+    augmentation=Augmentation(),
+)  # fmt: skip
+
+
+def crops(rows: int = 60) -> Table:
+    """Segments in whose upper half a class is loud."""
+    random = np.random.default_rng(0)
+    y = random.integers(0, 2, (rows, 1)).astype(np.float32)
+    x = random.random((rows, 20, 12))
+    x[:, :, 6:] += y[:, :, None]
+    return Table(x.astype(np.float16), y)
+
+
+def run_front(*, seed: int = 11, watch: Silent | None = None, checkpoint: Any = None) -> Fitted:
+    train, held_out = cases.split(crops(), held_out=20)
+    spec = describe(train, HIDDEN, "sigmoid").under(HEARD)
+    params = {**PARAMS, "epochs": 6, "seed": seed}
+    return fit(spec, BINARY, params, train=train, validation=held_out, watch=watch, checkpoint=checkpoint)
+
+
+def test_a_network_that_hears_is_the_same_from_the_same_seed_and_another_from_another() -> None:
+    first = run_front()
+    run_front(seed=12)
+
+    assert same_bytes(first, run_front())
+    training._traces.clear()
+    assert same_bytes(first, run_front())
+    assert not same_bytes(first, run_front(seed=12))
+
+
+def test_a_killed_network_that_hears_goes_on_as_if_nothing_had_happened() -> None:
+    alone, killed = run_front(), Saving(leave_after=3)
+    with pytest.raises(KilledError):
+        run_front(watch=killed)
+    run_front(seed=12)
+
+    resumed = run_front(checkpoint=killed.checkpoints[-1])
+
+    assert same_bytes(resumed, alone)
+
+
+@pytest.mark.parametrize("chunk_s", [0.0, 1e9], ids=["batch-by-batch", "at-once"])
+def test_the_parts_of_an_epoch_change_nothing(monkeypatch: pytest.MonkeyPatch, chunk_s: float) -> None:
+    alone = run_front()
+
+    monkeypatch.setattr(training, "CHUNK_S", chunk_s)
+
+    assert same_bytes(run_front(), alone)
+
+
+def test_a_network_that_hears_can_be_left_in_the_midst_of_an_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Leaving(Silent):
+        asked = 0
+
+        def check(self) -> None:
+            self.asked += 1
+            if self.asked == 2:
+                raise JobCancelled
+
+    monkeypatch.setattr(training, "CHUNK_S", 0.0)
+    watch = Leaving()
+
+    with pytest.raises(JobCancelled):
+        run_front(watch=watch)
+
+    assert watch.reported == []
+
+
+def test_an_epoch_in_parts_is_one_of_the_table_s_own_epochs() -> None:
+    table, held_out = cases.split(cases.binary(), held_out=20)
+    whole, parted = (_epochs(SPEC, table, held_out, in_parts=parts) for parts in (False, True))
+
+    assert whole.history == parted.history
+    assert all(np.array_equal(*pair) for pair in zip(_arrays(whole), _arrays(parted), strict=True))
+
+
+def _epochs(spec: NetworkSpec, table: Table, held_out: Table, *, in_parts: bool) -> Any:
+    chosen = cases.TrainParams.model_validate({**PARAMS, "epochs": 3})
+    epochs = training._prepare(spec, BINARY, chosen, table, held_out)
+    under_way = training._Training(epochs, BINARY, chosen, train=table, validation=held_out, watch=Silent())
+    data = under_way._tensors()
+    for _ in range(3):
+        under_way._advance_in_parts(data) if in_parts else under_way._advance(data, 1)
+    under_way.arrays = [array.copy() for array in under_way._checkpoint().arrays.values()]  # type: ignore[attr-defined]
+    return under_way
+
+
+def _arrays(under_way: Any) -> list[np.ndarray]:
+    return list(under_way.arrays)
+
+
+def test_a_network_that_hears_tells_where_it_diverged() -> None:
+    train = crops()
+    spec = describe(train, [], "linear").under(HEARD)
+    wild = Table(train.x, train.y * np.float32(1e30))
+
+    with pytest.raises(JobFailed, match="epoch 1, step 1") as caught:
+        fit(spec, Objective("mean_squared_error"), {"epochs": 3, "seed": 1}, train=wild)
+
+    assert caught.value.code == "training_diverged"

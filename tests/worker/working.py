@@ -67,14 +67,14 @@ def submit(post: Post, tenant: str, dataset: str, **values: Any) -> str:
 class Working:
     """The queue's best job under way in a thread."""
 
-    def __init__(self, post: Post, *, only_tenant: str | None = None) -> None:
+    def __init__(self, post: Post, *, only_tenant: str | None = None, queue: str = "train") -> None:
         self.claim: Claim | None = None
-        self._post, self._only = post, only_tenant
+        self._post, self._only, self._queue = post, only_tenant, queue
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
     def _run(self) -> None:
-        self.claim = runner.run(self._post, "train", only_tenant=self._only)
+        self.claim = runner.run(self._post, self._queue, only_tenant=self._only)
 
     def join(self) -> Claim | None:
         self._thread.join(LIMIT_S)

@@ -197,8 +197,8 @@ def _power(lufs: float) -> float:
 
 
 def _lufs(power: float) -> float | None:
-    return OFFSET_LU + 10 * math.log10(power) if power > 0 else None
+    return OFFSET_LU + 10 * math.log10(power) if 0 < power < math.inf else None
 
 
 def _db(amplitude: float) -> float | None:
-    return 20 * math.log10(amplitude) if amplitude > 0 else None
+    return 20 * math.log10(amplitude) if 0 < amplitude < math.inf else None

@@ -89,7 +89,7 @@ def _foreign(head: bytes) -> str | None:
 
 
 def _is_text(head: bytes) -> bool:
-    return all(sign >= 32 or sign in b"\t\r\n\f" for sign in head) and head.isascii()
+    return bool(head) and head.isascii() and all(sign >= 32 or sign in b"\t\r\n\f" for sign in head)
 
 
 def _unsupported(message: str) -> JobFailed:

@@ -1,5 +1,7 @@
 """The networks of Pons & Serra's musicnn in Keras, layer by layer; every layer has the name of its tensors."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,9 +12,11 @@ from worker.audio.mel import BANDS, WINDOW_FRAMES
 EPSILON = 1e-3
 TAGS = 50
 
+Pool = tuple[tuple[int, int], tuple[int, int]]
+
 # The sizes of the five poolings and their strides, as the shipped graphs have them. The package's own source builds
 # msd-vgg with mtt-vgg's, and moves its tags by up to .27.
-POOLS = {
+POOLS: dict[str, tuple[Pool, ...]] = {
     "mtt-vgg": (((4, 1), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((4, 4), (4, 4))),
     "msd-vgg": (((4, 1), (4, 1)), ((1, 4), (1, 4)), ((2, 2), (2, 2)), ((2, 2), (2, 2)), ((4, 4), (4, 4))),
 }
@@ -20,17 +24,26 @@ POOLS = {
 Tensor = Any  # a symbolic tensor of Keras
 
 
-def musicnn() -> keras.Model:
+def build(name: str, *, convolutions: str = "float32") -> keras.Model:
+    """One of the four networks, without weights; `convolutions` is Keras's name of what they compute in."""
+    return _vgg(POOLS[name], convolutions) if name in POOLS else _musicnn(convolutions)
+
+
+def _musicnn(convolutions: str) -> keras.Model:
     """Log-mel (n, frames, 96), of any number of frames, to tags (n, 50), logits (n, 50) and embedding (n, 200)."""
     mel = keras.Input((None, BANDS), name="mel")
     normal = _normalised(ops.expand_dims(mel, 3), 0)
     padded = keras.layers.ZeroPadding2D(((3, 3), (0, 0)))(normal)
-    fronts = [_highest(padded, 0, (7, 38), 204, "valid"), _highest(padded, 1, (7, 67), 204, "valid")]
-    fronts += [_highest(normal, place, (frames, 1), 51, "same") for place, frames in ((2, 128), (3, 64), (4, 32))]
-    front = ops.concatenate(fronts, axis=2)
-    first = _along_time(front, 5)
-    second = _along_time(first, 6) + first
-    third = _along_time(second, 7) + second
+    convolve = partial(_convolved, dtype=convolutions)
+    fronts = [convolve(padded, place, (7, bands), 204) for place, bands in ((0, 38), (1, 67))]
+    fronts += [
+        convolve(normal, place, (frames, 1), 51, padding="same") for place, frames in ((2, 128), (3, 64), (4, 32))
+    ]
+    # The largest value over all places along the bands.
+    front = ops.concatenate([ops.max(features, axis=2) for features in fronts], axis=2)
+    first = _along_time(front, 5, convolve)
+    second = _along_time(first, 6, convolve) + first
+    third = _along_time(second, 7, convolve) + second
     features = ops.concatenate([front, first, second, third], axis=2)
     # The authors put the maximum and the mean of each channel side by side.
     pooled = ops.stack([ops.max(features, axis=1), ops.mean(features, axis=1)], axis=2)
@@ -39,12 +52,12 @@ def musicnn() -> keras.Model:
     return _with_outputs(mel, embedding, keras.layers.Dense(TAGS, name="dense_1"))
 
 
-def vgg(name: str) -> keras.Model:
+def _vgg(pools: tuple[Pool, ...], convolutions: str) -> keras.Model:
     """Log-mel (n, 187, 96) to tags (n, 50), logits (n, 50) and embedding (n, 256), which is the last pooling."""
     mel = keras.Input((WINDOW_FRAMES, BANDS), name="mel")
     features = _normalised(ops.expand_dims(mel, 3), 0)
-    for place, (size, strides) in enumerate(POOLS[name], start=1):
-        layer = keras.layers.Conv2D(128, 3, padding="same", activation="relu", name=f"{place}CNN")
+    for place, (size, strides) in enumerate(pools, start=1):
+        layer = keras.layers.Conv2D(128, 3, padding="same", activation="relu", name=f"{place}CNN", dtype=convolutions)
         features = keras.layers.MaxPooling2D(size, strides)(_normalised(layer(features), place))
     return _with_outputs(mel, keras.layers.Flatten()(features), keras.layers.Dense(TAGS, name="dense"))
 
@@ -66,18 +79,15 @@ def _normalised(features: Tensor, place: int) -> Tensor:
     return keras.layers.BatchNormalization(epsilon=EPSILON, name=name)(features)
 
 
-def _convolved(features: Tensor, place: int, size: tuple[int, int], filters: int, padding: str) -> Tensor:
+def _convolved(
+    features: Tensor, place: int, size: tuple[int, int], filters: int, *, dtype: str, padding: str = "valid"
+) -> Tensor:
     name = f"conv2d_{place}" if place else "conv2d"
-    layer = keras.layers.Conv2D(filters, size, padding=padding, activation="relu", name=name)
+    layer = keras.layers.Conv2D(filters, size, padding=padding, activation="relu", name=name, dtype=dtype)
     return _normalised(layer(features), place + 1)
 
 
-def _highest(spectrum: Tensor, place: int, size: tuple[int, int], filters: int, padding: str) -> Tensor:
-    """A convolution (n, frames, places, filters), and its largest value over all places along the bands."""
-    return ops.max(_convolved(spectrum, place, size, filters, padding), axis=2)
-
-
-def _along_time(features: Tensor, place: int) -> Tensor:
+def _along_time(features: Tensor, place: int, convolve: Callable[..., Tensor]) -> Tensor:
     """A convolution of 7 frames over all channels at once, (n, frames, channels) to (n, frames, 64)."""
     padded = keras.layers.ZeroPadding2D(((3, 3), (0, 0)))(ops.expand_dims(features, 3))
-    return ops.squeeze(_convolved(padded, place, (7, features.shape[2]), 64, "valid"), axis=2)
+    return ops.squeeze(convolve(padded, place, (7, features.shape[2]), 64), axis=2)

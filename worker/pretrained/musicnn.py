@@ -5,7 +5,9 @@ the Million Song Dataset. They are rebuilt here with the weights from their auth
 """
 
 from collections.abc import Callable
-from functools import cached_property, lru_cache
+from functools import cache, cached_property, lru_cache
+from pathlib import Path
+from typing import Literal
 
 import keras
 import numpy as np
@@ -13,20 +15,24 @@ import tensorflow as tf
 
 from shared.pretrained import MSD_TAGS, MTT_TAGS, MUSICNN, TAGGER_FILES
 from worker.audio.mel import BANDS, WINDOW_FRAMES
-from worker.pretrained import graphs, swift, weights
+from worker.pretrained import graphs, swift, threads, weights
 
 NAMES = ("mtt-musicnn", "msd-musicnn", "mtt-vgg", "msd-vgg")
+# So many threads that call `run` keep all processors busy.
+THREADS = threads.processors()
 # Bounds memory: the first convolution of vgg makes 9 MB a window.
 WINDOWS_A_CALL = 8
 
+Precision = Literal["float32", "bfloat16"]
 Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Tagger:
     """One of the four, ready to run; safe to be called by several threads at once."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, precision: Precision = "float32") -> None:
         self.name = name
+        self.precision = precision if has_bfloat16() else "float32"
         self.tags: tuple[str, ...] = MTT_TAGS if name.startswith("mtt") else MSD_TAGS
         # musicnn: its dense layer after ReLU and normalisation. vgg has none: its last pooling, 2 x 1 x 128.
         self.embedding_size = 256 if self._is_vgg else 200
@@ -39,7 +45,10 @@ class Tagger:
     @cached_property
     def model(self) -> keras.Model:
         """The plain network, for gradients: log-mel (n, frames, 96) to {"tags", "logits", "embedding"}."""
-        model = graphs.vgg(self.name) if self._is_vgg else graphs.musicnn()
+        return self._build("float32")
+
+    def _build(self, convolutions: str) -> keras.Model:
+        model = graphs.build(self.name, convolutions=convolutions)
         graphs.assign(model, self._tensors)
         model.trainable = False
         return model
@@ -50,12 +59,12 @@ class Tagger:
 
     @cached_property
     def _run(self) -> Run:
-        if self._is_vgg or tf.config.list_physical_devices("GPU"):
-            return self._traced()
-        return swift.Network(self._tensors).run
+        if not self._is_vgg and not tf.config.list_physical_devices("GPU"):
+            # Whatever the precision: on a processor this is faster than bfloat16 is, and exact.
+            return swift.Network(self._tensors).run
+        return self._traced(self.model if self.precision == "float32" else self._build("mixed_bfloat16"))
 
-    def _traced(self) -> Run:
-        model = self.model
+    def _traced(self, model: keras.Model) -> Run:
         signature = [tf.TensorSpec((None, WINDOW_FRAMES, BANDS), tf.float32)]
 
         @tf.function(input_signature=signature)
@@ -74,10 +83,28 @@ class Tagger:
         return run
 
 
-@lru_cache(maxsize=len(NAMES))
-def load(name: str) -> Tagger:
-    """One of NAMES. Raises JobFailed when its files are missing or are not what we know."""
-    return Tagger(name)
+def load(name: str, *, precision: Precision = "float32") -> Tagger:
+    """One of NAMES, made once a process. Raises JobFailed when its files are missing or are not what we know.
+
+    bfloat16 allows convolutions in that type where it is faster: tags then differ by up to 0.01.
+    """
+    return _load(name, precision)
+
+
+@lru_cache(maxsize=2 * len(NAMES))
+def _load(name: str, precision: Precision) -> Tagger:
+    return Tagger(name, precision)
+
+
+@cache
+def has_bfloat16() -> bool:
+    """Whether this machine multiplies in bfloat16 itself; where it does not, converting costs more than it saves."""
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return bool(tf.config.experimental.get_device_details(gpus[0]).get("compute_capability", (0, 0)) >= (8, 0))
+    processors = Path("/proc/cpuinfo")
+    told = set(processors.read_text().split()) if processors.exists() else set()
+    return bool(told & {"avx512_bf16", "amx_bf16"})
 
 
 def read(name: str) -> dict[str, np.ndarray]:

@@ -1,43 +1,25 @@
-"""Small matrix products on one thread each, whoever runs them at the same time."""
+"""How many threads run networks side by side, and that each computes its own matrix products alone."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+import os
 
 import numpy  # noqa: F401  # the controller knows only libraries that are loaded
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # it ships no types
 
-_libraries = ThreadpoolController()
-_lock = threading.Lock()
-_inside = 0
-_before: Any = None  # Any: what the limit was, as threadpoolctl keeps it
+_blas = ThreadpoolController().select(user_api="blas")
 
 
-@contextmanager
-def one() -> Iterator[None]:
-    """While anybody is inside, the process's BLAS uses one thread: small products take longer on two.
+def processors() -> int:
+    """How many processors this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
-    The limit is the process's. So the last to leave lifts it: otherwise who leaves first would slow the others down.
+
+def keep_products_whole() -> None:
+    """From now on, this process's BLAS computes each product on the thread that asks for it.
+
+    Split in two, the small products of a network are hardly faster on a free machine, and on a busy one, where each
+    waits for a thread that is not running, twenty times slower. The limit is not lifted again: it is the process's, and
+    whoever is done first would lift it for the others too.
     """
-    _enter()
-    try:
-        yield
-    finally:
-        _leave()
-
-
-def _enter() -> None:
-    global _inside, _before
-    with _lock:
-        if _inside == 0:
-            _before = _libraries.limit(limits=1, user_api="blas")
-        _inside += 1
-
-
-def _leave() -> None:
-    global _inside
-    with _lock:
-        _inside -= 1
-        if _inside == 0:
-            _before.restore_original_limits()
+    if any(library.num_threads > 1 for library in _blas.lib_controllers):
+        _blas.limit(limits=1)

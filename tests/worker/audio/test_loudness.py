@@ -137,7 +137,7 @@ def test_true_peaks_lie_between_samples(
     assert dbtp - 0.4 <= read(sound, rate_hz)["true_peak_dbtp"] <= dbtp + 0.2
 
 
-@pytest.mark.parametrize("centre", [30, 20_000, 47_990, 48_000, 48_010, 99_960])
+@pytest.mark.parametrize("centre", [30, 20_000, 47_990, 48_000, 48_010, 99_980])
 def test_a_true_peak_is_found_wherever_it_is(centre: int) -> None:
     sound = np.zeros((100_000, 2))
     places = np.arange(100_000) - centre - 0.5
@@ -240,3 +240,11 @@ def test_the_crest_is_the_peak_over_the_root_mean_square() -> None:
 
 def test_the_answer_is_json() -> None:
     assert json.loads(json.dumps(read(noise(4)), allow_nan=False)) == read(noise(4))
+
+
+def test_samples_near_the_end_of_float32_do_not_make_infinities() -> None:
+    with np.errstate(all="ignore"):
+        heard = read(np.sign(noise(4)) * np.float32(3e38))
+
+    assert json.dumps(heard, allow_nan=False)
+    assert heard["true_peak_dbtp"] is None and heard["sample_peak_dbfs"] == pytest.approx(769.5, abs=0.1)

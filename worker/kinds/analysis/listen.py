@@ -4,11 +4,13 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import tensorflow as tf
 
 from shared.audio_params import EMBEDDING_NETWORKS
 from shared.errors import Fault, JobFailed
@@ -16,11 +18,17 @@ from shared.kinds.analysis import ScoreParams
 from shared.pretrained import PRETRAINED, TAG_ALIASES, Pretrained
 from worker import fields, note_files
 from worker.audio import mel
+from worker.explaining import Claim
 from worker.kinds.analysis import figures
+from worker.kinds.analysis import truth as truths
 from worker.lines import Field
-from worker.perception import Heard, Wants
+from worker.neighbours import Catalogue, fitting, nearest, unit
+from worker.perception import Heard, Hearing, Wants
 from worker.predictions import Answer
+from worker.pretrained import musicnn
 from worker.pretrained.notes import Thresholds
+from worker.reasons import Judge, Segment
+from worker.references import Truth
 from worker.track_files import TrackFile
 
 Json = dict[str, Any]
@@ -66,6 +74,25 @@ class Analyst:
         music = any(part in self.include for part in MUSIC_PARTS)
         return Wants(tuple(taggers), music=music, notes=notes, precision=self.params.precision)
 
+    def prepared(self, hearing: Hearing) -> "Analyst":
+        """With the neighbours of each track, if they are asked for."""
+        if self.params.similar is None:
+            return self
+        keys, vectors, numbers = [], [], []
+        for heard in hearing.all(Wants(taggers=EMBEDDING_NETWORKS, precision=self.params.precision)):
+            if heard.fault is None:
+                keys.append(heard.track.key)
+                vectors.append(
+                    np.concatenate([heard.windows[name].embedding.mean(axis=0) for name in EMBEDDING_NETWORKS])
+                )
+                numbers.append(heard.track.number)
+        catalogue = Catalogue(keys, unit(np.array(vectors, np.float32).reshape(len(keys), -1)), {})
+        found = nearest(catalogue, range(len(keys)), self.params.similar.k, fitting(catalogue, {}))
+        named = {
+            number: [(keys[place], score) for place, score in each] for number, each in zip(numbers, found, strict=True)
+        }
+        return replace(self, neighbours=named)
+
     @property
     def tags(self) -> tuple[str, ...]:
         """The tags that are said: all of the model's, or those that are left when near-duplicates are one."""
@@ -97,7 +124,11 @@ class Analyst:
         """Mean over windows (tracks, tags), the largest of near-duplicates; no column without tags."""
         if "tags" not in self.include:
             return np.zeros((len(heard), 0), np.float32)
-        return np.stack([self.over_time(each).mean(axis=0) for each in heard]) if heard else np.zeros((0, len(self.tags)), np.float32)
+        return (
+            np.stack([self.over_time(each).mean(axis=0) for each in heard])
+            if heard
+            else np.zeros((0, len(self.tags)), np.float32)
+        )
 
     def over_time(self, heard: Heard) -> np.ndarray:
         """The score of each tag in each window, float32 (windows, tags)."""
@@ -139,12 +170,40 @@ class Analyst:
             said = note_files.jams(notes, title=title, duration_s=heard.track.duration_s or 0.0, model=self.model.name)
             yield TrackFile("notes.jams", "application/json", json.dumps(said, indent=1).encode())
 
+    def compare(self, heard: Heard, truth: Truth) -> dict[str, float]:
+        """mir_eval's metrics, of what was heard and is known."""
+        return truths.compare(heard, truth)
+
+    def claims(self, heard: Heard, labels: Sequence[str]) -> list[Claim]:
+        """The named tags, or the one with the highest score."""
+        unknown = [label for label in labels if label not in self.tags]
+        if unknown or "tags" not in self.include:
+            said = f"{self.model.name} knows no tag {', '.join(map(repr, unknown)) or 'that was scored'}"
+            fault = Fault(f"{said}: it knows {', '.join(self.tags)}", pointer="/params/explain/labels")
+            raise JobFailed(f"There is nothing to explain: {said}.", code="label_unknown", faults=[fault])
+        scores = self.over_time(heard)
+        places = [self.tags.index(label) for label in labels] or [int(scores.mean(axis=0).argmax())]
+        return [
+            Claim(
+                self.tags[place],
+                float(scores[:, place].mean()),
+                [Segment(number, 1, float(score)) for number, score in enumerate(scores[:, place])],
+            )
+            for place in places
+        ]
+
+    def judge(self, label: str) -> Judge:
+        """The tag's logit, the mean over the windows."""
+        return _judge(self.tagger, self.model.tags.index(label))
+
     def _tags_csv(self, heard: Heard) -> bytes:
         out = io.StringIO()
         table = csv.writer(out)
         table.writerow(["start_s", "end_s", *self.tags])
         for place, row in enumerate(self.over_time(heard)):
-            table.writerow([f"{place * WINDOW_S:.3f}", f"{(place + 1) * WINDOW_S:.3f}", *(f"{score:.6f}" for score in row)])
+            table.writerow(
+                [f"{place * WINDOW_S:.3f}", f"{(place + 1) * WINDOW_S:.3f}", *(f"{score:.6f}" for score in row)]
+            )
         return out.getvalue().encode()
 
     def summarise(self, totals: np.ndarray, rows: int) -> Json:
@@ -153,6 +212,18 @@ class Analyst:
             return {"model": self.model.name}
         counts = {tag: int(count) for tag, count in zip(self.tags, totals, strict=True) if count}
         return {"model": self.model.name, "tags": dict(sorted(counts.items(), key=lambda each: -each[1]))}
+
+
+@cache
+def _judge(tagger: str, place: int) -> Judge:
+    network = musicnn.load(tagger).model
+
+    def run(mel: Any) -> Any:  # Any: TensorFlow ships no types
+        shape = tf.shape(mel)
+        logits = network(tf.reshape(mel, (-1, shape[2], shape[3])))["logits"][:, place]
+        return tf.reduce_mean(tf.reshape(logits, shape[:2]), axis=1)
+
+    return run
 
 
 def _beats_csv(rhythm: Json) -> bytes:

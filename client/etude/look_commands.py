@@ -1,0 +1,66 @@
+"""The commands that look and change nothing: workers, models, datasets, estimate, kinds."""
+
+import click
+
+from etude import Client, options, show
+
+
+@click.command()
+@options.as_json
+def workers(as_json: bool) -> None:
+    """List the workers: who is alive, what each does, since when, and its last sign of life."""
+    with Client() as client:
+        found = client.workers()
+        show.as_json(found) if as_json else show.workers(found)
+
+
+@click.command()
+@click.argument("name", required=False)
+@options.as_json
+def models(name: str | None, as_json: bool) -> None:
+    """List the models, or the versions of one."""
+    with Client() as client:
+        if name is None:
+            found = list(client.models())
+            return show.as_json(found) if as_json else show.models(found)
+        model = client.model(name)
+        return show.as_json(model) if as_json else show.model(model)
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
+@options.as_json
+def datasets(limit: int, as_json: bool) -> None:
+    """List the datasets, the newest first."""
+    with Client() as client:
+        found = list(client.datasets(limit=limit))
+        show.as_json([each.raw for each in found]) if as_json else show.datasets(found)
+
+
+@click.command()
+@click.argument("data")
+@click.option("--kind", help="classification or regression; found from the target without it.")
+@options.params
+@options.as_json
+def estimate(data: str, kind: str | None, param: tuple[str, ...], params_file: str | None, as_json: bool) -> None:
+    """Say how large a training of the dataset DATA would be; creates nothing."""
+    params = options.read_params(param, params_file)
+    with Client() as client:
+        dataset = client.dataset(data)
+        said = client.estimate(action="train", kind=kind or dataset.kind, dataset=dataset.id, params=params)
+        show.as_json(said) if as_json else show.estimate(said)
+
+
+@click.command()
+@click.argument("name", required=False)
+@options.as_json
+def kinds(name: str | None, as_json: bool) -> None:
+    """List the kinds of learning, or the settings of one."""
+    with Client() as client:
+        found = [kind for kind in client.kinds() if name in (None, kind["name"])]
+        if not found:
+            raise click.BadParameter(f"there is no kind {name}.")
+        show.as_json(found) if as_json else show.kinds(found, in_full=name is not None)
+
+
+COMMANDS = (workers, models, datasets, estimate, kinds)

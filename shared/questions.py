@@ -1,0 +1,188 @@
+"""Questions that a client waits for, by way of Redis: web asks, an answering worker answers.
+
+The list holds ids alone. A question lies under a key of its own and vanishes when nobody waits for it any more, so that
+no two clocks are compared; whoever takes it there is the only one to do so. What Redis loses is asked again.
+"""
+
+import secrets
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from redis import Redis
+from redis.exceptions import RedisError
+
+from shared import queue
+from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
+from shared.schema import Closed
+from shared.settings import Settings
+
+WAITING = "etude.questions"
+# Of the 16 threads that a web process works with: the other half is there for all other calls, however slow an answer.
+ASKING_AT_ONCE = 8
+# Of all web processes together; whoever comes after so many would hardly be answered in time.
+MOST_WAITING = 256
+# One wait. A socket that says nothing for a second longer belongs to a frozen server.
+WAIT_S, SILENT_S = 0.5, 1.5
+# Redis 6 takes anything under a millisecond for ever.
+LEAST_WAIT_S = 0.01
+# An answer is fetched at once or never.
+ANSWER_KEPT_MS = 5000
+# An answering worker says so every BEAT_S; while it loads a catalogue, 6 s of a core for the largest, it says nothing.
+BEAT_S, BEAT_KEPT_S = 10.0, 60
+
+Json = dict[str, Any]
+
+# An answer that is an error is raised again as the one that it was.
+ERRORS: dict[int, type[EtudeError]] = {
+    each.status: each for each in (NotFound, NotAllowedNow, InvalidRequest, Unavailable)
+}
+
+
+class Question(Closed):
+    """Which tracks of a dataset sound like this one? `where` keeps those with these values in these columns."""
+
+    tenant: str
+    dataset: str  # its id
+    track: str
+    k: int
+    where: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A question in the hands of the one worker that answers it; the content is not read yet."""
+
+    name: str
+    content: bytes
+
+
+class Asker:
+    """Asks, and waits for the answer: safe to use from every thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis, self._limit_s = _connect(settings), settings.answer_s
+        self._seats = threading.Semaphore(ASKING_AT_ONCE)
+
+    def ask(self, question: Question) -> Json:
+        """The answer. Raises the error that it is, and Unavailable when there is none within the limit."""
+        if not self._seats.acquire(blocking=False):
+            raise Unavailable("Too many clients ask at this moment: ask again.", retry_after_s=1)
+        try:
+            return _read(self._wait(question))
+        except (RedisError, OSError) as cause:
+            raise Unavailable("Redis is away, and no question reaches who could answer: ask again.") from cause
+        finally:
+            self._seats.release()
+
+    def close(self) -> None:
+        self._redis.close()
+
+    def _wait(self, question: Question) -> bytes:
+        name, until = secrets.token_hex(16), time.monotonic() + self._limit_s
+        self._put(name, question)
+        while (left_s := until - time.monotonic()) > 0:
+            found = _pop(self._redis, _answer(name), max(LEAST_WAIT_S, min(left_s, WAIT_S)))
+            if found is not None:
+                return found
+        self._withdraw(name)
+        said = f"No answer came within {self._limit_s:g} s; a large dataset takes longer the first time: ask again."
+        raise Unavailable(said, code="answer_late", retry_after_s=1)
+
+    def _put(self, name: str, question: Question) -> None:
+        with self._redis.pipeline() as both:
+            both.set(_question(name), question.model_dump_json(), px=max(1, round(self._limit_s * 1000)))
+            both.rpush(WAITING, name)
+            _, waiting = both.execute()
+        if waiting > MOST_WAITING:
+            self._withdraw(name)
+            raise Unavailable("Too many questions wait for an answer: ask again.", retry_after_s=1)
+
+    def _withdraw(self, name: str) -> None:
+        with self._redis.pipeline() as all_of_it:
+            all_of_it.delete(_question(name), _answer(name))
+            all_of_it.lrem(WAITING, 1, name)
+            all_of_it.execute()
+
+
+class Inbox:
+    """Where an answering worker takes questions from. What it says raises RedisError or OSError while Redis is away."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis = _connect(settings)
+
+    def take(self) -> Taken | None:
+        """The next question, within WAIT_S; None when there is none, or nobody waits for it any more."""
+        found = _pop(self._redis, WAITING, WAIT_S)
+        if found is None:
+            return None
+        name = found.decode()
+        content: Any = self._redis.getdel(_question(name))  # Any: bytes, which its types do not know
+        return None if content is None else Taken(name, content)
+
+    def answer(self, name: str, body: bytes) -> None:
+        """Give the answer, JSON, to whoever waits."""
+        self._give(name, b'{"status":200,"body":' + body + b"}")
+
+    def refuse(self, name: str, error: EtudeError) -> None:
+        """Give an error instead, to be raised where the question came from."""
+        said = {"status": error.status, "code": error.code, "detail": error.detail}
+        self._give(name, orjson.dumps({**said, "retry_after_s": error.retry_after_s}))
+
+    def beat(self) -> None:
+        """Say that somebody on this host answers."""
+        self._redis.set(_beat(), b"", ex=BEAT_KEPT_S)
+
+    def close(self) -> None:
+        self._redis.close()
+
+    def _give(self, name: str, content: bytes) -> None:
+        with self._redis.pipeline() as both:
+            both.rpush(_answer(name), content)
+            both.pexpire(_answer(name), ANSWER_KEPT_MS)
+            both.execute()
+
+
+def is_answered(settings: Settings) -> bool:
+    """Whether somebody on this host has said of late that it answers. Raises Unavailable when Redis is away."""
+    try:
+        with _connect(settings) as redis:
+            return bool(redis.exists(_beat()))
+    except (RedisError, OSError) as cause:
+        raise Unavailable("Redis is away.") from cause
+
+
+def _read(content: bytes) -> Json:
+    said: Json = orjson.loads(content)
+    if said["status"] == 200:
+        body: Json = said["body"]
+        return body
+    error = ERRORS.get(said["status"], EtudeError)
+    raise error(said["detail"], code=said["code"], retry_after_s=said["retry_after_s"])
+
+
+def _connect(settings: Settings) -> Redis:
+    """A pool of connections that wait longer for an answer than Redis does for something to pop."""
+    redis = queue.connect(settings)
+    redis.get_connection_kwargs()["socket_timeout"] = SILENT_S
+    return redis
+
+
+def _pop(redis: Redis, key: str, timeout_s: float) -> bytes | None:
+    found: Any = redis.blpop([key], timeout=timeout_s)  # Any: the key and bytes, which its types do not know
+    return None if found is None else found[1]
+
+
+def _question(name: str) -> str:
+    return f"etude.question.{name}"
+
+
+def _answer(name: str) -> str:
+    return f"etude.answer.{name}"
+
+
+def _beat() -> str:
+    return f"etude.answers.{socket.gethostname()}"

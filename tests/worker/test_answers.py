@@ -1,0 +1,377 @@
+"""The answering worker: what it answers, what it refuses, and that no question and no outage ends it."""
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+
+from shared import datasets, processes, questions, queue, redis_server
+from shared.database import Database
+from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
+from shared.processes import Program, Supervisor, die_with_parent
+from shared.questions import Asker, Question
+from shared.settings import Settings
+from shared.storage import Storage
+from shared.up import environment_of
+from tests.heard import change, contents_of, cosines, hear, make_audio, random_means
+from tests.waiting import until
+from worker import answers
+from worker.answers import Answering
+
+LIMIT_S = 30.0
+KEYS = [f"t{number}" for number in range(12)]
+GENRES = ["rock", "pop", "jazz"] * 4
+MEANS = random_means(12)
+
+Ask = Callable[..., Any]
+
+
+@pytest.fixture
+def worker(redis: Settings) -> Iterator[Answering]:
+    """An answering worker in a thread of this process."""
+    made, stopped = Answering(redis), threading.Event()
+    thread = threading.Thread(target=made.run, args=[stopped])
+    thread.start()
+    yield made
+    stopped.set()
+    thread.join()
+
+
+@pytest.fixture
+def asker(redis: Settings) -> Iterator[Asker]:
+    made = Asker(dataclasses.replace(redis, answer_s=LIMIT_S))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def songs(database: Database, storage: Storage, tenant: str) -> str:
+    """Twelve tracks, all heard."""
+    columns = {"genre": GENRES, "year": [2000 + number for number in range(12)], "mood": [float("nan"), 0.5] * 6}
+    dataset = make_audio(database, storage, tenant, KEYS, columns=columns)
+    hear(database, tenant, contents_of(KEYS), MEANS)
+    return dataset
+
+
+def question(tenant: str, dataset: str, track: str = "t0", *, k: int = 3, **where: str) -> Question:
+    return Question(tenant=tenant, dataset=dataset, track=track, k=k, where=where)
+
+
+def nearest(place: int, among: list[int]) -> list[str]:
+    order = sorted((other for other in among if other != place), key=lambda other: -cosines(MEANS)[place][other])
+    return [KEYS[other] for other in order]
+
+
+def tracks(said: dict[str, Any]) -> list[str]:
+    return [each["track"] for each in said["data"]]
+
+
+def test_the_nearest_come_first_with_their_cosine_and_what_the_manifest_says(
+    worker: Answering, asker: Asker, tenant: str, songs: str
+) -> None:
+    said = asker.ask(question(tenant, songs, "t4", k=5))
+
+    assert (tracks(said), said["heard"]) == (nearest(4, list(range(12)))[:5], 12)
+    for each in said["data"]:
+        place = KEYS.index(each["track"])
+        assert each["score"] == pytest.approx(cosines(MEANS)[4][place], abs=2e-6)
+        mood = None if place % 2 == 0 else 0.5
+        expected = {"file": f"t{place}.wav", "genre": GENRES[place], "year": 2000 + place, "mood": mood}
+        assert each["columns"] == expected
+
+
+def test_conditions_choose_and_more_than_there_are_is_all_there_are(
+    worker: Answering, asker: Asker, tenant: str, songs: str
+) -> None:
+    jazz = [place for place in range(12) if GENRES[place] == "jazz"]
+
+    assert tracks(asker.ask(question(tenant, songs, k=100, genre="jazz"))) == nearest(0, jazz)
+    assert tracks(asker.ask(question(tenant, songs, k=100, genre="jazz", year="2005"))) == ["t5"]
+    assert tracks(asker.ask(question(tenant, songs, k=100, genre="jazz", year="2006"))) == []
+    assert len(tracks(asker.ask(question(tenant, songs, k=100)))) == 11
+
+
+def refused(asker: Asker, asked: Question) -> EtudeError:
+    with pytest.raises(EtudeError) as told:
+        asker.ask(asked)
+    return told.value
+
+
+def test_what_is_not_there_is_refused_with_a_sentence(worker: Answering, asker: Asker, tenant: str, songs: str) -> None:
+    track = refused(asker, question(tenant, songs, "t99"))
+    column = refused(asker, question(tenant, songs, mood="0.5", tempo="120"))
+
+    assert (type(track), track.detail) == (NotFound, "The dataset has no track 't99'.")
+    assert (type(column), column.code) == (InvalidRequest, "invalid_parameter")
+    assert column.detail == "where.tempo: expected a column of the manifest, which has file, genre, year, mood"
+
+
+def test_another_tenants_dataset_is_not_found_even_when_it_is_in_memory(
+    worker: Answering, asker: Asker, tenant: str, other: str, songs: str
+) -> None:
+    asker.ask(question(tenant, songs))
+
+    theirs, nobodys = refused(asker, question(other, songs)), refused(asker, question(other, "ds_none"))
+
+    assert (type(theirs), theirs.as_json()) == (type(nobodys), nobodys.as_json()) == (NotFound, theirs.as_json())
+    assert tracks(asker.ask(question(tenant, songs))) == nearest(0, list(range(12)))[:3]
+
+
+def test_an_erased_dataset_is_not_found_and_leaves_memory(
+    worker: Answering, asker: Asker, database: Database, tenant: str, songs: str
+) -> None:
+    asker.ask(question(tenant, songs))
+    assert worker.catalogues.held() == [songs]
+
+    with database.transaction() as sql:
+        datasets.erase(sql, tenant, songs)
+
+    assert type(refused(asker, question(tenant, songs))) is NotFound
+    assert worker.catalogues.held() == []
+
+
+def test_an_erased_dataset_leaves_memory_though_nobody_asks_for_it(
+    redis: Settings, asker: Asker, database: Database, tenant: str, songs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(questions, "BEAT_S", 0.1)
+    worker, stopped = Answering(redis), threading.Event()
+    thread = threading.Thread(target=worker.run, args=[stopped])
+    thread.start()
+    asker.ask(question(tenant, songs))
+
+    with database.transaction() as sql:
+        datasets.erase(sql, tenant, songs)
+
+    assert until(lambda: worker.catalogues.held() == [])
+    stopped.set()
+    thread.join()
+
+
+def test_a_dataset_that_is_not_ready_is_refused(
+    worker: Answering, asker: Asker, database: Database, tenant: str, songs: str
+) -> None:
+    change(database, songs, state="ingesting")
+
+    told = refused(asker, question(tenant, songs))
+
+    assert (type(told), told.code) == (NotAllowedNow, "dataset_not_ready")
+
+
+def test_what_was_not_heard_is_told_until_it_is(
+    worker: Answering, asker: Asker, database: Database, storage: Storage, tenant: str
+) -> None:
+    dataset, contents = make_audio(database, storage, tenant, KEYS), contents_of(KEYS)
+    none = refused(asker, question(tenant, dataset))
+
+    hear(database, tenant, contents[1:6], MEANS[1:6])
+    this_one = refused(asker, question(tenant, dataset))
+    some = asker.ask(question(tenant, dataset, "t1", k=100))
+    hear(database, tenant, contents, MEANS)
+    every = asker.ask(question(tenant, dataset, k=100))
+
+    assert (none.status, none.code) == (409, "dataset_not_heard")
+    assert (this_one.status, this_one.code) == (409, "track_not_heard")
+    assert (tracks(some), some["heard"]) == (nearest(1, [2, 3, 4, 5]), 5)
+    assert (tracks(every), every["heard"]) == (nearest(0, list(range(12))), 12)
+
+
+def test_an_answer_too_large_for_redis_is_refused_and_a_shorter_one_given(
+    worker: Answering, asker: Asker, database: Database, storage: Storage, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_audio(database, storage, tenant, KEYS, columns={"text": ["x" * 3000] * 12})
+    hear(database, tenant, contents_of(KEYS), MEANS)
+    monkeypatch.setattr(answers, "MOST_ANSWER_BYTES", 20_000)
+
+    told = refused(asker, question(tenant, dataset, k=10))
+
+    assert (told.status, told.code) == (422, "invalid_parameter")
+    assert len(tracks(asker.ask(question(tenant, dataset, k=5)))) == 5
+
+
+def test_a_question_that_it_fails_on_is_told_and_the_next_one_answered(
+    worker: Answering, asker: Asker, database: Database, storage: Storage, tenant: str, songs: str
+) -> None:
+    broken = make_audio(database, storage, tenant, KEYS)
+    key = f"t/{tenant}/broken.parquet"
+    stored = storage.put(key, [b"PAR1 is how such a file begins, and it does not end so"])
+    change(database, broken, parts=[{"name": "part-00000.parquet", "key": key, "sha256": stored.sha256}])
+
+    told = refused(asker, question(tenant, broken))
+
+    assert (type(told), told.status, told.code) == (EtudeError, 500, "internal")
+    assert "the operator's log has it under" in told.detail
+    assert "PAR1" not in told.detail
+    assert asker.ask(question(tenant, songs))["heard"] == 12
+
+
+def test_a_question_of_another_form_is_told_too(
+    worker: Answering, redis: Settings, asker: Asker, tenant: str, songs: str
+) -> None:
+    with queue.connect(redis) as connection:
+        connection.set("etude.question.newer", json.dumps({"tenant": tenant, "melody": "la la"}), px=60_000)
+        connection.rpush(questions.WAITING, "newer")
+
+        assert until(lambda: connection.llen("etude.answer.newer") == 1)
+        said = json.loads(connection.lrange("etude.answer.newer", 0, -1)[0])
+
+    assert (said["status"], said["code"]) == (500, "internal")
+    assert asker.ask(question(tenant, songs))["heard"] == 12
+
+
+def test_it_says_that_it_answers(worker: Answering, redis: Settings) -> None:
+    assert until(lambda: questions.is_answered(redis))
+
+
+@dataclasses.dataclass
+class Process:
+    """`python -m worker.answers`, as it is in production."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def lines(self, event: str) -> int:
+        return sum(json.loads(line).get("event") == event for line in self.log.read_text().splitlines())
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[[Settings], Process]]:
+    """Start one; it is killed in the end if it is still there."""
+    started = list[Process]()
+
+    def begin(settings: Settings) -> Process:
+        path = tmp_path / f"answers-{len(started)}.log"
+        environment = {**os.environ, **environment_of(settings)}
+        with path.open("wb") as log:
+            argv = [sys.executable, "-m", "worker.answers"]
+            process = subprocess.Popen(argv, env=environment, stderr=log, preexec_fn=die_with_parent)
+        started.append(Process(process, path))
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.process.kill()
+        each.process.wait()
+
+
+def test_it_leaves_in_good_order_when_told(
+    start: Callable[[Settings], Process], redis: Settings, asker: Asker, tenant: str, songs: str
+) -> None:
+    running = start(redis)
+    assert asker.ask(question(tenant, songs))["heard"] == 12
+
+    running.process.send_signal(signal.SIGTERM)
+
+    assert running.process.wait(LIMIT_S) == 0
+    assert running.log.read_text() == ""
+
+
+def test_it_loads_no_tensorflow(
+    start: Callable[[Settings], Process], redis: Settings, asker: Asker, tenant: str, songs: str
+) -> None:
+    running = start(redis)
+    asker.ask(question(tenant, songs))
+
+    mapped = {Path(each.path).name for each in psutil.Process(running.process.pid).memory_maps()}
+
+    assert any(name.startswith("libarrow") for name in mapped)
+    assert not any("tensorflow" in name for name in mapped)
+
+
+def launch_redis(settings: Settings) -> "subprocess.Popen[bytes]":
+    place = redis_server.Place(settings.home / "redis" / "redis.sock", settings.home / "redis")
+    argv = redis_server.arguments(redis_server.find_binary(), place, is_persistent=False)
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
+    redis_server.wait_ready(place)
+    return process
+
+
+def test_it_waits_for_a_redis_that_is_not_there_and_for_one_that_dies_and_says_so_once(
+    start: Callable[[Settings], Process], redis: Settings, asker: Asker, tenant: str, songs: str
+) -> None:
+    with queue.connect(redis) as connection:
+        pid = int(connection.info("server")["process_id"])
+    os.kill(pid, signal.SIGKILL)
+    running = start(redis)
+    assert until(lambda: running.lines("redis_away") == 1)
+
+    first = launch_redis(redis)
+    assert asker.ask(question(tenant, songs))["heard"] == 12
+    first.kill()
+    first.wait()
+    assert until(lambda: running.lines("redis_away") == 2)
+    second = launch_redis(redis)
+
+    assert asker.ask(question(tenant, songs))["heard"] == 12
+    assert running.lines("redis_away") == 2
+    second.kill()
+    second.wait()
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_without_its_database_it_says_so_and_answers_when_that_is_back(
+    start: Callable[[Settings], Process], redis: Settings, asker: Asker, tenant: str, songs: str, database: Database
+) -> None:
+    database.close()
+    path, away = Path(redis.database_url.removeprefix("sqlite:///")), redis.home / "away.db"
+    path.rename(away)
+    path.mkdir()  # or SQLite would make an empty database there
+    running = start(redis)
+
+    told = [refused(asker, question(tenant, songs)) for _ in range(3)]
+    path.rmdir()
+    away.rename(path)
+
+    assert {(type(each), each.code) for each in told} == {(Unavailable, "unavailable")}
+    assert running.lines("unavailable") == 1
+    assert asker.ask(question(tenant, songs))["heard"] == 12
+
+
+def test_killed_under_its_supervisor_it_is_started_again_and_answers(
+    redis: Settings, asker: Asker, tenant: str, songs: str
+) -> None:
+    program = Program("answers", [sys.executable, "-m", "worker.answers"], environment_of(redis))
+    supervisor, is_over = Supervisor([program], home=redis.home), threading.Event()
+    supervisor.start()
+    watching = threading.Thread(target=supervisor.watch, kwargs={"until": is_over.is_set})
+    watching.start()
+    before = asker.ask(question(tenant, songs))
+    pid = processes.read_register(redis.home)["answers"]
+
+    os.kill(pid, signal.SIGKILL)
+
+    assert asker.ask(question(tenant, songs)) == before
+    assert processes.read_register(redis.home)["answers"] != pid
+    is_over.set()
+    watching.join()
+    supervisor.stop()
+
+
+def test_several_share_the_questions_and_answer_alike(
+    start: Callable[[Settings], Process], redis: Settings, asker: Asker, tenant: str, songs: str
+) -> None:
+    running = [start(redis) for _ in range(2)]
+    expected = asker.ask(question(tenant, songs))
+
+    said = [asker.ask(question(tenant, songs)) for _ in range(20)]
+    running[0].process.send_signal(signal.SIGTERM)
+    assert running[0].process.wait(LIMIT_S) == 0
+
+    assert said == [expected] * 20
+    assert asker.ask(question(tenant, songs)) == expected
+
+
+def test_no_two_of_these_tracks_are_so_alike_that_single_precision_could_swap_them() -> None:
+    # What the tests above lean on.
+    found = np.sort(cosines(MEANS), axis=1)
+
+    assert np.min(np.diff(found[:, :-1], axis=1)) > 1e-5

@@ -1,0 +1,72 @@
+"""Reads the notes of a reference file, MIDI or CSV, in a confined child: one request in, one outcome out."""
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+Json = dict[str, Any]  # Any: JSON
+
+MOST_NOTES, MOST_BYTES = 200_000, 10 * 1024 * 1024
+MIDI_HEADER_BYTES = 14
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    try:
+        say({"done": {"notes": read(Path(request["path"]), request["suffix"])}})
+    except (ValueError, KeyError, RuntimeError, csv.Error, UnicodeDecodeError, MemoryError) as cause:
+        say({"failed": {"code": "reference_unreadable", "detail": str(cause)[:200], "faults": [], "total": 0}})
+
+
+def say(message: Json) -> None:
+    print(json.dumps(message, allow_nan=False), flush=True)  # noqa: T201 — the pipe to the parent
+
+
+def read(path: Path, suffix: str) -> list[tuple[float, float, float]]:
+    """Onset and offset in seconds and MIDI pitch of each note. Raises ValueError when it is none of ours."""
+    if path.stat().st_size > MOST_BYTES:
+        raise ValueError(f"expected at most {MOST_BYTES:,} bytes")
+    notes = midi(path) if suffix in (".mid", ".midi") else table(path)
+    if len(notes) > MOST_NOTES:
+        raise ValueError(f"expected at most {MOST_NOTES:,} notes, received {len(notes):,}")
+    return sorted(note for note in notes if 0 <= note[0] < note[1] < 86_400 and 0 <= note[2] <= 127)
+
+
+def midi(path: Path) -> list[tuple[float, float, float]]:
+    """The notes of every track but the drums'."""
+    content = path.read_bytes()
+    # A division of 0, or by frames of film, is what readers stumble over.
+    if (
+        content[:4] != b"MThd"
+        or len(content) < MIDI_HEADER_BYTES
+        or not 0 < int.from_bytes(content[12:14], "big") < 0x8000
+    ):
+        raise ValueError("expected a MIDI file that counts ticks by the beat")
+    from symusic import Score
+
+    score = Score.from_midi(content).to("second")
+    return [
+        (float(note.start), float(note.start + note.duration), float(note.pitch))
+        for track in score.tracks
+        if not track.is_drum
+        for note in track.notes
+    ]
+
+
+def table(path: Path) -> list[tuple[float, float, float]]:
+    """Rows of onset, offset and pitch; a first line without numbers is a header."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.reader(file) if row]
+    if rows and not _is_number(rows[0][0]):
+        rows = rows[1:]
+    return [(float(row[0]), float(row[1]), float(row[2])) for row in rows]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

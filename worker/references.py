@@ -1,0 +1,76 @@
+"""What a manifest says is true of its tracks: tempo, key, and files of notes, for the metrics of an analysis."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pyarrow.parquet as pq
+from sqlalchemy import Row
+
+from shared.errors import JobFailed
+from worker import sandbox
+from worker.confinement import Bounds
+from worker.desk import Desk
+
+Json = dict[str, Any]
+
+# A piano piece of an hour has some 40,000 notes.
+BOUNDS = Bounds(cpu_s=60, wall_s=90.0, file_bytes=1024)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What is true of one track; None where the manifest does not say."""
+
+    tempo_bpm: float | None = None
+    key: str | None = None
+    notes: list[tuple[float, float, float]] | None = None  # onset and offset in seconds, MIDI pitch
+
+
+def read(desk: Desk, row: Row[Any], paths: Sequence[Path], *, first: int) -> dict[int, Truth]:
+    """The truths of a dataset's tracks, numbered from `first`; empty when its manifest names none."""
+    roles = {role: row.profile["roles"].get(role) for role in ("tempo", "key", "notes")}
+    columns = [name for name in roles.values() if name]
+    if not columns:
+        return {}
+    table = pq.read_table(paths[0], columns=columns)
+    uploads = {file.name: file for file in desk.uploads(row)}
+    found: dict[int, Truth] = {}
+    for place in range(table.num_rows):
+        cell = {role: table.column(name)[place].as_py() if name else None for role, name in roles.items()}
+        truth = Truth(_number(cell["tempo"]), _text(cell["key"]), _notes(desk, uploads, cell["notes"]))
+        if truth != Truth():
+            found[first + place] = truth
+        desk.check()
+    return found
+
+
+def _number(cell: Any) -> float | None:  # Any: a cell of the manifest
+    try:
+        return None if cell is None else float(cell)
+    except ValueError:
+        return None
+
+
+def _text(cell: Any) -> str | None:  # Any: a cell of the manifest
+    return None if cell is None else str(cell)
+
+
+def _notes(desk: Desk, uploads: Mapping[str, Row[Any]], cell: Any) -> list[tuple[float, float, float]] | None:
+    """The notes of a reference file; a file that is not there or cannot be read is no truth."""
+    upload = None if cell is None else uploads.get(str(cell))
+    if upload is None:
+        return None
+    path = desk.fetch(upload.key, name="reference", sha256=upload.sha256)
+    try:
+        suffix = PurePosixPath(upload.name).suffix.lower()
+        request = {"path": str(path.resolve()), "suffix": suffix}
+        said = sandbox.run("worker.reference_notes", request, bounds=BOUNDS, progress=lambda *_: desk.check())
+    except JobFailed as failed:
+        if failed.code == "reference_unreadable":
+            return None
+        raise
+    finally:
+        path.unlink()
+    return [(float(onset), float(offset), float(pitch)) for onset, offset, pitch in said["notes"]]
