@@ -1,4 +1,4 @@
-"""The models that come with the service, as rows like those of a tenant's own: everybody sees them, nobody owns them."""
+"""The models that come with the service, as rows like a tenant's own: everybody sees them, nobody owns them."""
 
 from dataclasses import asdict
 from types import SimpleNamespace
@@ -52,7 +52,8 @@ def refuse_name(name: str | None, *, pointer: str) -> None:
 
 def fixed(name: str) -> NotAllowedNow:
     """What is answered to whoever would change one."""
-    return NotAllowedNow(f"{name} comes with the service: it cannot be changed, moved or fetched.", code="model_builtin")
+    said = f"{name} comes with the service: it cannot be changed, moved or fetched."
+    return NotAllowedNow(said, code="model_builtin")
 
 
 def _model_id(each: Pretrained) -> str:

@@ -75,7 +75,7 @@ def find(sql: Connection, tenant: str, name: str) -> Row[Any]:
 
 
 def page(sql: Connection, tenant: str, *, limit: int, before: str | None) -> list[Row[Any]]:
-    """The models that were made last, first, each with the number of its newest version; at the end the service's own."""
+    """The models that were made last, first, each with its newest version's number; at the end the service's own."""
     newest = select(func.max(versions.c.number)).where(versions.c.model == models.c.id).scalar_subquery()
     chosen = select(models, newest.label("newest")).where(models.c.tenant == tenant)
     if before is not None:
@@ -87,7 +87,7 @@ def page(sql: Connection, tenant: str, *, limit: int, before: str | None) -> lis
 def list_versions(sql: Connection, model: Row[Any]) -> list[Row[Any]]:
     """Every version of a model, the newest first."""
     if builtin.is_builtin(model.name):
-        return [builtin.find_version(model.name, model.newest)]
+        return [_there(builtin.find_version(model.name, model.newest), "There is no such version.")]
     chosen = select(versions).where(versions.c.model == model.id).order_by(versions.c.number.desc())
     return list(sql.execute(chosen).all())
 
@@ -107,7 +107,7 @@ def find_by_id(sql: Connection, version_id: str) -> Row[Any]:
     """One version with its model's name and kind, for a worker that was given its id. Raises NotFound."""
     ours = builtin.find_by_id(version_id)
     if ours is not None:
-        return ours
+        return _there(ours, "")
     chosen = (
         select(versions, models.c.name, models.c.kind, models.c.tenant)
         .join(models, models.c.id == versions.c.model)
@@ -142,7 +142,7 @@ def _resolve_builtin(name: str, which: str, reference: str, pointer: str) -> Row
     found = None if number is None else builtin.find_version(name, number)
     if found is None:
         raise _unknown(reference, pointer)
-    return found
+    return _there(found, "")
 
 
 def _unknown(reference: str, pointer: str) -> InvalidRequest:

@@ -11,13 +11,12 @@ from shared.audio_params import EMBEDDING_NETWORKS, AudioTraining, Listening
 from shared.errors import Fault, JobFailed
 from worker import audio_training, crops, evaluation, features, fronts, head_judges
 from worker.artifacts import Model
-from worker.explaining import Claim
-from worker.perception import Heard, Hearing, Wants
+from worker.heard import Heard, Truth, Wants
+from worker.listener import Claim, HearAll
 from worker.predictions import Answer, Scorer
 from worker.preparation import listed
 from worker.pretrained import musicnn
 from worker.reasons import Judge, Segment
-from worker.references import Truth
 from worker.track_files import TrackFile
 
 Json = dict[str, Any]
@@ -54,7 +53,7 @@ class Head:
         assert self.model.network.front is not None
         return fronts.compile(self.model.network.front, self.model.weights)
 
-    def prepared(self, hearing: Hearing) -> "Head":
+    def prepared(self, hear: HearAll) -> "Head":
         """Itself: a track's prediction does not depend on the others."""
         return self
 

@@ -4,9 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Row
@@ -15,43 +14,19 @@ from shared.audio_params import Reason
 from shared.errors import Fault, JobFailed
 from worker import explaining, perception, recordings, references, tables
 from worker.desk import Desk
-from worker.explaining import Explainable
+from worker.heard import Heard, Truth, Wants
 from worker.lines import Field
-from worker.perception import Heard, Wants
+from worker.listener import Listener
 from worker.prediction_files import PredictionFiles
 from worker.predictions import Answer
 from worker.preparation import listed
 from worker.recordings import Track
-from worker.references import Truth
-from worker.track_files import TrackFile, TrackFiles
+from worker.track_files import TrackFiles
 
 Json = dict[str, Any]
 
 # Rows that are written together: also the rows of a group of the Parquet file.
 TRACKS_A_CHUNK = 64
-
-
-class Listener(Explainable, Protocol):
-    """A model made ready to score recordings."""
-
-    @property
-    def wants(self) -> Wants:
-        """What must be known of every track."""
-
-    def answer(self, heard: Sequence[Heard]) -> Answer:
-        """Turn what was heard into predictions, a row a track; there may be none."""
-
-    def prepared(self, hearing: perception.Hearing) -> "Listener":
-        """Itself, once it has looked at all tracks together, where it has to."""
-
-    def files(self, heard: Heard) -> Iterator[TrackFile]:
-        """The files of one track."""
-
-    def compare(self, heard: Heard, truth: Truth) -> Mapping[str, float]:
-        """Metrics of one track against what is true of it."""
-
-    def summarise(self, totals: np.ndarray, rows: int) -> Json:
-        """What the job's result says of all tracks together; `rows` may be 0."""
 
 
 @dataclass(frozen=True)
@@ -85,14 +60,17 @@ def score(
 ) -> tuple[Json, dict[str, int]]:
     """Write predictions.*, errors.* and files.* into the folder; return the summary, and the rows of each file."""
     table, total = _columns(catalogue.paths, params.columns), len(catalogue.tracks)
-    listener = listener.prepared(perception.Hearing(desk, catalogue.tracks, catalogue.uploads))
+
+    def hear(wants: Wants) -> Iterator[Heard]:
+        return perception.perceive(desk, catalogue.tracks, catalogue.uploads, wants)
+
+    listener = listener.prepared(hear)
     nothing = listener.answer([])
     totals, failed = nothing.totals, 0
     explained: list[Heard] = []
     measured: list[Mapping[str, float]] = []
-    heard_all = perception.perceive(desk, catalogue.tracks, catalogue.uploads, listener.wants)
     with TrackFiles(folder) as files, PredictionFiles(folder, params.formats, _rows([], nothing, table)) as out:
-        for chunk in _chunks(heard_all):
+        for chunk in _chunks(hear(listener.wants)):
             good = [heard for heard in chunk if heard.fault is None]
             answer = listener.answer(good)
             out.write(_rows(good, answer, table), _errors([heard for heard in chunk if heard.fault is not None]))

@@ -17,8 +17,8 @@ from shared.table_params import Preprocessing
 from worker import crops, preparation, rare_labels, tables
 from worker.batches import Split
 from worker.cautions import Caution
+from worker.heard import Heard, Wants
 from worker.kinds.protocol import Kind, Prepared
-from worker.perception import Heard, Wants
 from worker.preparation import Examples
 from worker.recordings import Track
 from worker.tables import Column, Texts

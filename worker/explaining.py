@@ -2,9 +2,9 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Row
@@ -13,37 +13,19 @@ from shared import audio_params
 from worker import hearing, reasons
 from worker.audio.mel import BANDS
 from worker.desk import Desk
-from worker.perception import Heard
-from worker.reasons import Judge, Segment
+from worker.heard import Heard
+from worker.listener import Listener
+from worker.recordings import Track
 from worker.track_files import TrackFile, TrackFiles
 
 Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Claim:
-    """What a model says of a track and shall give reasons for: the label, its score, and that of every segment."""
-
-    label: str
-    score: float
-    segments: Sequence[Segment]
-
-
-class Explainable(Protocol):
-    """A listener that can give reasons."""
-
-    def claims(self, heard: Heard, labels: Sequence[str]) -> list[Claim]:
-        """What to explain of a track: these labels, or its own first one. Raises JobFailed for an unknown label."""
-
-    def judge(self, label: str) -> Judge:
-        """The label's log-odds as a function of mel windows."""
 
 
 def explain(
     desk: Desk,
     chosen: Sequence[Heard],
     uploads: Mapping[str, Row[Any]],
-    listener: Explainable,
+    listener: Listener,
     wanted: audio_params.Reason,
     files: TrackFiles,
 ) -> float:
@@ -80,7 +62,7 @@ def _mel(desk: Desk, number: int) -> Path:
 
 def _cut(
     desk: Desk,
-    tracks: Mapping[int, Any],
+    tracks: Mapping[int, Track],
     told: Sequence[tuple[int, str, Json]],
     uploads: Mapping[str, Row[Any]],
     files: TrackFiles,
@@ -89,11 +71,15 @@ def _cut(
     path = desk.scratch / "clip.wav"
     for number, name, best in told:
         track = tracks[number]
-        want = {"clip": {"path": str(path), "start_s": best["start_s"], "end_s": best["end_s"]}}
-        for _, answer in hearing.hear(desk, [track], uploads, lambda _, want=want: want):
+        want: Json = {"clip": {"path": str(path), "start_s": best["start_s"], "end_s": best["end_s"]}}
+        for _, answer in hearing.hear(desk, [track], uploads, partial(_same, want)):
             if answer.heard is not None:
                 files.add(number, track.key, [TrackFile(f"reason.{name}.wav", "audio/wav", path.read_bytes())])
         path.unlink(missing_ok=True)
+
+
+def _same(want: Json, _: Track) -> Json:
+    return want
 
 
 def _plain(label: str) -> str:

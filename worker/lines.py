@@ -93,7 +93,7 @@ def _value(array: pa.Array) -> pa.Array:
     if pa.types.is_dictionary(array.type):
         return _or_null(_value(array.dictionary).take(array.indices))
     if pa.types.is_list(array.type):
-        quoted = pa.ListArray.from_arrays(array.offsets, _value(array.values))
+        quoted = pa.ListArray.from_arrays(array.offsets, _value(array.values).cast(pa.large_string()))
         return _joined(["[", pc.binary_join(quoted, pa.scalar(", ", pa.large_string())), "]"])
     if pa.types.is_string(array.type):
         return _or_null(_joined(['"', escaped(array), '"']))

@@ -29,7 +29,7 @@ NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
 def midi(notes: Sequence[Note], *, bpm: float = BPM) -> bytes:
-    """A MIDI file of type 1 with one track, a piano; its times are off by half a tick at most, .26 ms at the usual tempo."""
+    """A MIDI file of type 1 with one track, a piano; times are off by half a tick, .26 ms at the usual tempo."""
     ticks_a_second = TICKS_A_QUARTER * bpm / 60
     score: Any = symusic.Score(TICKS_A_QUARTER)  # Any: its types know no members
     score.tempos.append(symusic.Tempo(0, bpm))

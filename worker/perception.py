@@ -18,6 +18,7 @@ from shared.features import Feature
 from worker import hearing, listening, neighbours
 from worker.audio.mel import BANDS
 from worker.desk import Desk
+from worker.heard import MEL, MUSIC, Heard, Wants, Windows
 from worker.listening import Answer
 from worker.pretrained import basic_pitch, musicnn
 from worker.pretrained import notes as note_creation
@@ -26,73 +27,11 @@ from worker.recordings import EAR, Track
 
 Json = dict[str, Any]
 
-# The numbers go up when what they stand for changes; then everything is heard again.
-MUSIC, MEL = "music@1", "mel@1"
-TAGGER_VERSION, NOTES_VERSION = 1, 1
 # Looked up together.
 TRACKS_AT_ONCE = 128
 WAVE_HZ = 22_050
 # Each runs the networks on a track of its own, on one core.
 THREADS = listening.default_parallel()
-
-
-@dataclass(frozen=True)
-class Wants:
-    """What must be known of every track."""
-
-    taggers: tuple[str, ...] = ()
-    mel: bool = False
-    music: bool = False
-    notes: note_creation.Thresholds | None = None
-    precision: str = "float32"
-
-    def extractors(self) -> list[str]:
-        """The names under which it is remembered."""
-        return [
-            *(self.tagger(name) for name in self.taggers),
-            *([MEL] if self.mel else []),
-            *([MUSIC] if self.music else []),
-            *([self.note_name()] if self.notes else []),
-        ]
-
-    def tagger(self, name: str) -> str:
-        return f"{name}@{TAGGER_VERSION}" + ("" if self.precision == "float32" else f":{self.precision}")
-
-    def note_name(self) -> str:
-        return f"notes@{NOTES_VERSION}:{note_creation.name_of(self.notes)}"
-
-
-@dataclass(frozen=True)
-class Windows:
-    """A tagger's answer to each window: tags (windows, 50), embedding (windows, 200), float32."""
-
-    tags: np.ndarray
-    embedding: np.ndarray
-
-
-@dataclass(frozen=True)
-class Heard:
-    """A track and what is known of it, or why it could not be heard."""
-
-    track: Track
-    ear: Json = field(default_factory=dict)
-    windows: Mapping[str, Windows] = field(default_factory=dict)
-    mel: np.ndarray | None = None  # float16 (frames, 96): a third of the size, and off by 2e-4 at the most
-    music: Json | None = None
-    notes: list[Note] | None = None
-    fault: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True)
-class Hearing:
-    """The means to hear the tracks of a job, for whoever must look at all of them before the first row."""
-
-    desk: Desk
-    tracks: Sequence[Track]
-    uploads: Mapping[str, Row[Any]]
-
-    def all(self, wants: Wants) -> Iterator[Heard]:
-        return perceive(self.desk, self.tracks, self.uploads, wants)
 
 
 def perceive(desk: Desk, tracks: Sequence[Track], uploads: Mapping[str, Row[Any]], wants: Wants) -> Iterator[Heard]:
@@ -186,6 +125,7 @@ class _Chunk:
         if "wave" in want:
             (path,) = want["wave"].values()
             posteriors = basic_pitch.load().run(np.fromfile(path, "<f4"))
+            assert self.wants.notes is not None
             new.notes = note_creation.create(posteriors, self.wants.notes)
             Path(path).unlink()
         if "music" in want:

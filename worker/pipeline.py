@@ -23,11 +23,11 @@ from worker import (
     recordings,
     training,
 )
-from worker.audio_scoring import Listener
 from worker.desk import Desk
 from worker.ending import Ending
 from worker.features import as_json
 from worker.kinds.protocol import Kind, Prepared
+from worker.listener import Listener
 
 Json = dict[str, Any]
 

@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from worker.audio.mel import BANDS, FRAMES_PER_S, WINDOW_FRAMES
+from worker.audio.mel import FRAMES_PER_S, WINDOW_FRAMES
+from worker.pretrained import musicnn
 
 # Exact for polynomials up to degree 31; what it leaves is in `completeness_error`.
-STEPS = 16
+STEPS = (16, 64)
+# From this share on the parts do not make the whole, and more points are taken if there are.
+ENOUGH = 0.02
 # Points of the path at once: a window under way takes some 60 MB with its gradients.
 AT_ONCE = 2
 # Of a track, those segments are looked into that speak loudest for the label; each costs some seconds.
@@ -35,6 +38,7 @@ class Reason:
     by_frame: np.ndarray  # (windows, frames) float64
     value: float
     baseline: float
+    steps: int
 
     @property
     def completeness_error(self) -> float:
@@ -43,8 +47,16 @@ class Reason:
         return abs(float(self.by_frame.sum()) - whole) / max(abs(whole), 1e-6)
 
 
-def explain(judge: Judge, windows: np.ndarray, *, steps: int = STEPS) -> Reason:
+def explain(judge: Judge, windows: np.ndarray) -> Reason:
     """Attribute a label's log-odds to the frames of windows (windows, frames, bands) that are judged together."""
+    for steps in STEPS:
+        found = _integrate(judge, windows, steps)
+        if found.completeness_error <= ENOUGH:
+            break
+    return found
+
+
+def _integrate(judge: Judge, windows: np.ndarray, steps: int) -> Reason:
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     target = tf.constant(windows, tf.float32)
     mean = np.zeros(windows.shape, np.float64)
@@ -53,7 +65,7 @@ def explain(judge: Judge, windows: np.ndarray, *, steps: int = STEPS) -> Reason:
         slopes = _slopes(judge, tf.constant((nodes[some] + 1) / 2, tf.float32), target)
         mean += np.tensordot(weights[some] / 2, slopes, axes=1)
     ends = judge(tf.stack([target, tf.zeros_like(target)])).numpy()
-    return Reason((mean * windows).sum(axis=2), float(ends[0]), float(ends[1]))
+    return Reason((mean * windows).sum(axis=2), float(ends[0]), float(ends[1]), steps)
 
 
 def _slopes(judge: Judge, shares: Any, target: Any) -> np.ndarray:  # Any: TensorFlow ships no types
@@ -88,7 +100,7 @@ def tell(label: str, score: float, reasons: Sequence[tuple[Segment, Reason]]) ->
         "label": label,
         "score": round(score, 6),
         "method": "integrated gradients of the log-odds; baseline: silence",
-        "steps": STEPS,
+        "steps": max(reason.steps for _, reason in reasons),
         "completeness_error": round(max(reason.completeness_error for _, reason in reasons), 6),
         "segments": [
             {
@@ -136,6 +148,5 @@ def _s(frames: int) -> float:
 
 
 def windows_of(mel: np.ndarray, segment: Segment) -> np.ndarray:
-    """The mel windows of a segment, (windows, frames, bands)."""
-    frames = mel[segment.first * WINDOW_FRAMES : (segment.first + segment.windows) * WINDOW_FRAMES]
-    return frames.reshape(segment.windows, WINDOW_FRAMES, BANDS)
+    """The mel windows of a segment, (windows, frames, bands), as the networks hear them."""
+    return musicnn.windows(mel)[segment.first : segment.first + segment.windows]

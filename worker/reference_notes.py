@@ -1,10 +1,14 @@
 """Reads the notes of a reference file, MIDI or CSV, in a confined child: one request in, one outcome out."""
 
-import csv
 import json
 import sys
 from pathlib import Path
 from typing import Any
+
+from symusic import Score
+
+from shared.errors import JobFailed
+from worker import note_files
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -16,7 +20,7 @@ def main() -> None:
     request = json.load(sys.stdin)
     try:
         say({"done": {"notes": read(Path(request["path"]), request["suffix"])}})
-    except (ValueError, KeyError, RuntimeError, csv.Error, UnicodeDecodeError, MemoryError) as cause:
+    except (ValueError, RuntimeError, JobFailed, MemoryError) as cause:
         say({"failed": {"code": "reference_unreadable", "detail": str(cause)[:200], "faults": [], "total": 0}})
 
 
@@ -44,9 +48,8 @@ def midi(path: Path) -> list[tuple[float, float, float]]:
         or not 0 < int.from_bytes(content[12:14], "big") < 0x8000
     ):
         raise ValueError("expected a MIDI file that counts ticks by the beat")
-    from symusic import Score
-
-    score = Score.from_midi(content).to("second")
+    score: Any = Score.from_midi(content)  # Any: its types know no members
+    score = score.to("second")
     return [
         (float(note.start), float(note.start + note.duration), float(note.pitch))
         for track in score.tracks
@@ -56,17 +59,5 @@ def midi(path: Path) -> list[tuple[float, float, float]]:
 
 
 def table(path: Path) -> list[tuple[float, float, float]]:
-    """Rows of onset, offset and pitch; a first line without numbers is a header."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
-    if rows and not _is_number(rows[0][0]):
-        rows = rows[1:]
-    return [(float(row[0]), float(row[1]), float(row[2])) for row in rows]
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    """Rows of onset, offset and pitch, with or without a header."""
+    return [(note.onset_s, note.offset_s, float(note.pitch)) for note in note_files.read_notes_csv(path)]

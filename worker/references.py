@@ -1,7 +1,6 @@
 """What a manifest says is true of its tracks: tempo, key, and files of notes, for the metrics of an analysis."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,20 +11,12 @@ from shared.errors import JobFailed
 from worker import sandbox
 from worker.confinement import Bounds
 from worker.desk import Desk
+from worker.heard import Truth
 
 Json = dict[str, Any]
 
 # A piano piece of an hour has some 40,000 notes.
 BOUNDS = Bounds(cpu_s=60, wall_s=90.0, file_bytes=1024)
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What is true of one track; None where the manifest does not say."""
-
-    tempo_bpm: float | None = None
-    key: str | None = None
-    notes: list[tuple[float, float, float]] | None = None  # onset and offset in seconds, MIDI pitch
 
 
 def read(desk: Desk, row: Row[Any], paths: Sequence[Path], *, first: int) -> dict[int, Truth]:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -287,34 +288,60 @@ def test_it_loads_no_tensorflow(
     assert not any("tensorflow" in name for name in mapped)
 
 
-def launch_redis(settings: Settings) -> "subprocess.Popen[bytes]":
-    place = redis_server.Place(settings.home / "redis" / "redis.sock", settings.home / "redis")
-    argv = redis_server.arguments(redis_server.find_binary(), place, is_persistent=False)
-    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
-    redis_server.wait_ready(place)
-    return process
+@pytest.fixture
+def launch(redis: Settings) -> Iterator[Callable[[], "subprocess.Popen[bytes]"]]:
+    """Start another Redis where the first one was."""
+    place, started = redis_server.make_place(redis.home / "redis"), list["subprocess.Popen[bytes]"]()
+
+    def begin() -> "subprocess.Popen[bytes]":
+        argv = redis_server.arguments(redis_server.find_binary(), place, is_persistent=False)
+        started.append(subprocess.Popen(argv, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent))
+        redis_server.wait_ready(place)
+        return started[-1]
+
+    yield begin
+    for each in started:
+        each.kill()
+        each.wait()
+
+
+def turn_away(settings: Settings, times: int) -> None:
+    """Stand where Redis should, and hang up on whoever comes."""
+    path = redis_server.make_place(settings.home / "redis").socket
+    path.unlink(missing_ok=True)
+    with socket.socket(socket.AF_UNIX) as door:
+        door.settimeout(LIMIT_S)
+        door.bind(str(path))
+        door.listen()
+        for _ in range(times):
+            door.accept()[0].close()
+    path.unlink()
 
 
 def test_it_waits_for_a_redis_that_is_not_there_and_for_one_that_dies_and_says_so_once(
-    start: Callable[[Settings], Process], redis: Settings, asker: Asker, tenant: str, songs: str
+    start: Callable[[Settings], Process],
+    launch: Callable[[], "subprocess.Popen[bytes]"],
+    redis: Settings,
+    asker: Asker,
+    tenant: str,
+    songs: str,
 ) -> None:
     with queue.connect(redis) as connection:
         pid = int(connection.info("server")["process_id"])
     os.kill(pid, signal.SIGKILL)
     running = start(redis)
-    assert until(lambda: running.lines("redis_away") == 1)
+    turn_away(redis, 4)
 
-    first = launch_redis(redis)
+    first = launch()
     assert asker.ask(question(tenant, songs))["heard"] == 12
+    assert running.lines("redis_away") == 1
     first.kill()
     first.wait()
-    assert until(lambda: running.lines("redis_away") == 2)
-    second = launch_redis(redis)
+    turn_away(redis, 4)
+    launch()
 
     assert asker.ask(question(tenant, songs))["heard"] == 12
     assert running.lines("redis_away") == 2
-    second.kill()
-    second.wait()
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

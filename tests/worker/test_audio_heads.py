@@ -89,6 +89,9 @@ def test_two_timbres_are_told_apart_in_tracks_that_were_never_heard(two: Trained
 def test_the_metrics_are_of_tracks_and_those_of_segments_stand_beside_them(two: Trained) -> None:
     assert two.metrics["validation"]["accuracy"]["value"] == 1.0
     assert set(two.metrics) == {"validation", "segments"}
+    # The logarithm is concave: the mean of a track's segments is never further from the truth than they are on average.
+    of_tracks, of_segments = (two.metrics[part]["log_loss"]["value"] for part in ("validation", "segments"))
+    assert of_tracks < of_segments
     # Every training has baselines, and here the simplest features are enough for them.
     assert two.baselines["validation"]["logistic_regression"]["accuracy"]["value"] == 1.0
 

@@ -204,6 +204,16 @@ def test_a_network_that_hears_is_the_same_from_the_same_seed_and_another_from_an
     assert not same_bytes(first, run_front(seed=12))
 
 
+def test_a_network_that_hears_is_scaled_by_its_training_rows_alone() -> None:
+    train, _ = cases.split(crops(), held_out=20)
+
+    weights = run_front().weights
+
+    wide = train.x.astype(np.float64)
+    np.testing.assert_allclose(weights["front.mean"], wide.mean(axis=(0, 1)), rtol=1e-5)
+    np.testing.assert_allclose(weights["front.scale"], wide.std(axis=(0, 1)), rtol=1e-5)
+
+
 def test_a_killed_network_that_hears_goes_on_as_if_nothing_had_happened() -> None:
     alone, killed = run_front(), Saving(leave_after=3)
     with pytest.raises(KilledError):

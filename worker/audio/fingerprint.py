@@ -128,13 +128,10 @@ def _candidates(tracks: list[np.ndarray]) -> Iterator[tuple[int, int, int]]:
     """Pairs of tracks with the distance, in words, at which they share the most; each pair once."""
     votes_by_part = [_votes(_first_places(tracks, np.uint32(part)), len(tracks)) for part in PARTS]
     keys, votes = _sum([keys for keys, _ in votes_by_part], [votes for _, votes in votes_by_part])
-    if not len(keys):
-        return
-    both = votes + _of_neighbours(keys, votes)
     pair = keys // SPAN
-    best = np.lexsort((keys, -both, pair))
-    best = best[np.unique(pair[best], return_index=True)[1]]
-    for key in keys[best[both[best] >= FEWEST_VOTES]].tolist():
+    by_votes = np.lexsort((keys, -votes, pair))
+    best = by_votes[np.unique(pair[by_votes], return_index=True)[1]]
+    for key in keys[best].tolist():
         yield *divmod(key // SPAN, len(tracks)), key % SPAN - MOST_WORDS
 
 
@@ -158,7 +155,7 @@ def _votes(entries: np.ndarray, tracks: int) -> tuple[np.ndarray, np.ndarray]:
     for step in range(1, NEIGHBOURS + 1):
         shared = np.flatnonzero(entries[step:] >> WORD == entries[:-step] >> WORD)
         key, count = np.unique(_key(entries[shared], entries[shared + step], tracks), return_counts=True)
-        # Lone votes are chance. Where words are few, as in test tones, they would fill the memory.
+        # Lone votes are chance, and where few words are in use they would fill the memory.
         kept = count + _of_neighbours(key, count) >= FEWEST_VOTES
         keys.append(key[kept])
         counts.append(count[kept])

@@ -30,8 +30,8 @@ SHORTEST = round(3 * FRAMES_PER_S)
 FFT, FINER = 2048, 4
 # The standard deviation, in nepers, of an onset strength that is the ripple of a steady sound and no rhythm.
 RIPPLE = 0.005
-# A tempo within 4 % is the same one (Gouyon et al. 2006), and one half an octave away might be another.
-SAME, OTHER_OCTAVES = 0.04, 0.5
+# A tempo within 4 % is the same one (Gouyon et al. 2006); one a fourth (4 : 3) away is another and no drift.
+SAME, DRIFT_OCTAVES = 0.04, 0.4
 # What noise of 10 s reaches by chance; of longer noise, less by the root of its length.
 CHANCE = 0.25
 # What an octave's change of tempo costs from window to window, and at most: the strength of three clear windows.
@@ -52,22 +52,21 @@ class Pulse:
     strength: np.ndarray
 
 
-def describe(strengths: np.ndarray) -> Json:
-    """Tempo, how certain it is, and the beats in seconds, of onset strengths (frames,)."""
-    pulse = find_pulse(strengths)
+def describe(strengths: np.ndarray, pulse: Pulse | None) -> Json:
+    """Tempo, how certain it is, and the beats in seconds, of onset strengths (frames,) and their pulse."""
     if pulse is None:
         return nothing()
     bpm, other = tempi(pulse)
     steady, confidence = certainty(pulse, bpm)
     if confidence < CHANCE * (WINDOW / len(strengths)) ** 0.5:
         return {**nothing(), "confidence": round(confidence, 4)}
-    times = onsets.seconds(track(strengths, BPM[follow(pulse)]))
+    times_s = onsets.seconds(track(strengths, BPM[follow(pulse)]))
     return {
-        "bpm": round(counted(times, bpm), 1),
+        "bpm": round(counted(times_s, bpm), 1),
         "bpm_other": round(other, 1) if other else None,
         "confidence": round(confidence, 4),
         "stability": round(steady, 4),
-        "beats": [round(time_s, 3) for time_s in times.tolist()],
+        "beats": [round(time_s, 3) for time_s in times_s.tolist()],
     }
 
 
@@ -111,7 +110,7 @@ def _periodicity(spectra: np.ndarray) -> np.ndarray:
 
 
 def tempi(pulse: Pulse) -> tuple[float, float | None]:
-    """The tempo of the whole, and the next best one at least a quarter of an octave away: nearer lies its own ripple."""
+    """The tempo of the whole, and the next best one at least a quarter of an octave away: nearer are its ripples."""
     score = pulse.strength.mean(axis=0) * PRIOR
     peaks = np.flatnonzero((score[1:-1] >= score[:-2]) & (score[1:-1] > score[2:])) + 1
     best = int(score.argmax())
@@ -142,8 +141,8 @@ def counted(times_s: np.ndarray, bpm: float) -> float:
 
 def certainty(pulse: Pulse, bpm: float) -> tuple[float, float]:
     """The share of windows that agree with a tempo, and their clarity there, where others count as 0."""
-    near = np.abs(np.log2(BPM / bpm)) < OTHER_OCTAVES
-    places = np.flatnonzero(near)[pulse.strength[:, near].argmax(axis=1)]
+    near = np.flatnonzero(np.abs(np.log2(BPM / bpm)) < DRIFT_OCTAVES)
+    places = near[(pulse.strength * PRIOR)[:, near].argmax(axis=1)]
     clarity = pulse.clarity[np.arange(len(places)), places]
     agrees = (np.abs(BPM[places] / bpm - 1) <= SAME) & (clarity > 0)
     return float(agrees.mean()), float((clarity * agrees).mean())
@@ -184,7 +183,8 @@ def _chain(local: np.ndarray, periods: np.ndarray) -> tuple[np.ndarray, np.ndarr
         nearest, cost = costs[period]
         first = frame - nearest - len(cost) + 1
         reached = score[max(first, 0) : max(frame - nearest + 1, 0)] - cost[max(-first, 0) :]
-        if len(reached) and (best := int(reached.argmax())) is not None and reached[best] > 0:
+        best = int(reached.argmax()) if len(reached) else -1
+        if best >= 0 and reached[best] > 0:
             score[frame] += reached[best]
             before[frame] = max(first, 0) + best
     return score, before

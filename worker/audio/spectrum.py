@@ -98,6 +98,12 @@ def describe(figures: np.ndarray, bands: np.ndarray) -> Json:
     return {**said, "mfcc": [round(value, 4) for value in cepstrum(bands[sounding]).tolist()]}
 
 
+def nothing() -> Json:
+    """What is said of silence."""
+    names = [f"{name}_{what}{unit}" for name, unit in zip(FIGURES, UNITS, strict=True) for what in ("mean", "std")]
+    return dict.fromkeys([*names, "mfcc"])
+
+
 def is_sounding(bands: np.ndarray) -> np.ndarray:
     """Which frames are no pause, bool (frames,)."""
     power = bands.sum(axis=1)
@@ -106,7 +112,9 @@ def is_sounding(bands: np.ndarray) -> np.ndarray:
 
 def cepstrum(bands: np.ndarray) -> np.ndarray:
     """The mean of 13 mel-frequency cepstral coefficients (Davis & Mermelstein 1980), as librosa scales them."""
-    decibels = 10 * np.log10(np.maximum(bands, LEAST_POWER))
+    decibels = np.maximum(bands, LEAST_POWER)
+    np.log10(decibels, out=decibels)
+    decibels *= 10
     np.maximum(decibels, decibels.max() - FAINTEST_DB, out=decibels)
     # The transform is linear: that of the mean is the mean of all.
     return scipy.fft.dct(decibels.mean(axis=0, dtype=np.float64), norm="ortho")[:COEFFICIENTS]

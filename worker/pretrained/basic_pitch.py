@@ -88,7 +88,7 @@ def read() -> Tensors:
 
 
 def network(tensors: Tensors) -> keras.Model:
-    """Harmonic spectra (n, 172, 264, 8) to the posteriors of onset (n, 172, 88, 1), note (alike) and contour (…, 264, 1).
+    """Harmonic spectra (n, 172, 264, 8) to posteriors: onset and note (n, 172, 88, 1), contour (n, 172, 264, 1).
 
     The normalisations are folded into the convolutions before them: they only scale and shift once trained.
     """

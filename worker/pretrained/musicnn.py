@@ -5,7 +5,7 @@ the Million Song Dataset. They are rebuilt here with the weights from their auth
 """
 
 from collections.abc import Callable
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Literal
 
@@ -16,12 +16,15 @@ import tensorflow as tf
 from shared.pretrained import MSD_TAGS, MTT_TAGS, MUSICNN, TAGGER_FILES
 from worker.audio.mel import BANDS, WINDOW_FRAMES
 from worker.pretrained import graphs, swift, threads, weights
+from worker.pretrained.slopes import Slopes
 
 NAMES = ("mtt-musicnn", "msd-musicnn", "mtt-vgg", "msd-vgg")
 # So many threads that call `run` keep all processors busy.
 THREADS = threads.processors()
 # Bounds memory: the first convolution of vgg makes 9 MB a window.
 WINDOWS_A_CALL = 8
+
+SIGNATURE = [tf.TensorSpec((None, WINDOW_FRAMES, BANDS), tf.float32)]
 
 Precision = Literal["float32", "bfloat16"]
 Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -44,8 +47,18 @@ class Tagger:
 
     @cached_property
     def model(self) -> keras.Model:
-        """The plain network, for gradients: log-mel (n, frames, 96) to {"tags", "logits", "embedding"}."""
+        """The plain network: log-mel (n, frames, 96) to {"tags", "logits", "embedding"}; vgg takes 187 frames only."""
         return self._build("float32")
+
+    @cached_property
+    def differentiable(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """The same for gradients with respect to log-mel (n, 187, 96), which through a plain musicnn take 0.7 s a window."""
+        network = partial(self.model, training=False) if self._is_vgg else Slopes(self._swift)
+        return tf.function(network, input_signature=SIGNATURE)
+
+    @cached_property
+    def _swift(self) -> swift.Network:
+        return swift.Network(self._tensors)
 
     def _build(self, convolutions: str) -> keras.Model:
         model = graphs.build(self.name, convolutions=convolutions)
@@ -61,13 +74,11 @@ class Tagger:
     def _run(self) -> Run:
         if not self._is_vgg and not tf.config.list_physical_devices("GPU"):
             # Whatever the precision: on a processor this is faster than bfloat16 is, and exact.
-            return swift.Network(self._tensors).run
+            return self._swift.run
         return self._traced(self.model if self.precision == "float32" else self._build("mixed_bfloat16"))
 
     def _traced(self, model: keras.Model) -> Run:
-        signature = [tf.TensorSpec((None, WINDOW_FRAMES, BANDS), tf.float32)]
-
-        @tf.function(input_signature=signature)
+        @tf.function(input_signature=SIGNATURE)
         def call(some: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             told = model(some, training=False)
             return told["tags"], told["embedding"]

@@ -16,7 +16,7 @@ from worker.pretrained import live, threads
 from worker.pretrained.live import Filters, Tensors
 from worker.pretrained.toom_cook import algorithm
 
-WINDOWS_A_PASS = 4
+WINDOWS_A_PASS = 8
 
 TAPS = 7  # frames under each kernel of the large convolutions and of the middle
 OUTPUTS = 6  # frames at a time: 32 steps for 187 frames
@@ -66,7 +66,7 @@ class Rhythm:
 
     def __init__(self, parts: list[Filters]) -> None:
         self.parts = [_single(part) for part in parts]
-        self.kernels = [_many_times(part) for part in parts]
+        self.kernels = [many_times(part, TIMES) for part in parts]
 
     def run(self, mel: np.ndarray) -> list[np.ndarray]:
         """(n, 187, 96) to (n, 187, filters) for each kernel."""
@@ -158,11 +158,14 @@ def _finish(filters: Filters, peaks: np.ndarray) -> np.ndarray:
     return filters.finish(peaks)
 
 
-def _many_times(filters: Filters) -> np.ndarray:
-    """A kernel along time (length, 1, filters) as a matrix (length + 11, 12 filters): 12 outputs in one product."""
+def many_times(filters: Filters, times: int) -> np.ndarray:
+    """A kernel along time (length, 1, filters) as a matrix: so many outputs in one product, side by side.
+
+    Its shape is (length + times - 1, times * filters).
+    """
     kernel = filters.kernel[:, 0] * filters.signs()
-    matrix = np.zeros((len(kernel) + TIMES - 1, TIMES, kernel.shape[1]), np.float32)
-    for time in range(TIMES):
+    matrix = np.zeros((len(kernel) + times - 1, times, kernel.shape[1]), np.float32)
+    for time in range(times):
         matrix[time : time + len(kernel), time] = kernel
     return matrix.reshape(len(matrix), -1)
 

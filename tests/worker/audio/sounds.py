@@ -110,9 +110,9 @@ def ogg_page(body: bytes, *, flags: int = 2) -> bytes:
 
 
 def hour_of_silence(path: Path) -> Path:
-    """Less than five megabytes of FLAC that are an hour in eight channels; slower compression makes them 1.4."""
-    silence = np.zeros((BLOCK, 8), np.int16)
-    with soundfile.SoundFile(path, "w", 44_100, 8, "PCM_16", format="FLAC", compression_level=0.0) as file:
-        for _ in range(3600 * 44_100 // BLOCK + 1):
+    """A megabyte of FLAC that is an hour in eight channels, and 920 MB once it is decoded."""
+    silence = np.zeros((8 * BLOCK, 8), np.int16)
+    with soundfile.SoundFile(path, "w", 8000, 8, "PCM_16", format="FLAC", compression_level=0.0) as file:
+        for _ in range(3600 * 8000 // len(silence) + 1):
             file.write(silence)
     return path

@@ -18,17 +18,16 @@ from shared.kinds.analysis import ScoreParams
 from shared.pretrained import PRETRAINED, TAG_ALIASES, Pretrained
 from worker import fields, note_files
 from worker.audio import mel
-from worker.explaining import Claim
+from worker.heard import Heard, Truth, Wants
 from worker.kinds.analysis import figures
 from worker.kinds.analysis import truth as truths
 from worker.lines import Field
+from worker.listener import Claim, HearAll
 from worker.neighbours import Catalogue, fitting, nearest, unit
-from worker.perception import Heard, Hearing, Wants
 from worker.predictions import Answer
 from worker.pretrained import musicnn
 from worker.pretrained.notes import Thresholds
 from worker.reasons import Judge, Segment
-from worker.references import Truth
 from worker.track_files import TrackFile
 
 Json = dict[str, Any]
@@ -74,12 +73,12 @@ class Analyst:
         music = any(part in self.include for part in MUSIC_PARTS)
         return Wants(tuple(taggers), music=music, notes=notes, precision=self.params.precision)
 
-    def prepared(self, hearing: Hearing) -> "Analyst":
+    def prepared(self, hear: HearAll) -> "Analyst":
         """With the neighbours of each track, if they are asked for."""
         if self.params.similar is None:
             return self
         keys, vectors, numbers = [], [], []
-        for heard in hearing.all(Wants(taggers=EMBEDDING_NETWORKS, precision=self.params.precision)):
+        for heard in hear(Wants(taggers=EMBEDDING_NETWORKS, precision=self.params.precision)):
             if heard.fault is None:
                 keys.append(heard.track.key)
                 vectors.append(
@@ -167,7 +166,12 @@ class Analyst:
             notes, title = heard.notes or [], heard.track.key
             yield TrackFile("notes.mid", "audio/midi", note_files.midi(notes))
             yield TrackFile("notes.csv", "text/csv", note_files.csv(notes))
-            said = note_files.jams(notes, title=title, duration_s=heard.track.duration_s or 0.0, model=self.model.name)
+            said = note_files.jams(
+                notes,
+                title=title,
+                duration_s=heard.track.duration_s or 0.0,
+                model=f"{self.model.name} {self.model.version}",
+            )
             yield TrackFile("notes.jams", "application/json", json.dumps(said, indent=1).encode())
 
     def compare(self, heard: Heard, truth: Truth) -> dict[str, float]:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import mir_eval
 import numpy as np
 
-from worker.perception import Heard
-from worker.references import Truth
+from worker.heard import Heard, Truth
 
 # Gouyon et al., "An experimental comparison of audio tempo induction algorithms", 2006.
 TEMPO_TOLERANCE = 0.04

@@ -1,0 +1,66 @@
+"""Integrated gradients, against functions whose attributions are known."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from worker import reasons
+from worker.audio.mel import BANDS, WINDOW_FRAMES
+from worker.reasons import GRAIN_FRAMES, Reason, Segment
+
+WINDOWS = np.abs(np.random.default_rng(3).normal(size=(2, WINDOW_FRAMES, BANDS))).astype(np.float32)
+
+
+def test_a_linear_function_gives_each_frame_its_own_part() -> None:
+    weights = np.random.default_rng(4).normal(size=WINDOWS.shape).astype(np.float32)
+
+    found = reasons.explain(lambda mel: tf.reduce_sum(mel * weights, axis=(1, 2, 3)) + 5.0, WINDOWS)
+
+    np.testing.assert_allclose(found.by_frame, (WINDOWS * weights).sum(axis=2), atol=1e-3)
+    assert found.baseline == 5.0
+    assert found.completeness_error < 1e-3
+    assert found.steps == reasons.STEPS[0]
+
+
+def test_the_parts_of_a_smooth_function_make_the_whole() -> None:
+    found = reasons.explain(lambda mel: tf.reduce_mean(mel**3, axis=(1, 2, 3)), WINDOWS)
+
+    np.testing.assert_allclose(found.by_frame, (WINDOWS.astype(float) ** 3).sum(axis=2) / WINDOWS.size, rtol=1e-3)
+    assert found.by_frame.sum() == pytest.approx(found.value - found.baseline, rel=1e-4)
+
+
+def test_a_jump_takes_more_points_and_its_error_is_told() -> None:
+    steep = reasons.explain(lambda mel: tf.sigmoid(400 * (tf.reduce_mean(mel, axis=(1, 2, 3)) - 0.3)), WINDOWS)
+
+    assert steep.steps == reasons.STEPS[-1]
+    assert steep.completeness_error == pytest.approx(
+        abs(steep.by_frame.sum() - steep.value + steep.baseline) / (steep.value - steep.baseline)
+    )
+
+
+def test_the_answer_names_the_stretch_that_added_most() -> None:
+    by_frame = np.zeros((2, WINDOW_FRAMES))
+    by_frame[1, 20:60] = 1.0
+    reason = Reason(by_frame, value=40.0, baseline=0.0, steps=16)
+
+    said = reasons.tell("rock", 0.9, [(Segment(4, 2, 0.9), reason)])
+
+    assert said["best"]["added"] == pytest.approx(40.0)
+    assert said["best"]["start_s"] <= (5 * WINDOW_FRAMES + 20) / 62.5
+    assert said["best"]["end_s"] >= (5 * WINDOW_FRAMES + 60) / 62.5
+    assert said["best"]["end_s"] - said["best"]["start_s"] <= reasons.CLIP_S
+    assert sum(each["added"] for each in said["seconds"]) == pytest.approx(40.0)
+    assert len(said["seconds"]) == -(-2 * WINDOW_FRAMES // GRAIN_FRAMES)
+    assert said["completeness_error"] == 0.0
+
+
+def test_the_loudest_segments_are_looked_into_in_the_order_of_time() -> None:
+    segments = [Segment(place, 1, score) for place, score in enumerate([0.1, 0.9, 0.3, 0.8, 0.2, 0.7, 0.6, 0.5])]
+
+    assert [each.first for each in reasons.choose(segments)] == [1, 2, 3, 5, 6, 7]
+
+
+def test_a_track_shorter_than_a_window_is_looked_into_as_it_was_heard() -> None:
+    mel = WINDOWS[0, :50]
+
+    assert reasons.windows_of(mel, Segment(0, 1, 0.5)).shape == (1, WINDOW_FRAMES, BANDS)

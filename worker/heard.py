@@ -1,0 +1,74 @@
+"""What is wanted of a track, and what is then known of it: arrays and JSON, nothing that reads or writes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from worker.pretrained import notes as note_creation
+from worker.pretrained.notes import Note
+from worker.recordings import Track
+
+Json = dict[str, Any]
+
+# The numbers go up when what they stand for changes; then everything is heard again.
+MUSIC, MEL = "music@1", "mel@1"
+TAGGER_VERSION, NOTES_VERSION = 1, 1
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What must be known of every track."""
+
+    taggers: tuple[str, ...] = ()
+    mel: bool = False
+    music: bool = False
+    notes: note_creation.Thresholds | None = None
+    precision: str = "float32"
+
+    def extractors(self) -> list[str]:
+        """The names under which it is remembered."""
+        return [
+            *(self.tagger(name) for name in self.taggers),
+            *([MEL] if self.mel else []),
+            *([MUSIC] if self.music else []),
+            *([self.note_name()] if self.notes else []),
+        ]
+
+    def tagger(self, name: str) -> str:
+        return f"{name}@{TAGGER_VERSION}" + ("" if self.precision == "float32" else f":{self.precision}")
+
+    def note_name(self) -> str:
+        assert self.notes is not None
+        return f"notes@{NOTES_VERSION}:{note_creation.name_of(self.notes)}"
+
+
+@dataclass(frozen=True)
+class Windows:
+    """A tagger's answer to each window: tags (windows, 50), embedding (windows, 200), float32."""
+
+    tags: np.ndarray
+    embedding: np.ndarray
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A track and what is known of it, or why it could not be heard."""
+
+    track: Track
+    ear: Json = field(default_factory=dict)
+    windows: Mapping[str, Windows] = field(default_factory=dict)
+    mel: np.ndarray | None = None  # float16 (frames, 96): a third of the size, and off by 2e-4 at the most
+    music: Json | None = None
+    notes: list[Note] | None = None
+    fault: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the manifest says is true of a track; None where it does not say."""
+
+    tempo_bpm: float | None = None
+    key: str | None = None
+    notes: list[tuple[float, float, float]] | None = None  # onset and offset in seconds, MIDI pitch
