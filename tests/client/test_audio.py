@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -89,14 +90,20 @@ def test_tracks_are_listed_and_those_with_faults_alone(shell: Shell, recordings:
 
 
 def test_an_analysis_is_a_table_to_read_and_a_file_with_everything(shell: Shell, recordings: Path) -> None:
+    (recordings / "manifest.csv").unlink()
+    soundfile.write(
+        recordings / "steady.wav", np.tile(tone(300, seconds=0.5) * np.geomspace(1, 1e-4, 11_025), 24), 22_050
+    )
+
     ran = shell.run("analyze", str(recordings), "-o", "figures.parquet")
 
     assert ran.code == 0, ran.err
+    assert re.search(r"steady\.wav .* (120|119)\.\d ", ran.out)
     for told in ("top tags", "bpm", "key", "LUFS", "danceability", "energy", "calm/song 0.wav", "etude.tagger-mtt"):
         assert told in ran.out
-    assert "9 tracks, 1 could not be heard" in ran.out
+    assert "10 tracks, 1 could not be heard" in ran.out and "broken.mp3: " in ran.out
     rows = pq.read_table(shell.folder / "figures.parquet").to_pylist()
-    assert len(rows) == 8
+    assert len(rows) == 9
 
 
 def test_notes_of_every_track_are_saved_as_files(shell: Shell, recordings: Path) -> None:

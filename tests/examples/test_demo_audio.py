@@ -23,7 +23,7 @@ LIMIT_S = 480.0
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     """What the demo printed, and the home that it left."""
-    home = tmp_path_factory.mktemp("undisturbed-audio")
+    home = tmp_path_factory.mktemp("heard")
     done = subprocess.run(
         [sys.executable, "-m", "examples.demo_audio"],
         env={**os.environ, "ETUDE_HOME": str(home), "ETUDE_PORT": "0"},

@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 import pytest
 
-from shared import datasets, processes, questions, queue, redis_server
+from shared import datasets, processes, pulse, questions, queue, redis_server
 from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
 from shared.processes import Program, Supervisor, die_with_parent
@@ -229,10 +229,6 @@ def test_a_question_of_another_form_is_told_too(
     assert asker.ask(question(tenant, songs))["heard"] == 12
 
 
-def test_it_says_that_it_answers(worker: Answering, redis: Settings) -> None:
-    assert until(lambda: questions.is_answered(redis))
-
-
 @dataclasses.dataclass
 class Process:
     """`python -m worker.answers`, as it is in production."""
@@ -274,6 +270,17 @@ def test_it_leaves_in_good_order_when_told(
 
     assert running.process.wait(LIMIT_S) == 0
     assert running.log.read_text() == ""
+
+
+def test_its_health_check_tells_whether_it_is_there(
+    start: Callable[[Settings], Process], redis: Settings, settings: Settings
+) -> None:
+    before = pulse.answers(redis)
+    start(redis)
+
+    assert until(lambda: pulse.answers(redis) is None)
+    assert before == "Nobody on this host has said for 60 s that it answers."
+    assert pulse.answers(settings) == "Redis is away."
 
 
 def test_it_loads_no_tensorflow(

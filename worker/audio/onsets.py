@@ -12,7 +12,7 @@ from worker.audio.spectrum import BAND_HZ, FRAMES_PER_S
 
 # Power relative to the loudest band of the track where the logarithm takes over: 40 dB below it. What is fainter, such
 # as the noise of a codec, makes no onsets.
-GAIN, TINY = 1e4, float(np.finfo(np.float32).tiny)
+GAIN, TINY = 1e4, 1e-30
 # Bass drum and bass: few bands, though the beat is often there alone. So much of theirs is added to the mean of all.
 LOW_HZ, LOW_SHARE = 200.0, 1 / 3
 LOW_BANDS = int(np.searchsorted(BAND_HZ, LOW_HZ))

@@ -28,8 +28,9 @@ WINDOW, STEP = round(10 * FRAMES_PER_S), round(2.5 * FRAMES_PER_S)
 # Two periods of the slowest tempo.
 SHORTEST = round(3 * FRAMES_PER_S)
 FFT, FINER = 2048, 4
-# The standard deviation, in nepers, of an onset strength that is the ripple of a steady sound and no rhythm.
-RIPPLE = 0.005
+# The standard deviation, in nepers, of an onset strength that is the beating of a held chord (0.01) and no rhythm; soft
+# music has 0.03 and more.
+RIPPLE = 0.015
 # A tempo within 4 % is the same one (Gouyon et al. 2006); one a fourth (4 : 3) away is another and no drift.
 SAME, DRIFT_OCTAVES = 0.04, 0.4
 # What noise of 10 s reaches by chance; of longer noise, less by the root of its length.

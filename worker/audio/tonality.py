@@ -12,8 +12,8 @@ import scipy.fft
 
 from worker.audio.spectrum import RATE_HZ
 
-# Four times as long as the other frames: chords in the tenor are semitones of 10 Hz. Of 72 chorales of Bach, played by
-# six synthetic timbres, 93 % have their right key with 8192 points and 83 % with 2048.
+# Frames of their own, four times as long: two notes in the tenor are 10 Hz apart. Of 141 chorales of Bach, in synthetic
+# timbres, 93 % have their right key so, and 88 % with the frames of everything else.
 FFT, HOP = 8192, 4096
 FRAMES_A_BLOCK = 32
 HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT) / FFT)).astype(np.float32)
@@ -41,7 +41,7 @@ PROFILES = np.array(
 PARTIALS, WEAKER = (0, 0, 7, 0, 4), 0.7
 # The standard deviation of the shares of pitch classes in a sound that has none.
 EVEN = 0.01
-# The median lead of the right key in those chorales; that of a wrong one is 0.1 at most.
+# The median lead of a right key in the first half of those chorales; no wrong one there leads by more than 0.1.
 LEAD = 0.2
 
 TINY = float(np.finfo(np.float32).tiny)

@@ -52,7 +52,7 @@ class Tagger:
 
     @cached_property
     def differentiable(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
-        """The same for gradients with respect to log-mel (n, 187, 96), which through a plain musicnn take 0.7 s a window."""
+        """The same for gradients with respect to log-mel (n, 187, 96): through a plain musicnn they take 0.7 s each."""
         network = partial(self.model, training=False) if self._is_vgg else Slopes(self._swift)
         return tf.function(network, input_signature=SIGNATURE)
 

@@ -180,7 +180,7 @@ def test_a_tag_has_a_gradient_and_following_it_makes_the_tag_likelier(name: str)
     assert (after > before).all()
 
 
-@pytest.mark.parametrize("sort", ["music 0", "loud", "nearly silent"])
+@pytest.mark.parametrize("sort", ["music 0", "music 1", "loud"])
 def test_the_network_for_gradients_is_the_plain_one(name: str, sort: str) -> None:
     tagger, mel = musicnn.load(name), mels()[sort][:1]
 
@@ -190,7 +190,7 @@ def test_the_network_for_gradients_is_the_plain_one(name: str, sort: str) -> Non
     # As far as the shipped graph is from float64.
     assert float(tf.reduce_max(tf.abs(plain["tags"] - ours["tags"]))) < 1e-5
     slopes = [gradient(network, mel, 7) for network in (tagger.model, tagger.differentiable)]
-    # Where two places are equally loud, rounding says which of them has the slope.
+    # Where two places are as good as equally loud, rounding says which of them has the slope; near silence many are.
     assert np.linalg.norm(slopes[0] - slopes[1]) < 1e-2 * np.linalg.norm(slopes[0])
 
 
