@@ -1,4 +1,4 @@
-"""What a scoring wrote, streamed as it lies in storage: JSON by pages, CSV, Parquet, files, and the rows that failed."""
+"""What a scoring wrote, as it lies in storage: JSON by pages, CSV, Parquet, files, and the rows that failed."""
 
 from typing import Any
 

@@ -185,7 +185,9 @@ def _fill(prepared: Prepared, found: Segments, params: AudioTraining) -> Prepare
     examples = Examples(columns, list(FEATURES), [], None, None, rows, has_duplicates=False)
     made = preparation.tabulate(examples, split, params)
     filled = _with(prepared, made.train, made.validation, features=made.features)
-    return replace(filled, cautions=[*filled.cautions, *made.cautions])
+    # Of the embedding's numbers that never vary nobody need be told, one by one.
+    told = [caution for caution in made.cautions if caution.code != "column_left_out"]
+    return replace(filled, cautions=[*filled.cautions, *told])
 
 
 def _numbers(table: Table | None) -> np.ndarray:

@@ -24,8 +24,10 @@ class Bar:
     def moved(self, done: int, total: int) -> None:
         """Some bytes have gone or come; a total of 0 is one that nobody knows."""
         count = f"{decimal(done)} of {decimal(total)}" if total else decimal(done)
-        is_read = self._doing == "uploading" and done >= total
-        self._show(self._doing if not is_read else "reading", done, total or None, count=count)
+        if self._doing == "uploading" and done >= total:
+            # Not at its end: the clock goes on while the service reads what has arrived.
+            return self._show("reading", 0, None, count=count)
+        return self._show(self._doing, done, total or None, count=count)
 
     def read(self, seen: Job) -> None:
         """The job that reads what was sent has changed."""
@@ -35,7 +37,7 @@ class Bar:
     def _show(self, doing: str, done: int, total: int | None, **fields: str) -> None:
         if self._progress is not None and self._task is not None:
             cleared = {"figures": "", "eta": "", **fields}
-            self._progress.update(self._task, description=doing, completed=done, total=total, **cleared)  # type: ignore[arg-type]  # fields of ours, beside its own
+            self._progress.update(self._task, description=doing, completed=done, total=total, **cleared)  # type: ignore[arg-type]
 
 
 @contextmanager

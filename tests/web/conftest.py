@@ -1,13 +1,16 @@
-"""A real web process, for the tests that need sockets."""
+"""A real web process for the tests that need sockets, and the application itself for those that do not."""
 
 from collections.abc import Iterator
 
 import pytest
+from flask.testing import FlaskClient
 
 from shared import keys
 from shared.database import Database
 from shared.settings import Settings
 from tests.web import serving
+from tests.web.calling import Caller, a_key
+from web.app import create_app, create_services
 
 
 @pytest.fixture
@@ -18,3 +21,15 @@ def server(redis: Settings, database: Database, tenant: str) -> Iterator[serving
     running = serving.start(redis, key)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def client(settings: Settings, database: Database) -> Iterator[FlaskClient]:
+    app = create_app(create_services(settings))
+    yield app.test_client()
+    app.extensions["etude"].database.close()
+
+
+@pytest.fixture
+def caller(client: FlaskClient, database: Database, settings: Settings, tenant: str) -> Caller:
+    return Caller(client, a_key(database, settings, tenant))

@@ -3,13 +3,11 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
-from werkzeug.test import TestResponse
 
 from shared import keys
 from shared.database import Database
@@ -17,36 +15,8 @@ from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import jobs
 from tests.factories import SONGS, make_dataset
+from tests.web.calling import Caller, a_key
 from web.api import ROUTES
-from web.app import create_app, create_services
-
-
-class Caller:
-    """A client of one tenant, with a key."""
-
-    def __init__(self, client: FlaskClient, key: str) -> None:
-        self._client, self._key = client, key
-
-    def call(self, method: str, path: str, body: Any = None, **headers: str) -> TestResponse:
-        headers = {"Authorization": f"Bearer {self._key}", **headers}
-        return self._client.open(path, method=method, json=body, headers=headers)
-
-
-@pytest.fixture
-def client(settings: Settings, database: Database) -> Iterator[FlaskClient]:
-    app = create_app(create_services(settings))
-    yield app.test_client()
-    app.extensions["etude"].database.close()
-
-
-def a_key(database: Database, settings: Settings, tenant: str, scope: str = keys.ADMIN) -> str:
-    with database.transaction() as sql:
-        return keys.create(sql, tenant, name="test", scope=scope, pepper=settings.pepper)
-
-
-@pytest.fixture
-def caller(client: FlaskClient, database: Database, settings: Settings, tenant: str) -> Caller:
-    return Caller(client, a_key(database, settings, tenant))
 
 
 @pytest.fixture

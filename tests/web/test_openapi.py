@@ -86,7 +86,8 @@ def test_every_limit_of_a_body_is_in_the_document() -> None:
 def test_the_kinds_tell_the_limits_of_their_params(app: Flask, key: str) -> None:
     answer = app.test_client().get("/v1/kinds", headers={"Authorization": f"Bearer {key}"})
 
-    params = answer.json["data"][0]["actions"]["train"]["params"]["properties"]
+    kinds = {kind["name"]: kind for kind in answer.json["data"]}
+    params = kinds["classification"]["actions"]["train"]["params"]["properties"]
     assert (params["batch_size"]["minimum"], params["batch_size"]["maximum"]) == (1, 65_536)
     assert params["seed"]["default"] == 0
 

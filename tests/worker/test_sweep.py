@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from shared import claims, recovery
+from shared import claims, features, recovery
 from shared import storage as places
 from shared.database import Database
 from shared.errors import JobFailed
+from shared.features import Feature
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import attempts, jobs
@@ -89,3 +90,28 @@ def test_a_failed_job_keeps_its_checkpoints_for_a_day(post: Post, tenant: str) -
     sweep.run(post.database, post.storage)
 
     assert not post.storage.exists(checkpoint)
+
+
+@pytest.mark.parametrize("is_published", [True, False])
+def test_what_was_computed_of_a_recording_stays_however_the_attempt_ended(
+    post: Post, tenant: str, tmp_path: Path, is_published: bool
+) -> None:
+    dataset = working.store_dataset(post, tenant, tmp_path)
+    job = working.submit(post, tenant, dataset, params=working.SHORT if is_published else {"epochs": 0})
+    runner.run(post, "train", only_tenant=None)
+    folder = places.attempt_folder(tenant, job, 1)
+    kept, orphan = f"{folder}features/kept", f"{folder}features/orphan"
+    for key in (kept, orphan, f"{folder}checkpoints/1/x"):
+        post.storage.put(key, [b"numbers"])
+    with post.database.transaction() as sql:
+        file = {"key": kept, "size_bytes": 7, "sha256": "0" * 64}
+        features.keep(sql, tenant, [Feature("1" * 64, "x@1", None, file)])
+    with post.database.transaction() as sql:
+        sql.execute(update(jobs).values(ended_at=jobs.c.ended_at - 2 * sweep.RETRY_S))
+    age(post)
+
+    sweep.run(post.database, post.storage)
+
+    assert post.storage.exists(kept)
+    assert not post.storage.exists(f"{folder}checkpoints/1/x")
+    assert post.storage.exists(orphan) == is_published

@@ -4,7 +4,7 @@ They are the same at any level of the recording. No listening test stands behind
 trust each.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,9 @@ from worker.audio.spectrum import FRAMES_PER_S, HZ
 # Where brightness begins (Juslin 2000, and the MIR toolbox after him).
 BRIGHT_HZ = 1500.0
 BRIGHT = int(np.searchsorted(HZ, BRIGHT_HZ))
+BASS = int(np.searchsorted(HZ, onsets.LOW_HZ))
+# A tenth of the power makes a bass; a click leaves less there.
+ENOUGH_BASS = 0.1
 
 # Bins up to 5.5 kHz, where most of the power is, are divided in percussion and harmony, at half the cost of all.
 DIVIDED = 512
@@ -36,8 +39,27 @@ Json = dict[str, Any]  # Any: JSON
 
 
 @dataclass(frozen=True)
+class Sums:
+    """Of magnitudes: above 1,500 Hz and of all. Of power: below 200 Hz, of all, of percussion, and what was divided."""
+
+    bright: float = 0.0
+    magnitude: float = 0.0
+    bass: float = 0.0
+    power: float = 0.0
+    percussive: float = 0.0
+    divided: float = 0.0
+
+    def __add__(self, other: "Sums") -> "Sums":
+        return Sums(*(mine + theirs for mine, theirs in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def percussiveness(self) -> float | None:
+        return self.percussive / self.divided if self.divided else None
+
+
+@dataclass(frozen=True)
 class Beat:
-    """The rhythm of a recording: the pulses are None if it is too short for one."""
+    """The rhythm of a recording: the pulses, of all bands and of the bass, are None if it is too short for one."""
 
     strengths: np.ndarray
     pulse: Pulse | None
@@ -46,17 +68,16 @@ class Beat:
     confidence: float
 
 
-def describe(sums: np.ndarray, beat: Beat) -> Json:
-    """All descriptors, of the sums of `shares` over all blocks (4,) and of the rhythm."""
-    bright, whole, percussive, divided = sums.tolist()
-    brightness, percussiveness = bright / whole, percussive / divided if divided else None
+def describe(sums: Sums, beat: Beat) -> Json:
+    """All descriptors, of the sums over all blocks and the rhythm."""
     rate = len(onsets.pick(beat.strengths)) * FRAMES_PER_S / len(beat.strengths)
+    brightness = sums.bright / sums.magnitude
     said = {
-        "danceability": danceability(beat, percussiveness or 0.0),
+        "danceability": danceability(beat, sums),
         "energy": energy(flux=float(beat.strengths.mean()), onsets_per_s=rate, brightness=brightness),
         "onset_rate_per_s": rate,
         "pulse_clarity": None if beat.pulse is None else float(beat.pulse.clarity.max(axis=1).mean()),
-        "percussiveness": percussiveness,
+        "percussiveness": sums.percussiveness,
         "brightness": brightness,
     }
     return {name: None if value is None else round(value, 4) for name, value in said.items()}
@@ -67,17 +88,18 @@ def nothing() -> Json:
     return dict.fromkeys(NAMES)
 
 
-def danceability(beat: Beat, percussiveness: float) -> float:
+def danceability(beat: Beat, sums: Sums) -> float:
     """How much there is of a steady pulse, of bass at that pulse, and of percussion, at a tempo that people tap to.
 
-    (0.4 confidence of the tempo + 0.3 clarity of that tempo below 200 Hz + 0.3 percussiveness) x PRIOR at the tempo; 0
-    without a tempo.
+    (0.4 confidence of the tempo + 0.3 its clarity below 200 Hz, where there is enough bass, + 0.3 percussiveness) x
+    PRIOR at the tempo; 0 without a tempo.
     """
     if beat.bpm is None or beat.low_pulse is None:
         return 0.0
     place = int(np.abs(BPM - beat.bpm).argmin())
     low = float(beat.low_pulse.clarity[:, max(place - 1, 0) : place + 2].max(axis=1).mean())
-    return float((0.4 * beat.confidence + 0.3 * low + 0.3 * percussiveness) * PRIOR[place])
+    low *= min(sums.bass / sums.power / ENOUGH_BASS, 1)
+    return float((0.4 * beat.confidence + 0.3 * low + 0.3 * (sums.percussiveness or 0)) * PRIOR[place])
 
 
 def energy(*, flux: float, onsets_per_s: float, brightness: float) -> float:
@@ -89,10 +111,13 @@ def energy(*, flux: float, onsets_per_s: float, brightness: float) -> float:
     )
 
 
-def shares(block: np.ndarray) -> np.ndarray:
-    """Sums over magnitudes (frames, 1025): above 1,500 Hz and of all; percussive power and power that was divided."""
-    percussive, divided = divide(block[:, :DIVIDED])
-    return np.array([block[:, BRIGHT:].sum(dtype=np.float64), block.sum(dtype=np.float64), percussive, divided])
+def sums(block: np.ndarray) -> Sums:
+    """The sums of magnitudes (frames, 1025)."""
+    magnitude, power = block.sum(axis=0, dtype=np.float64), np.square(block).sum(axis=0, dtype=np.float64)
+    whole, loudness = float(magnitude.sum()), float(power.sum())
+    return Sums(
+        float(magnitude[BRIGHT:].sum()), whole, float(power[:BASS].sum()), loudness, *divide(block[:, :DIVIDED])
+    )
 
 
 def divide(block: np.ndarray) -> tuple[float, float]:

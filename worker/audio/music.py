@@ -5,7 +5,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from worker.audio import character, onsets, rhythm, spectrum, tonality
-from worker.audio.character import Beat
+from worker.audio.character import Beat, Sums
 from worker.audio.quality import SILENCE_DBFS
 from worker.audio.spectrum import RATE_HZ as RATE_HZ
 
@@ -44,15 +44,15 @@ def describe(waveform: np.ndarray) -> Json:
     }
 
 
-def _listen(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mel bands (frames, 128), figures of timbre (frames, 5), and the sums of `character.shares` (4,)."""
+def _listen(waveform: np.ndarray) -> tuple[np.ndarray, np.ndarray, Sums]:
+    """Mel bands (frames, 128), figures of timbre (frames, 5), and the sums of its character."""
     bands = np.empty((1 + len(waveform) // spectrum.HOP, spectrum.BANDS), np.float32)
     timbre = np.empty((len(bands), len(spectrum.FIGURES)))
-    sums, at = np.zeros(4), 0
+    sums, at = Sums(), 0
     for block in spectrum.magnitudes(waveform):
         bands[at : at + len(block)] = spectrum.mel(block)
         timbre[at : at + len(block), :4] = spectrum.timbre(block)
-        sums += character.shares(block)
+        sums += character.sums(block)
         at += len(block)
     timbre[:, 4] = spectrum.crossings(waveform, len(bands))
     return bands, timbre, sums

@@ -102,10 +102,12 @@ def test_every_kind_has_a_contract_and_a_folder() -> None:
     built = {path.name for path in folder.iterdir() if (path / "__init__.py").exists()}
 
     assert built == set(KINDS)
-    for name in KINDS:
-        assert {path.name for path in (folder / name).glob("*.py")} == {
-            "__init__.py", "data.py", "model.py", "metrics.py", "predict.py",
-        }  # fmt: skip
+    for name, contract in KINDS.items():
+        files = {path.name for path in (folder / name).glob("*.py")}
+        if "train" in contract.ACTIONS:
+            assert files == {"__init__.py", "data.py", "model.py", "metrics.py", "predict.py"}
+        else:
+            assert files >= {"__init__.py", "listen.py"}
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -130,7 +132,7 @@ def test_every_limit_is_refused_one_step_beyond(name: str) -> None:
             ), path
             tried += 1
 
-    assert tried > 20
+    assert tried >= 20
 
 
 def test_metrics_have_the_names_of_the_contract_and_are_finite(trained: tuple[str, Trained]) -> None:
