@@ -91,7 +91,8 @@ def gather(heard: Iterable[Heard], params: AudioTraining) -> Segments:
     """The segments of every track that could be heard. Raises JobFailed (too_few_rows)."""
     places, parts = [], []
     for place, each in enumerate(heard):
-        if each.fault is not None:
+        # Silence has nothing to learn from, whatever its label says.
+        if each.fault is not None or "silent" in each.ear.get("quality", {}).get("flags", ()):
             continue
         places.append(place)
         if each.mel is not None and params.front is not None:
@@ -111,7 +112,7 @@ def prepare(
     silent = len(examples.rows) - len(found.parts)
     examples = _take(examples, found.places)
     if silent:
-        examples.cautions.append(Caution("tracks_left_out", f"{silent:,} tracks could not be heard and are left out"))
+        examples.cautions.append(Caution("tracks_left_out", f"{silent:,} tracks could not be heard, or are silent, and are left out"))
     examples, kept = rare_labels.leave_out(examples, _first_alike(examples, tracks), params)
     found = Segments(found.places[kept], [found.parts[place] for place in kept.tolist()])
     spread = _number(keep_together(examples, tracks), found)

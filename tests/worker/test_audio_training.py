@@ -123,7 +123,7 @@ def test_tracks_that_cannot_be_heard_are_left_out_and_counted(tmp_path: Path) ->
 
     prepared = prepare(tmp_path, {"genre": genres(10)}, found, PARAMS)
 
-    assert cautions(prepared)["tracks_left_out"] == "1 tracks could not be heard and are left out"
+    assert cautions(prepared)["tracks_left_out"] == "1 tracks could not be heard, or are silent, and are left out"
     assert set.union(*sides(prepared, found)) == set(range(10)) - {3}
 
 
