@@ -112,7 +112,9 @@ def prepare(
     silent = len(examples.rows) - len(found.parts)
     examples = _take(examples, found.places)
     if silent:
-        examples.cautions.append(Caution("tracks_left_out", f"{silent:,} tracks could not be heard, or are silent, and are left out"))
+        examples.cautions.append(
+            Caution("tracks_left_out", f"{silent:,} tracks could not be heard, or are silent, and are left out")
+        )
     examples, kept = rare_labels.leave_out(examples, _first_alike(examples, tracks), params)
     found = Segments(found.places[kept], [found.parts[place] for place in kept.tolist()])
     spread = _number(keep_together(examples, tracks), found)

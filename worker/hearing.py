@@ -1,5 +1,6 @@
 """Has tracks decoded: fetches each upload as its turn comes, and forgets it afterwards, so that scratch stays small."""
 
+import atexit
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
@@ -22,7 +23,9 @@ PASSING = ("decoder_crashed", "decoder_timeout", "decoder_memory", "listener_mis
 @cache
 def _ears() -> Ears:
     """One for all the jobs of this process: its start takes half a second, and it dies with us."""
-    return Ears()
+    ears = Ears()
+    atexit.register(ears.__exit__, None, None, None)
+    return ears
 
 
 def hear(

@@ -50,13 +50,13 @@ def _sweep(database: Database, files: Storage, row: Row[Any]) -> None:
         wrote = sql.execute(select(outputs.c.job).where(outputs.c.job == row.job, outputs.c.key.startswith(folder)))
         is_published = made is not None or wrote.first() is not None
         kept = features.named(sql, folder)
-    swept = f"{folder}checkpoints/" if is_published else folder
-    if kept:
+    for swept in (f"{folder}checkpoints/", f"{folder}features/") if is_published else (folder,):
+        if not kept:
+            files.delete_folder(swept)
+            continue
         # What was computed of a recording is worth keeping, however the attempt ended.
         for key in set(files.keys(swept)) - kept:
             files.delete(key)
-    else:
-        files.delete_folder(swept)
     with database.transaction() as sql:
         mine = (attempts.c.job == row.job) & (attempts.c.fence == row.fence)
         sql.execute(update(attempts).where(mine).values(swept=True))

@@ -12,7 +12,7 @@ from shared.database import Database
 from shared.jobs import ENDED, SUCCEEDED
 from shared.settings import Settings
 from shared.storage import Storage
-from shared.tables import attempts, dataset_files, datasets, events, jobs, outputs, versions
+from shared.tables import attempts, dataset_files, datasets, events, features, jobs, outputs, versions
 from tests.waiting import until
 from worker import sweep
 
@@ -81,6 +81,7 @@ def _no_file_is_left_over(database: Database, storage: Storage) -> None:
         named = {file["key"] for files in sql.execute(select(versions.c.files)).scalars() for file in files}
         named |= set(sql.execute(select(outputs.c.key)).scalars())
         named |= set(sql.execute(select(dataset_files.c.key)).scalars())
+        named |= set(sql.execute(select(features.c.key).where(features.c.key.is_not(None))).scalars())
         named |= {part["key"] for parts in sql.execute(select(datasets.c.parts)).scalars() for part in parts or ()}
     left = set(storage.keys("t/")) - named
     assert not left, f"I6: no row names these files: {sorted(left)[:5]}"

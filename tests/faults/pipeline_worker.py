@@ -1,6 +1,7 @@
 """`python -m tests.faults.pipeline_worker`: the real training worker, which saves after each epoch, however short.
 
-FAULT_ROWS names a file: once it holds a number, the child is killed when so many rows are scored; then it is gone.
+FAULT_ROWS names a file: once it holds a number, the child is killed when so many rows are scored, or so many tracks are
+heard; then it is gone.
 """
 
 import os
@@ -23,15 +24,20 @@ def main() -> None:
 
 
 def _die_at(place: Path) -> None:
-    real = Desk.report_rows
+    for name in ("report_rows", "report_tracks"):
+        _patch(name, place)
 
-    def report_rows(self: Desk, done: int, *more: Any) -> None:
-        real(self, done, *more)
+
+def _patch(name: str, place: Path) -> None:
+    real = getattr(Desk, name)
+
+    def report(self: Desk, done: int, *more: Any, **rest: Any) -> None:
+        real(self, done, *more, **rest)
         if place.exists() and done >= int(place.read_text()):
             place.unlink()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Desk.report_rows = report_rows  # type: ignore[method-assign]
+    setattr(Desk, name, report)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,15 @@ from typing import Any
 
 import psutil
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from shared import workers
 from shared.jobs import NewJob, submit
 from shared.queue import TRAIN
-from shared.tables import outputs, versions
+from shared.tables import features, outputs, versions
 from tests.faults.house import House, child_of
-from tests.worker import canonical, working
+from tests.worker import canonical, recorded, working
+from worker.recordings import EAR
 from worker.runner import Post
 
 # All that a checkpoint must hold: random state of dropout, optimizer slots, a falling rate, the patience of two rules.
@@ -51,8 +52,8 @@ def post_of(house: House) -> Post:
     return Post(house.settings, house.database, house.storage, "nobody")
 
 
-def submit_job(house: House, dataset: str, **values: Any) -> str:
-    wanted = NewJob(tenant=house.tenant, kind="classification", queue=TRAIN, datasets=[dataset], **values)
+def submit_job(house: House, dataset: str, *, kind: str = "classification", **values: Any) -> str:
+    wanted = NewJob(tenant=house.tenant, kind=kind, queue=TRAIN, datasets=[dataset], **values)
     with house.database.transaction() as sql:
         return str(submit(sql, wanted).id)
 
@@ -114,6 +115,47 @@ def test_32_a_scoring_killed_anywhere_writes_the_same_bytes(
     assert expected["predictions.parquet"][1] == ROWS
     assert all(outputs_of(house, job) == expected for job in killed)
     house.check_oracle()
+
+
+def test_32_recordings_are_heard_to_the_same_bytes_wherever_the_worker_is_killed(
+    house: House, worker: psutil.Process, rows_file: Path, tmp_path: Path
+) -> None:
+    files = {f"{place}.wav": recorded.write(tmp_path / f"{place}.wav", 200.0 + 40 * place) for place in range(8)}
+    row, _ = recorded.ingest(post_of(house), house.tenant, files)
+    params = {"include": ["tags", "embedding"], "over_time": True, "similar": {"k": 2}}
+    wanted = {"action": "score", "kind": "analysis", "model": "etude.tagger-mtt",
+              "version": "ver_0etude_tagger_mtt_1", "params": params}  # fmt: skip
+
+    alone = submit_job(house, row.id, **wanted)
+    house.wait_for_end(alone)
+    killed = []
+    for tracks in (1, 4, 8):
+        forget_what_was_heard(house)
+        rows_file.write_text(str(tracks))
+        killed.append(submit_job(house, row.id, **wanted))
+        house.wait_for_end(killed[-1])
+
+    assert [house.outcomes(job) for job in killed] == [["lost", "succeeded"]] * 3
+    expected = outputs_of(house, alone)
+    assert expected["predictions.parquet"][1] == 8 and expected["files.zip"][1] == 8
+    assert all(outputs_of(house, job) == expected for job in killed)
+    assert ears_of(house) == []
+    house.check_oracle()
+
+
+def ears_of(house: House) -> list[int]:
+    """Processes that hear for a child which is gone."""
+    every = psutil.process_iter(["cmdline", "ppid"])
+    ears = [process for process in every if "worker.audio.ear" in (process.info["cmdline"] or [])]
+    return [process.pid for process in ears if process.info["ppid"] == 1]
+
+
+def forget_what_was_heard(house: House) -> None:
+    with house.database.transaction() as sql:
+        gone = delete(features).where(features.c.extractor != EAR).returning(features.c.key)
+        keys = sql.execute(gone).scalars().all()
+    for key in keys:
+        house.storage.delete(key)
 
 
 def outputs_of(house: House, job: str) -> dict[str, tuple[str, int]]:
