@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.audio_params import EMBEDDING_NETWORKS, AudioTraining, Listening
+from shared.audio_params import EMBEDDING_NETWORKS, AudioTraining, Listening, Precision
 from shared.errors import Fault, JobFailed
 from worker import audio_training, crops, evaluation, features, fronts, head_judges
 from worker.artifacts import Model
@@ -100,7 +100,7 @@ def describe(params: AudioTraining) -> Json:
     return {"format": "audio", "preset": params.learns_by, "listening": params.listens.model_dump(mode="json")}
 
 
-def open(model: Model, scorer: Scorer, *, precision: str) -> Head:
+def open(model: Model, scorer: Scorer, *, precision: Precision) -> Head:
     """A head ready to score. Raises JobFailed (integrity) when input and network do not belong together."""
     said = model.input or {}
     if said.get("preset") != ("embedding" if model.network.front is None else "network"):

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.audio_params import Precision
 from worker.pretrained import notes as note_creation
 from worker.pretrained.notes import Note
 from worker.recordings import Track
@@ -25,7 +26,7 @@ class Wants:
     mel: bool = False
     music: bool = False
     notes: note_creation.Thresholds | None = None
-    precision: str = "float32"
+    precision: Precision = "float32"
 
     def extractors(self) -> list[str]:
         """The names under which it is remembered."""

@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 from sqlalchemy import Row
 
 from shared.features import Feature
-from worker import hearing, listening, neighbours
+from worker import hearing, neighbours
 from worker.audio.mel import BANDS
 from worker.desk import Desk
 from worker.heard import MEL, MUSIC, Heard, Wants, Windows
@@ -31,7 +31,7 @@ Json = dict[str, Any]
 TRACKS_AT_ONCE = 128
 WAVE_HZ = 22_050
 # Each runs the networks on a track of its own, on one core.
-THREADS = listening.default_parallel()
+THREADS = musicnn.THREADS
 
 
 def perceive(desk: Desk, tracks: Sequence[Track], uploads: Mapping[str, Row[Any]], wants: Wants) -> Iterator[Heard]:
@@ -119,7 +119,7 @@ class _Chunk:
                 new.mel = mel.astype(np.float16)
             for name in self.wants.taggers:
                 if track.content not in self.known[self.wants.tagger(name)]:
-                    tags, embedding = musicnn.load(name).run(windows)
+                    tags, embedding = musicnn.load(name, precision=self.wants.precision).run(windows)
                     new.windows[name] = Windows(tags, embedding)
             Path(want["mel"]).unlink()
         if "wave" in want:
