@@ -378,16 +378,26 @@ def test_killed_under_its_supervisor_it_is_started_again_and_answers(
     supervisor.start()
     watching = threading.Thread(target=supervisor.watch, kwargs={"until": is_over.is_set})
     watching.start()
-    before = asker.ask(question(tenant, songs))
-    pid = processes.read_register(redis.home)["answers"]
+    try:
+        before = asker.ask(question(tenant, songs))
+        pid = processes.read_register(redis.home)["answers"]
 
-    os.kill(pid, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+        assert until(lambda: processes.read_register(redis.home).get("answers") not in (None, pid))
 
-    assert asker.ask(question(tenant, songs)) == before
-    assert processes.read_register(redis.home)["answers"] != pid
-    is_over.set()
-    watching.join()
-    supervisor.stop()
+        # A question that Redis has handed to the dead one is lost; its client asks again.
+        assert ask_again(asker, question(tenant, songs)) == before
+    finally:
+        is_over.set()
+        watching.join()
+        supervisor.stop()
+
+
+def ask_again(asker: Asker, wanted: Question) -> Any:
+    try:
+        return asker.ask(wanted)
+    except Unavailable:
+        return asker.ask(wanted)
 
 
 def test_several_share_the_questions_and_answer_alike(
