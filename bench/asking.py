@@ -9,13 +9,13 @@ from shared.processes import die_with_parent
 
 
 class Asked:
-    """`python -m module`, kept warm between questions."""
+    """`python -m module`, kept warm between questions; what is named is put into its environment."""
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, **environment: str) -> None:
         self._module = module
         self._process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2", **environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

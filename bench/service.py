@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from bench import cache
 from bench.measurement import MeasurementBroken
 from shared.processes import die_with_parent, read_register
 
@@ -100,6 +101,7 @@ def running(**settings: str) -> Iterator[Service]:
     with tempfile.TemporaryDirectory(prefix="etude-bench-") as folder:
         home = Path(folder)
         environment = {**os.environ, "ETUDE_HOME": folder, "ETUDE_PORT": "0", **settings}
+        environment.pop(cache.VARIABLE, None)
         process = subprocess.Popen(
             [sys.executable, "-m", "shared.up"], env=environment, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent
         )

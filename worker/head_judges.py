@@ -74,7 +74,7 @@ def _hears(model: Model, listening: Listening) -> Ear:
 
 
 def _embedding(model: Model) -> Ear:
-    taggers = [musicnn.load(name).model for name in EMBEDDING_NETWORKS]
+    taggers = [musicnn.load(name).differentiable for name in EMBEDDING_NETWORKS]
     learned = [each for each in features.from_json(model.preprocessing) if isinstance(each, Number)]
     places = [audio_training.FEATURES.index(each.name) for each in learned]
     low, high = (np.array([_or(getattr(each, end), wide) for each in learned], np.float32) for end, wide in FENCES)
@@ -82,7 +82,7 @@ def _embedding(model: Model) -> Ear:
 
     def run(mel: Tensor) -> Tensor:
         flat = tf.reshape(mel, (-1, mel.shape[2], mel.shape[3]))
-        each = tf.concat([tagger(flat, training=False)["embedding"] for tagger in taggers], axis=1)
+        each = tf.concat([tagger(flat)["embedding"] for tagger in taggers], axis=1)
         whole = tf.reduce_mean(tf.reshape(each, (-1, mel.shape[1], each.shape[1])), axis=1)
         return (tf.clip_by_value(tf.gather(whole, places, axis=1), low, high) - mean) / scale
 

@@ -18,9 +18,9 @@ from worker.pretrained import musicnn
 STEPS = (16, 64)
 # From this share on the parts do not make the whole, and more points are taken if there are.
 ENOUGH = 0.02
-# Points of the path at once: a window under way takes some 60 MB with its gradients.
-AT_ONCE = 2
-# Of a track, those segments are looked into that speak loudest for the label; each costs some seconds.
+# Bounds memory: with its gradients a window takes 40 MB in musicnn and 80 in vgg, and more at once save no more time.
+WINDOWS_AT_ONCE = 4
+# Of a track, those segments are looked into that speak loudest for the label; each may cost some seconds.
 SEGMENTS = 6
 # The grain of the answer: 31 frames are 0.496 s, and a window has six of them and one frame more.
 GRAIN_FRAMES = 31
@@ -60,8 +60,9 @@ def _integrate(judge: Judge, windows: np.ndarray, steps: int) -> Reason:
     nodes, weights = np.polynomial.legendre.leggauss(steps)
     target = tf.constant(windows, tf.float32)
     mean = np.zeros(windows.shape, np.float64)
-    for start in range(0, steps, AT_ONCE):
-        some = slice(start, start + AT_ONCE)
+    points = max(1, WINDOWS_AT_ONCE // len(windows))
+    for start in range(0, steps, points):
+        some = slice(start, start + points)
         slopes = _slopes(judge, tf.constant((nodes[some] + 1) / 2, tf.float32), target)
         mean += np.tensordot(weights[some] / 2, slopes, axes=1)
     ends = judge(tf.stack([target, tf.zeros_like(target)])).numpy()
@@ -71,7 +72,7 @@ def _integrate(judge: Judge, windows: np.ndarray, steps: int) -> Reason:
 def _slopes(judge: Judge, shares: Any, target: Any) -> np.ndarray:  # Any: TensorFlow ships no types
     """Gradients at some points of the straight path from silence, (points, windows, frames, bands) float64."""
     path = tf.reshape(shares, (-1, 1, 1, 1)) * target
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(path)
         total = tf.reduce_sum(judge(path))
     slopes: np.ndarray = tape.gradient(total, path).numpy().astype(np.float64)

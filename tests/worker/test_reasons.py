@@ -29,6 +29,22 @@ def test_the_parts_of_a_smooth_function_make_the_whole() -> None:
     assert found.by_frame.sum() == pytest.approx(found.value - found.baseline, rel=1e-4)
 
 
+@pytest.mark.parametrize("count", [1, 2, 5, 8])
+def test_points_are_taken_a_few_at_a_time_and_their_sum_is_the_same(count: int) -> None:
+    windows, seen = np.resize(WINDOWS, (count, WINDOW_FRAMES, BANDS)), []
+
+    def judge(mel: tf.Tensor) -> tf.Tensor:
+        seen.append(len(mel))
+        return tf.reduce_sum(mel**3, axis=(1, 2, 3))
+
+    found = reasons.explain(judge, windows)
+
+    *points, ends = seen
+    assert sum(points) == reasons.STEPS[0] and ends == 2
+    assert max(points) == max(1, reasons.WINDOWS_AT_ONCE // count)
+    np.testing.assert_allclose(found.by_frame, (windows.astype(float) ** 3).sum(axis=2), rtol=1e-3, atol=1e-3)
+
+
 def test_a_jump_takes_more_points_and_its_error_is_told() -> None:
     steep = reasons.explain(lambda mel: tf.sigmoid(400 * (tf.reduce_mean(mel, axis=(1, 2, 3)) - 0.3)), WINDOWS)
 

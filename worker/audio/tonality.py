@@ -13,7 +13,7 @@ import scipy.fft
 from worker.audio.spectrum import RATE_HZ
 
 # Frames of their own, four times as long: two notes in the tenor are 10 Hz apart. Of 141 chorales of Bach, in synthetic
-# timbres, 93 % have their right key so, and 88 % with the frames of everything else.
+# timbres, 93 % have their right key so and 88 % with the frames of everything else; half of them chose the profiles.
 FFT, HOP = 8192, 4096
 FRAMES_A_BLOCK = 32
 HANN = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT) / FFT)).astype(np.float32)
@@ -25,9 +25,9 @@ FAINTEST = 0.01
 # Above it overtones outnumber the notes, and weigh less in proportion.
 FADING_HZ = 300.0
 
-# Ten cents a bin of an octave, from C.
-FINE = 120
-A4_HZ, A_ABOVE_C = 440.0, 90
+# Two cents a bin of an octave, from C.
+FINE, A_SEMITONE = 600, 50
+A4_HZ, A_ABOVE_C = 440.0, 9 * A_SEMITONE
 KEYS = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 MODES = ("major", "minor")
 
@@ -74,7 +74,7 @@ def nothing() -> Json:
 
 
 def pitches(waveform: np.ndarray) -> np.ndarray:
-    """The weight of each tenth of a semitone over all octaves, float64 (120,), from C of A440."""
+    """The weight of each fiftieth of a semitone over all octaves, float64 (600,), from C of A440."""
     fine = np.zeros(FINE)
     count = 1 + len(waveform) // HOP
     for at in range(0, count, FRAMES_A_BLOCK):
@@ -102,13 +102,13 @@ def _peaks(magnitudes: np.ndarray) -> np.ndarray:
 
 def tuning(fine: np.ndarray) -> float:
     """How far the semitones lie from those of A440, in cents from -50 to 50."""
-    turn = np.sum(fine * np.exp(2j * np.pi * np.arange(FINE) / 10))
+    turn = np.sum(fine * np.exp(2j * np.pi * np.arange(FINE) / A_SEMITONE))
     return float(np.angle(turn)) / (2 * np.pi) * 100
 
 
 def fold(fine: np.ndarray, cents: float) -> np.ndarray:
     """The share of each of the twelve pitch classes of this tuning, from C, (12,)."""
-    off = (np.arange(FINE) * 10 - cents - 100 * np.arange(12)[:, None] + 600) % 1200 - 600
+    off = (np.arange(FINE) * 100 / A_SEMITONE - cents - 100 * np.arange(12)[:, None] + 600) % 1200 - 600
     near = np.where(np.abs(off) < 50, np.cos(np.pi * off / 100) ** 2, 0)
     shares = near @ fine
     return shares / max(float(shares.sum()), TINY)

@@ -1,5 +1,7 @@
 """Descriptors of character: what they are made of is right, and orderings hold that nobody would dispute."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -71,14 +73,14 @@ def test_energy_rises_from_a_pad_to_a_kit_with_noise() -> None:
 
 
 @pytest.mark.parametrize("make", [full_kit, pad, chorale])
-def test_the_level_changes_no_descriptor(make) -> None:
+def test_the_level_changes_no_descriptor(make: Callable[[], np.ndarray]) -> None:
     loud = make()
 
     assert character_of(loud) == character_of(loud * np.float32(0.0625))
 
 
 @pytest.mark.parametrize("make", [full_kit, sine_pad, pad, chorale, irregular_clicks])
-def test_shares_are_from_0_to_1(make) -> None:
+def test_shares_are_from_0_to_1(make: Callable[[], np.ndarray]) -> None:
     said = character_of(make())
 
     assert set(said) == set(character.NAMES)

@@ -1,5 +1,7 @@
 """Tempo and beats are found where they are known, by mir_eval's measures, and none are made up where there are none."""
 
+from collections.abc import Callable
+
 import librosa
 import mir_eval
 import numpy as np
@@ -36,6 +38,11 @@ def test_a_click_track_has_its_tempo_and_its_beats(bpm: float) -> None:
     assert said["bpm"] == pytest.approx(bpm, rel=0.005)
     assert f_measure(beats_of(bpm, 0.3), said) > 0.98
     assert said["confidence"] > 0.9 and said["stability"] == 1
+
+
+@pytest.mark.parametrize("bpm", [60, 72, 100, 111.1])
+def test_a_tempo_is_counted_finer_than_the_grid_of_tempi(bpm: float) -> None:
+    assert hear(tunes.clicks(beats_of(bpm, 0.3), SECONDS))["bpm"] == pytest.approx(bpm, abs=0.06)
 
 
 def test_beats_are_where_they_sound_and_not_a_frame_beside() -> None:
@@ -158,14 +165,19 @@ def test_onsets_are_found_in_notes_and_drums() -> None:
 def test_vibrato_makes_fewer_onsets_than_plain_spectral_flux() -> None:
     times_s = tunes.moments(10)
     phase = 2 * np.pi * np.cumsum(440 * 2 ** (0.5 / 12 * np.sin(2 * np.pi * 6 * times_s))) / tunes.RATE_HZ
-    voice = tunes.done(sum(np.sin(place * phase) / place for place in range(1, 8)))
-
-    ours = strengths(voice)[20:-20]
-    plain = librosa.onset.onset_strength(y=voice, sr=tunes.RATE_HZ)[20:-20]
-
-    assert ours.max() / strengths(tunes.clicks(beats_of(120), 10)).max() < 0.5 * plain.max() / max(
-        librosa.onset.onset_strength(y=tunes.clicks(beats_of(120), 10), sr=tunes.RATE_HZ)
+    voice, clicks = (
+        tunes.done(sum(np.sin(place * phase) / place for place in range(1, 8))),
+        tunes.clicks(beats_of(120), 10),
     )
+
+    def compared(strengths_of: Callable[[np.ndarray], np.ndarray]) -> float:
+        """The strongest within the voice, as a share of that of clicks."""
+        return strengths_of(voice)[20:-20].max() / strengths_of(clicks).max()
+
+    def plain(waveform: np.ndarray) -> np.ndarray:
+        return librosa.onset.onset_strength(y=waveform, sr=tunes.RATE_HZ)
+
+    assert compared(strengths) < 0.5 * compared(plain)
 
 
 def test_the_level_changes_nothing() -> None:

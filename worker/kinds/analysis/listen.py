@@ -220,7 +220,7 @@ class Analyst:
 
 @cache
 def _judge(tagger: str, place: int) -> Judge:
-    network = musicnn.load(tagger).model
+    network = musicnn.load(tagger).differentiable
 
     def run(mel: Any) -> Any:  # Any: TensorFlow ships no types
         shape = tf.shape(mel)
