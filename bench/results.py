@@ -11,7 +11,7 @@ from bench.measurement import Measurement
 GiB = 1024**3
 PACKAGES = (
     "tensorflow-cpu", "tensorflow", "keras", "numpy", "pyarrow", "celery", "redis", "flask", "granian", "gunicorn",
-    "sqlalchemy",
+    "sqlalchemy", "librosa", "scikit-learn",
 )  # fmt: skip
 HEAD = (
     "| module | what | Etude | against | unit | ratio | least and greatest | bar | met | measured | note |",

@@ -17,7 +17,8 @@ from worker.pretrained import musicnn, threads
 
 # Three windows of the taggers.
 WINDOWS, SEGMENT_S = 3, 9.0
-MOST = 4
+# What a training learns of a track if nothing is said, and what is asked of one.
+MOST, ASKED = 20, 4
 
 
 @dataclass(frozen=True)
@@ -28,24 +29,36 @@ class Piece:
     embedding: np.ndarray
     statistics: np.ndarray
 
+    @property
+    def asked(self) -> "Piece":
+        """Up to four of the segments, evenly over the track."""
+        places = even(len(self.embedding))
+        return Piece(self.game, self.embedding[places], self.statistics[places])
+
+
+def even(segments: int) -> list[int]:
+    """Places of the segments that are asked about."""
+    count = min(ASKED, segments)
+    return [place * segments // count for place in range(count)]
+
 
 def hear_all() -> list[Piece]:
-    """Up to four segments of each track of the seven soundtracks."""
+    """Up to twenty segments of each track of the seven soundtracks."""
     threads.keep_products_whole()
     games = [(each.name, path) for each in recordings.SOUNDTRACKS for path in recordings.soundtrack(each.name)]
     with ThreadPoolExecutor(musicnn.THREADS) as pool:
-        return [piece for piece in pool.map(lambda each: _hear(*each), games) if len(piece.embedding)]
+        return [piece for piece in pool.map(lambda each: _hear(*each), games) if piece is not None]
 
 
-def _hear(game: str, path: Path) -> Piece:
+def _hear(game: str, path: Path) -> Piece | None:
     """Nothing of a track that is shorter than a segment."""
     spectrograms = list(_spectrograms(path))
     if not spectrograms:
-        return Piece(game, np.empty((0, WINDOWS, 0)), np.empty((0, 0)))
-    windows = np.stack([musicnn.windows(each)[:WINDOWS] for each in spectrograms])
-    flat = windows.reshape(-1, *windows.shape[2:])
-    said = np.concatenate([musicnn.load(name).run(flat)[1] for name in EMBEDDING_NETWORKS], axis=1)
-    return Piece(game, said.reshape(len(windows), WINDOWS, -1), np.stack([statistics(each) for each in spectrograms]))
+        return None
+    windows = np.concatenate([musicnn.windows(each)[:WINDOWS] for each in spectrograms])
+    said = np.concatenate([musicnn.load(name).run(windows)[1] for name in EMBEDDING_NETWORKS], axis=1)
+    embedding = said.reshape(len(spectrograms), WINDOWS, -1)
+    return Piece(game, embedding, np.stack([statistics(each) for each in spectrograms]))
 
 
 def _spectrograms(path: Path) -> Iterator[np.ndarray]:

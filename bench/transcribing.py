@@ -52,7 +52,7 @@ def measure(rounds: int) -> list[Measurement]:
     return [
         compare("transcription, a core, against its goal", goal, unit="× real time", bar="≥ 1", note=speed),
         compare("transcription, a core, against Basic Pitch's predict", pairs, unit="× real time", bar="≥ 1",
-                note="its ONNX model and its note creation, held to one core"),
+                note="its ONNX model on one thread, and its note creation"),
         compare("notes found, against their goal", [(ours, F)], unit="F", bar="≥ 1", note=set_),
         compare("notes found, against Basic Pitch's predict", [(ours, theirs)], unit="F", bar="≥ 1", note=kept),
     ]  # fmt: skip

@@ -11,6 +11,7 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import soundfile
 
@@ -19,10 +20,8 @@ MODEL = "basic_pitch/saved_models/icassp_2022/nmp.onnx"
 
 def main() -> None:
     logging.disable(logging.WARNING)
-    # Its runtime starts as many threads as there are cores, which spin while they wait for one another.
     os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
-    inference = importlib.import_module("basic_pitch.inference")
-    model = inference.Model(str(metadata.distribution("basic-pitch").locate_file(MODEL)))
+    inference, model = open_model()
     said, sys.stdout = sys.stdout, sys.stderr  # it prints what it does
     for line in sys.stdin:
         paths = [Path(each) for each in Path(line.strip()).read_text().splitlines()]
@@ -32,6 +31,16 @@ def main() -> None:
         for path, notes in zip(paths, found, strict=True):
             path.with_suffix(".csv").write_text("".join(f"{note[0]},{note[1]},{note[2]}\n" for note in sorted(notes)))
         print(sum(soundfile.info(path).duration for path in paths) / took, file=said, flush=True)
+
+
+def open_model() -> tuple[Any, Any]:  # Any: packages without types
+    """Their module, and their model on one thread: those that its runtime starts would spin, a fifth of the time."""
+    inference, onnxruntime = (importlib.import_module(name) for name in ("basic_pitch.inference", "onnxruntime"))
+    path = str(metadata.distribution("basic-pitch").locate_file(MODEL))
+    model, options = inference.Model(path), onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    model.model = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return inference, model
 
 
 if __name__ == "__main__":
