@@ -17,8 +17,9 @@ from shared.features import Feature
 from shared.storage import Storage
 from shared.tables import datasets
 from tests.factories import make_dataset
+from worker import extractors as extractor_names
 from worker import recordings
-from worker.neighbours import EMBEDDING_EXTRACTORS, as_text
+from worker.neighbours import as_text
 from worker.recordings import Track
 
 
@@ -86,13 +87,13 @@ def hear(
     tenant: str,
     contents: Sequence[str],
     means: np.ndarray,
-    extractors: Sequence[str] = EMBEDDING_EXTRACTORS,
+    extractors: Sequence[str] = extractor_names.EMBEDDING,
 ) -> None:
     """Keep what the networks made of these contents: means (tracks, 400) float32, 200 of each network."""
     new = [
         Feature(content, name, {"windows": 3, "mean": as_text(half)})
         for content, mean in zip(contents, means, strict=True)
-        for name, half in zip(EMBEDDING_EXTRACTORS, np.split(mean, 2), strict=True)
+        for name, half in zip(extractor_names.EMBEDDING, np.split(mean, 2), strict=True)
         if name in extractors
     ]
     with database.transaction() as sql:

@@ -5,7 +5,7 @@ Files are decoded in confined children (worker/listening.py); here are only thei
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,16 +18,17 @@ from shared.errors import Fault, JobFailed
 from shared.features import Feature
 from worker import hearing, ingest, manifest, recordings, track_report
 from worker import roles as roles_of_tables
-from worker.audio import fingerprint
+from worker.audio import fingerprint, sniff
 from worker.desk import Desk
 from worker.ending import Ending
+from worker.extractors import EAR
 from worker.formats import canonical
 from worker.formats.scratch import Scratch
 from worker.formats.source import rejection
 from worker.lines import JsonLines
 from worker.listening import Answer
-from worker.manifest import Entry, Uploads
-from worker.recordings import EAR, Track
+from worker.manifest import Entry, Flaw, Uploads
+from worker.recordings import Track
 
 Json = dict[str, Any]
 Upload = Row[Any]
@@ -57,9 +58,9 @@ def run(desk: Desk, row: Upload) -> Ending:
     desk.enter("listening")
     tracks = [_track(entry, number, uploads) for number, entry in enumerate(listed.entries)]
     heard = _hear(desk, tracks, uploads)
-    tracks = _alike([_judged(track, heard.get(track.content)) for track in tracks], heard)
+    tracks = _alike([_judged(track, heard) for track in tracks], heard.said)
     desk.enter("storing")
-    reports = [track_report.report(track, heard.get(track.content), tracks) for track in tracks]
+    reports = [track_report.report(track, heard.said.get(track.content), tracks) for track in tracks]
     profile = _profile(desk, listed, tracks, reports)
     parts = [desk.put_part(row, path) for path in _write(desk.scratch, listed.table, tracks, reports)]
 
@@ -136,36 +137,60 @@ def _track(entry: Entry, number: int, uploads: dict[str, Upload]) -> Track:
     )  # fmt: skip
 
 
-def _hear(desk: Desk, tracks: Sequence[Track], uploads: dict[str, Upload]) -> dict[str, Json]:
-    """What the ear says of every content, from before or from now."""
-    wanted = {track.content: track for track in tracks if track.fault is None}
-    heard = {content: row.data for content, row in desk.known(EAR, list(wanted)).items()}
-    done, hours = len(heard), sum(said.get("duration_s", 0) for said in heard.values()) / 3600
-    missing = [track for content, track in wanted.items() if content not in heard]
+@dataclass
+class _Heard:
+    """What the ear says of every content; and of what it could not hear, why not.
+
+    A fault is remembered by nobody: it may lie in the name that the bytes have this time, or in a decoder that was
+    killed.
+    """
+
+    said: dict[str, Json]
+    flaws: dict[tuple[str, str], Flaw] = field(default_factory=dict)
+
+
+def _named(track: Track) -> tuple[str, str]:
+    """What is heard, and what its name says that it is."""
+    return track.content, sniff.suffix(track.file.strip())
+
+
+def _hear(desk: Desk, tracks: Sequence[Track], uploads: dict[str, Upload]) -> _Heard:
+    """Hear every content that nobody has heard before."""
+    wanted = {_named(track): track for track in tracks if track.fault is None}
+    known = desk.known(EAR, sorted({content for content, _ in wanted}))
+    heard = _Heard({content: row.data for content, row in known.items()})
+    missing = [track for track in wanted.values() if track.content not in known]
+    done, hours = len(wanted) - len(missing), sum(said["duration_s"] for said in heard.said.values()) / 3600
     by_digest = {file.sha256: file for file in uploads.values()}
     for track, answer in hearing.hear(desk, missing, by_digest, lambda _: WANTED):
-        said = answer.heard or {"fault": _fault(answer)}
-        heard[track.content] = said
-        if not hearing.is_passing(answer):
-            desk.learn(Feature(track.content, EAR, data=said))
-        done, hours = done + 1, hours + said.get("duration_s", 0) / 3600
+        if answer.heard is None:
+            heard.flaws[_named(track)] = _flaw(answer)
+        else:
+            heard.said[track.content] = answer.heard
+            desk.learn(Feature(track.content, EAR, data=answer.heard))
+            hours += answer.heard["duration_s"] / 3600
+        done += 1
         desk.report_tracks(done, len(wanted), hours=hours)
     desk.learn_all()
     return heard
 
 
-def _fault(answer: Answer) -> Json:
+def _flaw(answer: Answer) -> Flaw:
     assert answer.fault is not None
-    return {"code": answer.fault.code, "detail": answer.fault.message}
+    return Flaw(answer.fault.code or "audio_corrupt", answer.fault.message)
 
 
-def _judged(track: Track, heard: Json | None) -> Track:
-    if track.fault is not None or heard is None:
+def _judged(track: Track, heard: _Heard) -> Track:
+    if track.fault is not None:
         return track
-    fault = heard.get("fault")
-    if fault is not None:
-        return replace(track, fault=fault["code"], reason=fault["detail"])
-    return replace(track, duration_s=heard["duration_s"])
+    said, flaw = heard.said.get(track.content), heard.flaws.get(_named(track))
+    if said is not None and (wrong := sniff.misnamed(track.file.strip(), said["format"])):
+        # Its twin has the right name, or had it another time.
+        flaw = Flaw("unsupported_format", wrong)
+    if flaw is not None:
+        return replace(track, fault=flaw.code, reason=flaw.detail)
+    assert said is not None
+    return replace(track, duration_s=said["duration_s"])
 
 
 def _alike(tracks: list[Track], heard: dict[str, Json]) -> list[Track]:

@@ -23,8 +23,9 @@ from shared.storage import Storage
 from shared.tables import datasets as dataset_table
 from shared.tables import features as feature_table
 from shared.tables import tracks as track_table
+from worker import extractors
 from worker.manifest import PREFIX
-from worker.neighbours import EMBEDDING_EXTRACTORS, Catalogue, from_text, unit
+from worker.neighbours import Catalogue, from_text, unit
 from worker.recordings import KEY, SCHEMA
 from worker.tables import BATCH_ROWS
 
@@ -192,7 +193,7 @@ def _count_known(sql: Connection, row: Row[Any]) -> int:
     of_one = select(func.count()).where(
         feature_table.c.tenant == row.tenant,
         feature_table.c.content == track_table.c.content,
-        feature_table.c.extractor.in_(EMBEDDING_EXTRACTORS),
+        feature_table.c.extractor.in_(extractors.EMBEDDING),
     )
     each = of_one.correlate(track_table).scalar_subquery()
     chosen = select(func.coalesce(func.sum(each), 0)).where(track_table.c.dataset == row.id)
@@ -200,7 +201,7 @@ def _count_known(sql: Connection, row: Row[Any]) -> int:
 
 
 def _fill(sql: Connection, tenant: str, held: Held, contents: Sequence[str]) -> None:
-    halves = [features.find(sql, tenant, name, contents) for name in EMBEDDING_EXTRACTORS]
+    halves = [features.find(sql, tenant, name, contents) for name in extractors.EMBEDDING]
     for content in contents:
         if all(content in half for half in halves):
             means = np.concatenate([from_text(half[content].data["mean"]) for half in halves])

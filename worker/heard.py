@@ -7,15 +7,12 @@ from typing import Any
 import numpy as np
 
 from shared.audio_params import Precision
+from worker import extractors
 from worker.pretrained import notes as note_creation
 from worker.pretrained.notes import Note
 from worker.recordings import Track
 
 Json = dict[str, Any]
-
-# The numbers go up when what they stand for changes; then everything is heard again.
-MUSIC, MEL = "music@1", "mel@1"
-TAGGER_VERSION, NOTES_VERSION = 1, 1
 
 
 @dataclass(frozen=True)
@@ -32,17 +29,17 @@ class Wants:
         """The names under which it is remembered."""
         return [
             *(self.tagger(name) for name in self.taggers),
-            *([MEL] if self.mel else []),
-            *([MUSIC] if self.music else []),
+            *([extractors.MEL] if self.mel else []),
+            *([extractors.MUSIC] if self.music else []),
             *([self.note_name()] if self.notes else []),
         ]
 
     def tagger(self, name: str) -> str:
-        return f"{name}@{TAGGER_VERSION}" + ("" if self.precision == "float32" else f":{self.precision}")
+        return extractors.tagger(name, self.precision)
 
     def note_name(self) -> str:
         assert self.notes is not None
-        return f"notes@{NOTES_VERSION}:{note_creation.name_of(self.notes)}"
+        return extractors.notes(note_creation.name_of(self.notes))
 
 
 @dataclass(frozen=True)

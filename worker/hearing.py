@@ -16,9 +16,6 @@ from worker.recordings import Track
 
 Json = dict[str, Any]
 
-# Faults that are not the recording's own: another attempt may well decode it.
-PASSING = ("decoder_crashed", "decoder_timeout", "decoder_memory", "listener_missing", "disk_full")
-
 
 @cache
 def _ears() -> Ears:
@@ -43,14 +40,10 @@ def hear(
             # By its number: two tracks may be parts of one file.
             path = desk.fetch(upload.key, name=f"track-{track.number}", sha256=upload.sha256)
             fetched.append(path)
-            yield Request(track.number, path, upload.name, want(track), track.start_s, track.end_s)
+            # By the name that its own row gives it: the same bytes may have been uploaded under several.
+            yield Request(track.number, path, track.file.strip(), want(track), track.start_s, track.end_s)
 
     ahead = 2 * listening.default_parallel()
     for track, answer in zip(tracks, _ears().listen(requests(), ahead=ahead, check=desk.check), strict=True):
         yield track, answer
         fetched.popleft().unlink(missing_ok=True)
-
-
-def is_passing(answer: Answer) -> bool:
-    """Whether the answer may be another one next time."""
-    return answer.fault is not None and answer.fault.code in PASSING

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-# What remembers each half of a track's vector: 200 numbers each, the mean over its windows (worker/perception.py).
-EMBEDDING_EXTRACTORS = ("mtt-musicnn@1", "msd-musicnn@1")
 # Rows whose products with all others are held at once.
 AT_ONCE = 1024
 

@@ -18,12 +18,13 @@ from shared.features import Feature
 from worker import hearing, neighbours
 from worker.audio.mel import BANDS
 from worker.desk import Desk
-from worker.heard import MEL, MUSIC, Heard, Wants, Windows
+from worker.extractors import EAR, MEL, MUSIC
+from worker.heard import Heard, Wants, Windows
 from worker.listening import Answer
 from worker.pretrained import basic_pitch, musicnn
 from worker.pretrained import notes as note_creation
 from worker.pretrained.notes import Note
-from worker.recordings import EAR, Track
+from worker.recordings import Track
 
 Json = dict[str, Any]
 

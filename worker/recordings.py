@@ -12,8 +12,6 @@ import pyarrow.parquet as pq
 from worker.manifest import PREFIX
 
 KEY = f"{PREFIX}key"
-# What is heard of a track when it is uploaded; the number goes up when its figures change.
-EAR = "ear@1"
 
 SCHEMA: Mapping[str, pa.DataType] = {
     "key": pa.string(), "file": pa.string(), "upload": pa.string(), "content": pa.string(), "start_s": pa.float64(),

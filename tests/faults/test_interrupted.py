@@ -14,7 +14,7 @@ from shared.queue import TRAIN
 from shared.tables import features, outputs, versions
 from tests.faults.house import House, child_of
 from tests.worker import canonical, recorded, working
-from worker.recordings import EAR
+from worker.extractors import EAR
 from worker.runner import Post
 
 # All that a checkpoint must hold: random state of dropout, optimizer slots, a falling rate, the patience of two rules.

@@ -127,6 +127,18 @@ def test_the_same_recording_is_heard_once(post: Post, tenant: str, songs: dict[s
     }
 
 
+def test_a_wrong_name_is_the_fault_of_the_name_alone(post: Post, tenant: str, songs: dict[str, bytes]) -> None:
+    wrong, _ = recorded.ingest(post, tenant, {"song.mp3": songs["d.ogg"], "b.flac": songs["b.flac"]})
+    right, _ = recorded.ingest(post, tenant, {"song.mp3": songs["d.ogg"], "song.ogg": songs["d.ogg"]})
+    again, _ = recorded.ingest(post, tenant, {"song.ogg": songs["d.ogg"], "also.mp3": songs["d.ogg"]})
+
+    assert codes(recorded.reports(post, wrong)) == [None, "unsupported_format"]
+    for row in (right, again):
+        reports = {each["file"].partition(".")[2]: each for each in recorded.reports(post, row)}
+        assert reports["ogg"]["fault"] is None
+        assert "expected mp3 as the name says, received ogg-vorbis" in reports["mp3"]["fault"]["detail"]
+
+
 def test_the_same_song_in_another_format_is_a_near_duplicate(post: Post, tenant: str, tmp_path: Path) -> None:
     long = {name: recorded.write(tmp_path / name, 220.0, seconds=20.0) for name in ("a.wav", "b.mp3", "c.opus")}
     other = {"d.wav": recorded.write(tmp_path / "d.wav", 220.0, seconds=20.0, seed=9)}

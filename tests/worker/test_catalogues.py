@@ -14,7 +14,8 @@ from shared.storage import Storage
 from tests.heard import change, contents_of, hear, make_audio, random_means
 from worker import catalogues
 from worker.catalogues import Catalogues, Held
-from worker.neighbours import EMBEDDING_EXTRACTORS, unit
+from worker.extractors import EMBEDDING
+from worker.neighbours import unit
 
 KEYS = [f"t{number}" for number in range(8)]
 
@@ -72,7 +73,7 @@ def test_the_manifest_is_there_as_it_was_written_and_nothing_of_ours(
         found.columns["etude.key"]
 
 
-@pytest.mark.parametrize("extractors", [EMBEDDING_EXTRACTORS[:1], EMBEDDING_EXTRACTORS[1:]])
+@pytest.mark.parametrize("extractors", [EMBEDDING[:1], EMBEDDING[1:]])
 def test_a_track_that_only_one_network_has_heard_is_not_heard(
     held: Catalogues, database: Database, storage: Storage, tenant: str, extractors: Sequence[str]
 ) -> None:
@@ -94,9 +95,9 @@ def test_what_becomes_known_later_is_learnt_without_reading_the_table_again(
 
     hear(database, tenant, contents[:3], means[:3])
     told.append(find(held, database, tenant, dataset).heard)
-    hear(database, tenant, contents[3:], means[3:], EMBEDDING_EXTRACTORS[:1])
+    hear(database, tenant, contents[3:], means[3:], EMBEDDING[:1])
     told.append(find(held, database, tenant, dataset).heard)
-    hear(database, tenant, contents[3:], means[3:], EMBEDDING_EXTRACTORS[1:])
+    hear(database, tenant, contents[3:], means[3:], EMBEDDING[1:])
     found = find(held, database, tenant, dataset)
 
     assert [*told, found.heard] == [0, 3, 3, 8]

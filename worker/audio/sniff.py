@@ -37,18 +37,29 @@ TEXT_BYTES = 512
 
 def sniff(path: Path, name: str, limits: AudioLimits) -> Header:
     """The format and header of a recording, by no codec. Raises JobFailed where either is not what is read here."""
-    declared = SUFFIXES.get(Path(name).suffix.lower())
-    if declared is None:
+    if suffix(name) not in SUFFIXES:
         raise _unsupported(f"expected a name that ends in one of {', '.join(SUFFIXES)}")
     size = path.stat().st_size
     if size == 0:
         raise JobFailed("expected a recording, received an empty file: upload it again", code="audio_empty")
     with path.open("rb") as file:
         header = _header(file, size, limits)
-    if header.format not in declared:
-        said = f"expected {' or '.join(declared)} as the name says, received {header.format}: correct the name"
+    if said := misnamed(name, header.format):
         raise _unsupported(said)
     return header
+
+
+def misnamed(name: str, found: str) -> str | None:
+    """What is wrong with the name of a recording of this format, if anything is."""
+    declared = SUFFIXES.get(suffix(name), ())
+    if found in declared:
+        return None
+    return f"expected {' or '.join(declared)} as the name says, received {found}: correct the name"
+
+
+def suffix(name: str) -> str:
+    """How a file's name ends, in small letters."""
+    return Path(name).suffix.lower()
 
 
 def _header(file: BinaryIO, size: int, limits: AudioLimits) -> Header:
