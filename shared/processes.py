@@ -167,6 +167,18 @@ def die_with_parent(parent: int | None = None) -> None:
         os._exit(1)
 
 
+def when_told_to_stop() -> threading.Event:
+    """Set once this process is asked to stop, by SIGTERM or SIGINT."""
+    stopped = threading.Event()
+
+    def told(_: int, __: FrameType | None) -> None:
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, told)
+    signal.signal(signal.SIGINT, told)
+    return stopped
+
+
 def _wait(running: Running, is_hurried: Callable[[], bool]) -> None:
     until = time.monotonic() + running.program.stop_grace_s
     while running.process is not None and running.process.poll() is None:

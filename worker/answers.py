@@ -3,16 +3,14 @@
 It keeps nothing but copies in memory: any number of them may run, and any may be killed.
 """
 
-import signal
 import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 import orjson
 from redis.exceptions import RedisError
 
-from shared import datasets, log, questions, settings
+from shared import datasets, log, processes, questions, settings
 from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
 from shared.questions import Inbox, Question, Taken
@@ -150,14 +148,7 @@ def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
     log.configure(chosen.log_level)
-    stopped = threading.Event()
-
-    def stop(_: int, __: FrameType | None) -> None:
-        stopped.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    Answering(chosen).run(stopped)
+    Answering(chosen).run(processes.when_told_to_stop())
 
 
 if __name__ == "__main__":

@@ -119,8 +119,8 @@ class MeanAndMaximum(keras.layers.Layer):
         return ops.concatenate([ops.mean(x, axis=(1, 2)), ops.max(x, axis=(1, 2))], axis=-1)
 
 
-class GainAndRoll(keras.layers.Layer):
-    """Another loudness and another beginning for each segment, while it trains."""
+class _Augmenting(keras.layers.Layer):
+    """Changes segments while it trains, and never otherwise."""
 
     def __init__(self, wanted: Augmentation) -> None:
         super().__init__()
@@ -129,8 +129,16 @@ class GainAndRoll(keras.layers.Layer):
         self.seed = keras.random.SeedGenerator()
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
-        if not training:
-            return x
+        return self.change(x) if training else x
+
+    def change(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class GainAndRoll(_Augmenting):
+    """Another loudness and another beginning for each segment."""
+
+    def change(self, x: Tensor) -> Tensor:
         rows, frames = ops.shape(x)[0], x.shape[1]
         if self.wanted.gain:
             decades = keras.random.uniform((rows, 1, 1), -self.wanted.gain, self.wanted.gain, seed=self.seed)
@@ -148,17 +156,10 @@ def louder(x: Tensor, decades: Tensor) -> Tensor:
     return ops.log10(1 + 10.0**decades * (10.0**x - 1))
 
 
-class Masks(keras.layers.Layer):
-    """One band of frequencies and one stretch of time of each segment put to 0, while it trains."""
+class Masks(_Augmenting):
+    """One band of frequencies and one stretch of time of each segment put to 0."""
 
-    def __init__(self, wanted: Augmentation) -> None:
-        super().__init__()
-        self.wanted = wanted
-        self.seed = keras.random.SeedGenerator()
-
-    def call(self, x: Tensor, training: bool = False) -> Tensor:
-        if not training:
-            return x
+    def change(self, x: Tensor) -> Tensor:
         rows = ops.shape(x)[0]
         kept_frames = self._kept(rows, x.shape[1], self.wanted.time_mask)
         kept_bands = self._kept(rows, x.shape[2], self.wanted.frequency_mask)

@@ -1,14 +1,11 @@
 """The scheduler process, `python -m worker.tick`: reap, settle, ring, sweep. Run as many of them as wanted."""
 
-import signal
-import threading
 import time
-from types import FrameType
 
 from redis.exceptions import RedisError
 from sqlalchemy import Connection
 
-from shared import claims, datasets, log, queue, recovery, settings, workers
+from shared import claims, datasets, log, processes, queue, recovery, settings, workers
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.storage import Storage
@@ -85,13 +82,7 @@ def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
     log.configure(chosen.log_level)
-    stopped = threading.Event()
-
-    def stop(_: int, __: FrameType | None) -> None:
-        stopped.set()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
+    stopped = processes.when_told_to_stop()
     tick = Tick(chosen)
     while not stopped.is_set():
         tick.run_once()

@@ -29,6 +29,7 @@ def unpack(archive: IO[bytes], folder: Path) -> list[Path]:
             _check(entries)
             folder.mkdir(parents=True, exist_ok=True)
             return [_write(opened, entry, folder / entry.filename) for entry in entries]
+    # The second is what zipfile says of a compression that it does not know.
     except (zipfile.BadZipFile, NotImplementedError) as cause:
         raise EtudeError(f"The service sent an archive that cannot be read: {cause}.") from cause
 

@@ -408,14 +408,10 @@ def test_the_worker_needs_neither_numpy_nor_tensorflow() -> None:
     assert said.stdout.strip() == "[]"
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "sched_setaffinity"), reason="only Linux lets a process say which processors it uses"
-)
-def test_as_many_are_heard_at_once_as_there_are_processors() -> None:
-    before = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(before)})
-        assert listening.default_parallel() == 1
-    finally:
-        os.sched_setaffinity(0, before)
-    assert listening.default_parallel() == len(before)
+def test_as_many_are_heard_at_once_as_there_are_processors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    allowed = listening.default_parallel()
+    monkeypatch.delattr(os, "sched_getaffinity")
+    untold = listening.default_parallel()
+
+    assert (allowed, untold) == (1, os.cpu_count())
