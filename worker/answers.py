@@ -148,7 +148,8 @@ def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
     log.configure(chosen.log_level)
-    Answering(chosen).run(processes.when_told_to_stop())
+    stopped = processes.when_told_to_stop()
+    Answering(chosen).run(stopped)
 
 
 if __name__ == "__main__":

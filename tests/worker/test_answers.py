@@ -405,7 +405,7 @@ def test_several_share_the_questions_and_answer_alike(
 ) -> None:
     running = [start(redis) for _ in range(2)]
     # It listens for signals before it connects.
-    assert until(lambda: all(psutil.Process(each.process.pid).net_connections() for each in running))
+    assert until(lambda: all(psutil.Process(each.process.pid).net_connections("all") for each in running))
     expected = asker.ask(question(tenant, songs))
 
     said = [asker.ask(question(tenant, songs)) for _ in range(20)]
