@@ -33,10 +33,11 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     _check_hearing(params, rows)
     expected_s = expectation.of_listening(_hours(rows), has_networks=getattr(params, "front", None) is None)
     if isinstance(params, TableTraining):
-        size = _size(params, rows)
+        meant = _meant(params, rows)
+        size = _size(meant, rows)
         networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
         _check_target(rows)
-        expected_s += expectation.of_training(size, params, rows=_examples(params, rows))
+        expected_s += expectation.of_training(size, meant, rows=_examples(meant, rows))
     else:
         parameters = 0 if version is None else version.parameters
         expected_s += expectation.of_scoring(parameters, rows=sum(row.rows for row in rows))
@@ -68,7 +69,7 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     if not isinstance(params, TableTraining):
         parameters = version.parameters if version is not None else 0
         return {"parameters": parameters, "memory_bytes": parameters * 4, "fits": True, "expected_s": None}
-    size = _size(params, rows)
+    size = _size(_meant(params, rows), rows)
     return {
         "parameters": size.parameters,
         "memory_bytes": size.memory_bytes,
@@ -141,6 +142,13 @@ def _check_hearing(params: BaseModel, rows: list[Row[Any]]) -> None:
 
 def _hours(rows: list[Row[Any]]) -> float:
     return float(sum(row.profile.get("audio", {}).get("hours", 0.0) for row in rows))
+
+
+def _meant(params: TableTraining, rows: list[Row[Any]]) -> TableTraining:
+    """With what a training on recordings has for everything that the client left out."""
+    if isinstance(params, AudioTraining) and rows[0].format == "audio":
+        return params.of_recordings()
+    return params
 
 
 def _size(params: TableTraining, rows: list[Row[Any]]) -> Size:

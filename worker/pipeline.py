@@ -37,6 +37,7 @@ def train(desk: Desk) -> Ending:
     kind, contract, params = _kind(desk), KINDS[desk.claim.kind or ""], _params(desk)
     desk.enter("loading")
     row = desk.dataset_rows()[0]
+    params = params.of_recordings() if row.format == "audio" else params
     prepared, listens_to = _prepare(desk, kind, row, params)
     cautions = [caution.as_json() for caution in prepared.cautions]
     desk.warn(cautions)

@@ -19,7 +19,7 @@ def main() -> None:
         matrices = dict(file)
     for _ in sys.stdin:
         began = time.perf_counter()
-        fit(matrices, TrainParams())
+        fit(matrices, TrainParams().of_recordings())
         print(time.perf_counter() - began, flush=True)
 
 

@@ -191,9 +191,19 @@ def test_the_preset_says_what_is_left_out_of_listening_and_lineage_tells_it() ->
     assert (said.listens.windows_per_segment, said.listens.segments_per_track) == (1, 7)
     assert said.listens.augmentation is not None
     assert TrainParams.model_validate(said.model_dump(mode="json")) == said
-    assert TrainParams().listens.windows_per_segment == 3 and TrainParams().front is None
+    assert TrainParams().listens.segments_per_track == 60 and TrainParams().front is None
     off = TrainParams.model_validate({"preset": "network", "listening": {"augmentation": None}})
     assert off.front is not None and off.front.augmentation is None
+
+
+def test_what_a_client_leaves_out_is_as_the_preset_has_it_and_as_ever_for_a_table() -> None:
+    usual, said = TrainParams(), TrainParams.model_validate({"learning_rate": 0.01, "hidden": []})
+
+    assert usual.of_recordings().hidden != usual.hidden
+    assert (usual.of_recordings().learning_rate, usual.of_recordings().weight_decay) == (0.0003, 1.0)
+    assert (said.of_recordings().learning_rate, said.of_recordings().hidden) == (0.01, [])
+    assert TrainParams(optimizer="sgd").of_recordings().learning_rate == usual.learning_rate
+    assert TrainParams(preset="network").of_recordings() == TrainParams(preset="network")
 
 
 def test_an_embedding_cannot_be_augmented() -> None:
