@@ -10,10 +10,11 @@ from pydantic import BaseModel
 
 from shared.kinds import KINDS
 from shared.settings import Settings, read
+from shared.wanted import NewJob
 from tests.words import error_codes
 from web import app  # noqa: F401 — its import declares the routes
 from web.api import ROUTES
-from web.requests import AliasMove, NewDataset, NewJob
+from web.requests import AliasMove, NewDataset
 from worker.formats.limits import Limits
 
 DOCS = Path("docs")

@@ -10,10 +10,10 @@ from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
 from werkzeug.exceptions import LengthRequired
 
-from shared import answers
+from shared import answers, refusals
 from shared.errors import BadRequest, Forbidden, InvalidRequest, NotFound, TooLarge, Unavailable, UnsupportedMedia
 from shared.keys import RANKS, Caller
-from web import errors, strict_json
+from web import strict_json
 from web.services import Services
 
 JSON = "application/json"
@@ -225,7 +225,7 @@ def _read_body(declared: Route, content: bytes) -> BaseModel | None:
     try:
         return declared.body.model_validate(strict_json.read(content))
     except ValidationError as cause:
-        raise errors.refusal(cause) from cause
+        raise refusals.of(cause) from cause
 
 
 def _read_query(declared: Route) -> BaseModel | None:
@@ -247,7 +247,7 @@ def _read_query(declared: Route) -> BaseModel | None:
     try:
         return declared.query.model_validate_strings(flat)
     except ValidationError as cause:
-        raise errors.refusal(cause) from cause
+        raise refusals.of(cause) from cause
 
 
 def _gather(flat: dict[str, Any], field_name: str, prefix: str) -> dict[str, Any]:

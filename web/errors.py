@@ -4,10 +4,9 @@ from typing import Any
 
 import orjson
 from flask import Flask, Response, request
-from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from shared.errors import EtudeError, Fault, InvalidRequest
+from shared.errors import EtudeError
 from shared.log import logger
 
 PROBLEM = "application/problem+json"
@@ -76,58 +75,3 @@ def unforeseen(request_id: str) -> dict[str, Any]:
 
 def _request_id() -> str:
     return str(request.environ[REQUEST_ID])
-
-
-def refusal(error: ValidationError, *, under: str = "") -> InvalidRequest:
-    """Pydantic's faults as ours: a JSON pointer, what was expected and what was received, for every one of them."""
-    found = [
-        Fault(_say(fault), pointer=under + "".join(f"/{_escape(part)}" for part in _place(fault)))
-        for fault in error.errors(include_url=False)
-        if not _is_other_branch(fault, error.error_count())
-    ]
-    said = f"{len(found)} of the fields do not fit the contract." if len(found) > 1 else found[0].message
-    return InvalidRequest(said, faults=found)
-
-
-def _place(fault: Any) -> list[int | str]:  # Any: pydantic's typed dict
-    """The places of the client's document; pydantic also names the branch of a union (a function, a class, a tag)."""
-    if not fault["loc"]:
-        return []
-    *parts, last = fault["loc"]
-    tags = {place + 1 for place, part in enumerate(parts) if str(part).startswith("tagged-union")}
-    inner = [part for place, part in enumerate(parts) if place not in tags and _is_of_document(part)]
-    is_clients = fault["type"] in ("extra_forbidden", "missing")
-    return [*inner, *([last] if is_clients or _is_of_document(last) else [])]
-
-
-def _is_of_document(part: int | str) -> bool:
-    return isinstance(part, int) or (part.isidentifier() and not part[0].isupper()) or part.startswith("label.")
-
-
-def _is_other_branch(fault: Any, count: int) -> bool:  # Any: pydantic's typed dict
-    """Whether this is what the wrong branch of a number-or-object says, and the right one has spoken, too."""
-    if isinstance(fault["input"], dict):
-        return count > 1 and fault["type"] in ("float_type", "int_type", "bool_type")
-    return count > 1 and fault["type"] == "model_attributes_type"
-
-
-def _escape(part: int | str) -> str:
-    return str(part).replace("~", "~0").replace("/", "~1")
-
-
-def _say(fault: Any) -> str:  # Any: pydantic's typed dict
-    received = repr(fault["input"])
-    shown = received if len(received) <= 80 else received[:77] + "…"
-    match fault["type"]:
-        case "missing":
-            return "expected this field, received none"
-        case "extra_forbidden":
-            return "this field is unknown here"
-        case "union_tag_not_found":
-            return f"expected the field {fault['ctx']['discriminator']}, received none"
-        case "union_tag_invalid":
-            return f"expected {fault['ctx']['discriminator']} to be one of {fault['ctx']['expected_tags']}"
-        case "model_type" | "model_attributes_type" | "dict_type":
-            return f"expected an object, received {shown}"
-    said = fault["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    return said if said.startswith("expected") else f"expected {said[0].lower()}{said[1:]}, received {shown}"

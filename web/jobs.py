@@ -6,13 +6,14 @@ from typing import Any
 import orjson
 from flask import Request, request
 
-from shared import job_list, jobs
+from shared import job_list, jobs, submission
 from shared.job_list import Glance
 from shared.jobs import ENDED
 from shared.keys import READ, SUBMIT
-from web import responses, schemas, submission
+from shared.wanted import NewJob
+from web import responses, schemas
 from web.api import Answer, Call, route
-from web.requests import CancelQuery, JobsPage, NewJob, RowsPage
+from web.requests import CancelQuery, JobsPage, RowsPage
 from web.waiting import MAY_STAY, STAYED, Stay
 
 WAIT = re.compile(r"(?:^|,)\s*wait=(\d{1,4})\s*(?:,|$)")

@@ -1,23 +1,12 @@
 """The bodies and query strings that the calls take: closed schemas, every limit in one place."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from shared.schema import Closed, Float, Int
-
-# Display text only; it never becomes a path or a key of storage. Neither controls nor what turns text around.
-_UNFIT = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
-NAME = rf"^[^\s@/\\{_UNFIT}]([^@/\\{_UNFIT}]*[^\s@/\\{_UNFIT}])?$"
-
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NAME)]
-Reference = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=rf"^[^{_UNFIT}]+$")]
-Column = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-Columns = Annotated[list[Column], Field(max_length=512)]
-LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
-LabelValue = Annotated[str, StringConstraints(max_length=255)]
-Labels = Annotated[dict[LabelName, LabelValue], Field(max_length=32)]
+from shared.schema import Closed, Int
+from shared.wanted import Column, Columns, Labels, Name, Reference
 
 Limit = Annotated[int, Field(ge=1, le=200)]
 # As long as a manifest's keys and cells may be and still stand in an address.
@@ -60,26 +49,6 @@ class NewDataset(Closed):
         if self.format == "table" and foreign:
             raise ValueError(f"expected no {', '.join(foreign)} in columns: these are roles of a dataset of audio")
         return self
-
-
-class Budget(Closed):
-    """What a job may use; a training that reaches it ends with what it has."""
-
-    compute_seconds: Annotated[Float, Field(gt=0, le=31_536_000)] | None = None
-
-
-class NewJob(Closed):
-    """A job to be. `params` depend on action and kind: see GET /v1/kinds."""
-
-    action: Literal["train", "score"]
-    kind: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    dataset: Reference | Annotated[list[Reference], Field(min_length=1, max_length=100)]
-    model: Reference | None = None
-    params: dict[str, Any] = Field(default_factory=dict)
-    priority: Annotated[Int, Field(ge=-100, le=100)] = 0
-    deadline_s: Annotated[Float, Field(gt=0, le=31_536_000)] | None = None
-    budget: Budget = Field(default_factory=Budget)
-    labels: Labels = Field(default_factory=dict)
 
 
 class Requirement(Closed):

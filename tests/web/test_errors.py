@@ -3,8 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
+from shared import refusals
 from shared.kinds.classification import TrainParams
-from web import errors
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,7 @@ def test_a_fault_is_told_once_at_its_place(sent: dict[str, object], pointer: str
     with pytest.raises(ValidationError) as caught:
         TrainParams.model_validate(sent)
 
-    faults = errors.refusal(caught.value, under="/params").faults
+    faults = refusals.of(caught.value, under="/params").faults
 
     assert [(fault.pointer, fault.message) for fault in faults] == [(pointer, said)]
 
@@ -36,6 +36,6 @@ def test_every_fault_is_told() -> None:
     with pytest.raises(ValidationError) as caught:
         TrainParams.model_validate({"epochs": 0, "batch_size": "x", "seed": -1})
 
-    faults = errors.refusal(caught.value).faults
+    faults = refusals.of(caught.value).faults
 
     assert [fault.pointer for fault in faults] == ["/batch_size", "/epochs", "/seed"]

@@ -5,10 +5,9 @@ from typing import Any
 
 import pytest
 
-from shared import networks
+from shared import expectation, networks, submission
 from shared.errors import InvalidRequest
 from shared.kinds.classification import TrainParams
-from web import expectation, submission
 
 SEGMENT_BYTES = 187 * 96 * 2
 

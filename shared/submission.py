@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection, Row
 
-from shared import builtin, datasets, jobs, models, networks
+from shared import builtin, datasets, expectation, jobs, models, networks, refusals
 from shared.audio_params import EMBEDDING_SIZE, AudioTraining
 from shared.errors import Fault, InvalidRequest
 from shared.fronts import WINDOW_S
@@ -14,8 +14,7 @@ from shared.networks import Size
 from shared.queue import TRAIN
 from shared.settings import Settings
 from shared.table_params import Preprocessing, TableTraining
-from web import errors, expectation
-from web.requests import NewJob
+from shared.wanted import NewJob
 
 Json = dict[str, Any]
 OF_RECORDINGS = ("preset", "listening", "explain", "precision")
@@ -117,7 +116,7 @@ def _params(wanted: NewJob, kind: str | None) -> BaseModel:
     try:
         return schema.model_validate(wanted.params)
     except ValidationError as cause:
-        raise errors.refusal(cause, under="/params") from cause
+        raise refusals.of(cause, under="/params") from cause
 
 
 def _check_formats(rows: list[Row[Any]], kind: str | None, version: Row[Any] | None) -> None:
