@@ -143,6 +143,8 @@ jobs = Table(
     Column("datasets", JSON, nullable=False),
     Column("model", Name),
     Column("version", Id),
+    # The schedule that submitted it, if one did.
+    Column("schedule", Id),
     Column("params", JSON, nullable=False),
     Column("labels", JSON, nullable=False),
     Column("budget", JSON, nullable=False),
@@ -176,6 +178,7 @@ jobs = Table(
     Index("ix_jobs_claim", "state", "queue", "priority", "turn_at", "id"),
     Index("ix_jobs_tenant_id", "tenant", "id"),
     Index("ix_jobs_lease", "state", "lease_until"),
+    Index("ix_jobs_schedule", "schedule", "id"),
 )
 
 job_labels = Table(
@@ -238,6 +241,118 @@ outputs = Table(
     Column("sha256", String(64), nullable=False),
     Column("rows", BigInteger),
     PrimaryKeyConstraint("job", "name"),
+)
+
+# A scoring is cut into runs of rows or tracks; each is claimed, fenced and done on its own, by any worker.
+chunks = Table(
+    "score_chunks",
+    metadata,
+    Column("job", Id, ForeignKey("jobs.id"), nullable=False),
+    # The number of its first row: a chunk that is split in two keeps its name.
+    Column("first", BigInteger, nullable=False),
+    Column("rows", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("fence", Integer, nullable=False),
+    # Ends of attempts without an answer, by an exception or with the worker's process.
+    Column("losses", Integer, nullable=False),
+    Column("worker", Name),
+    Column("lease_until", Double),
+    # What it left behind: files by name, how many rows could not be scored, and what adds up over chunks.
+    Column("output", JSON),
+    Column("error", JSON),
+    Column("started_at", Double),
+    Column("ended_at", Double),
+    PrimaryKeyConstraint("job", "first"),
+    CheckConstraint("state IN ('open', 'running', 'done')", name="state"),
+    CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease_iff_running"),
+    Index("ix_score_chunks_claim", "state", "job", "first"),
+)
+
+# When a job is submitted by itself: a cron expression in a time zone, and what happens when it cannot.
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("name", Name, nullable=False),
+    Column("cron", Name, nullable=False),
+    Column("timezone", String(64), nullable=False),
+    Column("job", JSON, nullable=False),
+    Column("overlap", String(16), nullable=False),
+    Column("misfire", String(16), nullable=False),
+    Column("misfire_grace_s", Double, nullable=False),
+    Column("state", String(16), nullable=False),
+    # Why it paused itself; null when a client did.
+    Column("error", JSON),
+    # The next moment at which it is due; null while it is paused.
+    Column("next_at", Double),
+    Column("revision", Integer, nullable=False),
+    Column("created_at", Double, nullable=False),
+    UniqueConstraint("tenant", "name"),
+    CheckConstraint("state IN ('active', 'paused')", name="state"),
+    CheckConstraint("overlap IN ('skip', 'queue', 'replace')", name="overlap"),
+    CheckConstraint("misfire IN ('skip', 'once', 'all')", name="misfire"),
+    Index("ix_schedules_due", "state", "next_at"),
+)
+
+# The unique effect of a moment of a schedule: one row, however many schedulers see it come.
+fires = Table(
+    "fires",
+    metadata,
+    Column("schedule", Id, ForeignKey("schedules.id"), nullable=False),
+    # The moment of the cron expression; of a run by hand the moment at which it was asked for.
+    Column("due_at", Double, nullable=False),
+    Column("fired_at", Double, nullable=False),
+    # submitted, waiting (behind a run that is under way), skipped, missed, refused
+    Column("outcome", String(16), nullable=False),
+    Column("by_hand", Boolean, nullable=False),
+    Column("job", Id, ForeignKey("jobs.id"), index=True),
+    Column("error", JSON),
+    PrimaryKeyConstraint("schedule", "due_at"),
+)
+
+# Who is told of what happened, and at which address.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("url", Text, nullable=False),
+    Column("events", JSON, nullable=False),
+    Column("description", Name),
+    Column("secret", Name, nullable=False),
+    # Signed with this one, too, until then: so that a receiver can change over.
+    Column("old_secret", Name),
+    Column("old_secret_until", Double),
+    Column("state", String(16), nullable=False),
+    # Why it was switched off; null when a client did.
+    Column("error", JSON),
+    # Since when nothing has arrived.
+    Column("failing_since", Double),
+    Column("created_at", Double, nullable=False),
+    CheckConstraint("state IN ('active', 'disabled')", name="state"),
+    Index("ix_webhooks_tenant_id", "tenant", "id"),
+)
+
+# What is to be told, written in the transaction that made it true.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("webhook", Id, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("type", String(32), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # Each try: when, how long, which status, or what went wrong instead.
+    Column("log", JSON, nullable=False),
+    Column("next_at", Double),
+    Column("lease_until", Double),
+    Column("created_at", Double, nullable=False),
+    Column("ended_at", Double),
+    CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name="state"),
+    Index("ix_deliveries_due", "state", "next_at"),
+    Index("ix_deliveries_webhook_id", "webhook", "id"),
 )
 
 models = Table(
