@@ -59,6 +59,12 @@ class Reason(Closed):
     tracks: Annotated[Int, Field(ge=1, le=1000)] = 20
     clips: bool = True
 
+    @model_validator(mode="after")
+    def _names_each_label_once(self) -> "Reason":
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("expected each label once")
+        return self
+
 
 class AudioTraining(TableTraining):
     """A training on a table or on recordings; of recordings it learns from an embedding unless `preset` says else."""

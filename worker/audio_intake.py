@@ -197,16 +197,27 @@ def _alike(tracks: list[Track], heard: dict[str, Json]) -> list[Track]:
     """Say of each track which one is the first that sounds the same."""
     usable = [track for track in tracks if track.fault is None]
     prints = [heard[track.content]["fingerprint"]["hash"] for track in usable]
-    first = list(range(len(usable)))
-    for pair in fingerprint.pairs(prints, names=[track.key for track in usable]):
-        # Pairs come in the order of their first track, so the smallest number has arrived at both.
-        low = min(first[pair.first], first[pair.second])
-        first[pair.first] = first[pair.second] = low
-    place = {content: number for number, content in reversed(list(enumerate(track.content for track in usable)))}
-    same = {
-        track.number: usable[min(first[number], place[track.content])].number for number, track in enumerate(usable)
-    }
+    alike = [(pair.first, pair.second) for pair in fingerprint.pairs(prints, names=[track.key for track in usable])]
+    place = {track.content: number for number, track in enumerate(usable)}
+    alike += [(place[track.content], number) for number, track in enumerate(usable)]
+    firsts = _firsts(len(usable), alike)
+    same = {track.number: usable[first].number for track, first in zip(usable, firsts, strict=True)}
     return [replace(track, same_as=same.get(track.number)) for track in tracks]
+
+
+def _firsts(count: int, alike: Sequence[tuple[int, int]]) -> list[int]:
+    """Of each place the first one that it is alike with, be it by way of others."""
+    firsts = list(range(count))
+
+    def find(place: int) -> int:
+        while firsts[place] != place:
+            firsts[place] = place = firsts[firsts[place]]
+        return place
+
+    for one, other in alike:
+        low, high = sorted((find(one), find(other)))
+        firsts[high] = low
+    return [find(place) for place in range(count)]
 
 
 def _profile(desk: Desk, listed: Listed, tracks: Sequence[Track], reports: Sequence[Json]) -> Json:

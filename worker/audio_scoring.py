@@ -1,6 +1,7 @@
 """Score recordings: track after track, what is heard becomes a row, and the files that belong to it."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -14,6 +15,7 @@ from shared.audio_params import Reason
 from shared.errors import Fault, JobFailed
 from worker import explaining, perception, recordings, references, tables
 from worker.desk import Desk
+from worker.explaining import Chosen
 from worker.heard import Heard, Truth, Wants
 from worker.lines import Field
 from worker.listener import Listener
@@ -61,16 +63,20 @@ def score(
     """Write predictions.*, errors.* and files.* into the folder; return the summary, and the rows of each file."""
     table, total = _columns(catalogue.paths, params.columns), len(catalogue.tracks)
 
-    def hear(wants: Wants) -> Iterator[Heard]:
+    def hear(wants: Wants) -> Generator[Heard, None, None]:
         return perception.perceive(desk, catalogue.tracks, catalogue.uploads, wants)
 
     listener = listener.prepared(hear)
     nothing = listener.answer([])
     totals, failed = nothing.totals, 0
-    explained: list[Heard] = []
+    explained: list[Chosen] = []
     measured: list[Mapping[str, float]] = []
-    with TrackFiles(folder) as files, PredictionFiles(folder, params.formats, _rows([], nothing, table)) as out:
-        for chunk in _chunks(hear(listener.wants)):
+    with (
+        closing(hear(listener.wants)) as tracks,
+        TrackFiles(folder) as files,
+        PredictionFiles(folder, params.formats, _rows([], nothing, table)) as out,
+    ):
+        for chunk in _chunks(tracks):
             good = [heard for heard in chunk if heard.fault is None]
             answer = listener.answer(good)
             out.write(_rows(good, answer, table), _errors([heard for heard in chunk if heard.fault is not None]))
@@ -79,7 +85,11 @@ def score(
                 if heard.track.number in catalogue.truths:
                     measured.append(listener.compare(heard, catalogue.truths[heard.track.number]))
             if params.explain is not None:
-                explained += good[: params.explain.tracks - len(explained)]
+                # The claims alone are kept: what was heard of a thousand tracks would be gigabytes.
+                explained += [
+                    Chosen(heard.track, listener.claims(heard, params.explain.labels))
+                    for heard in good[: params.explain.tracks - len(explained)]
+                ]
             totals, failed = totals + answer.totals, failed + len(chunk) - len(good)
         reasons = _explain(desk, explained, catalogue.uploads, listener, params.explain, files) if explained else {}
         count = files.count
@@ -90,7 +100,7 @@ def score(
 
 def _explain(
     desk: Desk,
-    chosen: Sequence[Heard],
+    chosen: Sequence[Chosen],
     uploads: Mapping[str, Row[Any]],
     listener: Listener,
     wanted: Reason,
@@ -123,13 +133,26 @@ def _chunks(heard: Iterable[Heard]) -> Iterator[list[Heard]]:
 
 def _columns(paths: Sequence[Path], names: Sequence[str]) -> pa.Table:
     """The columns of the manifest that are repeated in the predictions."""
-    present = tables.schema(paths)
-    absent = [name for name in names if name not in present]
+    absent = [name for name in names if any(name not in tables.schema([path]) for path in paths)]
     if absent:
-        faults = [Fault("expected a column of this name", column=name) for name in absent]
-        said = f"The manifest lacks columns that are needed: {listed(absent)}. Rename or add them."
+        faults = [Fault("expected a column of this name in every dataset", column=name) for name in absent]
+        said = f"A manifest lacks columns that are needed: {listed(absent)}. Rename or add them."
         raise JobFailed(said, code="columns_missing", faults=faults)
-    return pa.concat_tables([pq.read_table(path, columns=list(names)) for path in paths])
+    parts = [pq.read_table(path, columns=list(names)) for path in paths]
+    return pa.concat_tables([_as_texts(part, _mixed(parts)) for part in parts], promote_options="permissive")
+
+
+def _mixed(parts: Sequence[pa.Table]) -> list[str]:
+    """The columns that one dataset has as text and another as something else."""
+    kinds = {name: {part.schema.field(name).type for part in parts} for name in parts[0].column_names}
+    return [name for name, types in kinds.items() if len(types) > 1 and any(map(pa.types.is_string, types))]
+
+
+def _as_texts(part: pa.Table, names: Sequence[str]) -> pa.Table:
+    for name in names:
+        place = part.column_names.index(name)
+        part = part.set_column(place, name, part.column(name).cast(pa.string()))
+    return part
 
 
 def _rows(good: Sequence[Heard], answer: Answer, table: pa.Table) -> dict[str, Field]:

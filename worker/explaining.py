@@ -1,8 +1,10 @@
 """The reasons of a scoring: each chosen track is decoded again, and what spoke for its label is told and cut out."""
 
 import json
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,73 +15,112 @@ from shared import audio_params
 from worker import hearing, reasons
 from worker.audio.mel import BANDS
 from worker.desk import Desk
-from worker.heard import Heard
-from worker.listener import Listener
+from worker.listener import Claim, Listener
+from worker.reasons import Judge
 from worker.recordings import Track
 from worker.track_files import TrackFile, TrackFiles
 
 Json = dict[str, Any]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """A track and what is claimed of it."""
+
+    track: Track
+    claims: Sequence[Claim]
+
+
+@dataclass(frozen=True)
+class _Moment:
+    """What spoke loudest for a claim: seconds from the beginning of the track."""
+
+    track: Track
+    name: str
+    start_s: float
+    end_s: float
+
+
 def explain(
     desk: Desk,
-    chosen: Sequence[Heard],
+    chosen: Sequence[Chosen],
     uploads: Mapping[str, Row[Any]],
     listener: Listener,
     wanted: audio_params.Reason,
     files: TrackFiles,
 ) -> float:
     """Add a reason, and a clip of what spoke loudest, for every claim; returns the largest completeness error."""
-    claims = {heard.track.number: listener.claims(heard, wanted.labels) for heard in chosen}
-    tracks, worst, told = {heard.track.number: heard.track for heard in chosen}, 0.0, []
-    mels = hearing.hear(desk, list(tracks.values()), uploads, lambda track: {"mel": str(_mel(desk, track.number))})
-    for place, (track, answer) in enumerate(mels):
-        desk.report_reasons(place, len(chosen))
-        if answer.heard is None:
-            continue
-        mel = np.fromfile(_mel(desk, track.number), "<f4").reshape(-1, BANDS)
-        for claim in claims[track.number]:
-            judge = listener.judge(claim.label)
-            found = []
-            for segment in reasons.choose(claim.segments):
-                found.append((segment, reasons.explain(judge, reasons.windows_of(mel, segment))))
-                desk.check()
-            said = reasons.tell(claim.label, claim.score, found)
-            worst = max(worst, said["completeness_error"])
-            content = json.dumps(said, ensure_ascii=False, indent=1).encode()
-            name = _plain(claim.label)
-            files.add(track.number, track.key, [TrackFile(f"reason.{name}.json", "application/json", content)])
-            told.append((track.number, name, said["best"]))
-        _mel(desk, track.number).unlink()
+    judge = cache(listener.judge)
+    claims = {each.track.number: each.claims for each in chosen}
+    loudest, worst = list[_Moment](), 0.0
+    with closing(_mels(desk, [each.track for each in chosen], uploads)) as mels:
+        for place, (track, mel) in enumerate(mels):
+            desk.report_reasons(place, len(chosen))
+            for name, claim in _named(claims[track.number]):
+                said = _reason(desk, judge(claim.label), claim, mel)
+                worst = max(worst, said["completeness_error"])
+                content = json.dumps(said, ensure_ascii=False, indent=1).encode()
+                files.add(track.number, track.key, [TrackFile(f"reason.{name}.json", "application/json", content)])
+                loudest.append(_Moment(track, name, said["best"]["start_s"], said["best"]["end_s"]))
     if wanted.clips:
-        _cut(desk, tracks, told, uploads, files)
+        _cut(desk, loudest, uploads, files)
     return worst
 
 
-def _mel(desk: Desk, number: int) -> Path:
-    return desk.scratch / f"reason-{number}.f32"
+def _mels(
+    desk: Desk, tracks: Sequence[Track], uploads: Mapping[str, Row[Any]]
+) -> Generator[tuple[Track, np.ndarray], None, None]:
+    """The spectrograms of the tracks that can still be decoded, float32 (frames, bands)."""
 
+    def path(track: Track) -> Path:
+        return desk.scratch / f"reason-{track.number}.f32"
 
-def _cut(
-    desk: Desk,
-    tracks: Mapping[int, Track],
-    told: Sequence[tuple[int, str, Json]],
-    uploads: Mapping[str, Row[Any]],
-    files: TrackFiles,
-) -> None:
-    """The moments that spoke loudest, as sound."""
-    path = desk.scratch / "clip.wav"
-    for number, name, best in told:
-        track = tracks[number]
-        want: Json = {"clip": {"path": str(path), "start_s": best["start_s"], "end_s": best["end_s"]}}
-        for _, answer in hearing.hear(desk, [track], uploads, partial(_same, want)):
+    with closing(hearing.hear(desk, tracks, uploads, lambda track: {"mel": str(path(track))})) as answers:
+        for track, answer in answers:
             if answer.heard is not None:
-                files.add(number, track.key, [TrackFile(f"reason.{name}.wav", "audio/wav", path.read_bytes())])
-        path.unlink(missing_ok=True)
+                yield track, np.fromfile(path(track), "<f4").reshape(-1, BANDS)
+            path(track).unlink(missing_ok=True)
 
 
-def _same(want: Json, _: Track) -> Json:
-    return want
+def _reason(desk: Desk, judge: Judge, claim: Claim, mel: np.ndarray) -> Json:
+    found = []
+    for segment in reasons.choose(claim.segments):
+        found.append((segment, reasons.explain(judge, reasons.windows_of(mel, segment))))
+        desk.check()
+    return reasons.tell(claim.label, claim.score, found)
+
+
+def _cut(desk: Desk, loudest: Sequence[_Moment], uploads: Mapping[str, Row[Any]], files: TrackFiles) -> None:
+    """The moments that spoke loudest, as sound: each is decoded as an excerpt of its file."""
+    excerpts = [
+        replace(
+            moment.track,
+            number=place,
+            start_s=(moment.track.start_s or 0.0) + moment.start_s,
+            end_s=(moment.track.start_s or 0.0) + moment.end_s,
+        )
+        for place, moment in enumerate(loudest)
+    ]
+
+    def want(excerpt: Track) -> Json:
+        path = str(desk.scratch / f"clip-{excerpt.number}.wav")
+        return {"clip": {"path": path, "start_s": excerpt.start_s, "end_s": excerpt.end_s}}
+
+    with closing(hearing.hear(desk, excerpts, uploads, want)) as answers:
+        for excerpt, answer in answers:
+            moment, path = loudest[excerpt.number], desk.scratch / f"clip-{excerpt.number}.wav"
+            desk.report_reasons(excerpt.number, len(loudest))
+            if answer.heard is not None:
+                clip = TrackFile(f"reason.{moment.name}.wav", "audio/wav", path.read_bytes())
+                files.add(moment.track.number, moment.track.key, [clip])
+            path.unlink(missing_ok=True)
+
+
+def _named(claims: Sequence[Claim]) -> Iterator[tuple[str, Claim]]:
+    """Each claim with a name for its files; two labels may be alike in all that a name can hold."""
+    names = [_plain(claim.label) for claim in claims]
+    for place, (name, claim) in enumerate(zip(names, claims, strict=True)):
+        yield name if names.count(name) == 1 else f"{name}-{place + 1}", claim
 
 
 def _plain(label: str) -> str:

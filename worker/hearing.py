@@ -2,7 +2,8 @@
 
 import atexit
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,10 @@ def _ears() -> Ears:
 
 def hear(
     desk: Desk, tracks: Sequence[Track], uploads: Mapping[str, Row[Any]], want: Callable[[Track], Json]
-) -> Iterator[tuple[Track, Answer]]:
+) -> Generator[tuple[Track, Answer], None, None]:
     """Decode tracks, several at a time, and hand them over in their order; `uploads` are by SHA-256.
 
-    Files that `want` asks for are the caller's to delete.
+    Files that `want` asks for are the caller's to delete. Close it when you leave early: the ears are shared.
     """
     fetched: deque[Path] = deque()
 
@@ -44,6 +45,7 @@ def hear(
             yield Request(track.number, path, track.file.strip(), want(track), track.start_s, track.end_s)
 
     ahead = 2 * listening.default_parallel()
-    for track, answer in zip(tracks, _ears().listen(requests(), ahead=ahead, check=desk.check), strict=True):
-        yield track, answer
-        fetched.popleft().unlink(missing_ok=True)
+    with closing(_ears().listen(requests(), ahead=ahead, check=desk.check)) as answers:
+        for track, answer in zip(tracks, answers, strict=True):
+            yield track, answer
+            fetched.popleft().unlink(missing_ok=True)

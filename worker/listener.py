@@ -1,6 +1,6 @@
 """What a model that scores recordings can do; a kind makes one, or worker/audio_heads.py for all kinds that train."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from worker.track_files import TrackFile
 
 Json = dict[str, Any]
 # Hears every track of the job, for whoever must look at all of them before the first row.
-HearAll = Callable[[Wants], Iterator[Heard]]
+HearAll = Callable[[Wants], Generator[Heard, None, None]]
 
 
 @dataclass(frozen=True)

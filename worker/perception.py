@@ -3,9 +3,11 @@
 Decoding happens in children of their own, the networks run in threads here, and the main thread keeps the order.
 """
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+import threading
+from collections import Counter, deque
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -33,18 +35,34 @@ TRACKS_AT_ONCE = 128
 WAVE_HZ = 22_050
 # Each runs the networks on a track of its own, on one core.
 THREADS = musicnn.THREADS
+# While it waits for them the main thread looks this often whether it shall leave.
+LOOK_S = 0.5
 
 
-def perceive(desk: Desk, tracks: Sequence[Track], uploads: Mapping[str, Row[Any]], wants: Wants) -> Iterator[Heard]:
-    """Everything that is wanted of each track, in order; what was new is remembered."""
+def perceive(
+    desk: Desk, tracks: Sequence[Track], uploads: Mapping[str, Row[Any]], wants: Wants
+) -> Generator[Heard, None, None]:
+    """Everything that is wanted of each track, in order; what was new is remembered. Close it when you leave early."""
     done, hours = 0, 0.0
-    with ThreadPoolExecutor(THREADS, thread_name_prefix="listener") as pool:
+    with closing(_Networks()) as networks:
         for start in range(0, len(tracks), TRACKS_AT_ONCE):
-            for heard in _Chunk(desk, tracks[start : start + TRACKS_AT_ONCE], uploads, wants, pool).run():
+            for heard in _Chunk(desk, tracks[start : start + TRACKS_AT_ONCE], uploads, wants, networks).run():
                 done, hours = done + 1, hours + (heard.track.duration_s or 0.0) / 3600
                 desk.report_tracks(done, len(tracks), hours=hours)
                 yield heard
     desk.learn_all()
+
+
+class _Networks:
+    """Threads that run them; once closed, a track under way is left at its next network, and nobody waits for that."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="listener")
+        self.is_closed = threading.Event()
+
+    def close(self) -> None:
+        self.is_closed.set()
+        self.pool.shutdown(wait=False, cancel_futures=True)
 
 
 class _Chunk:
@@ -56,9 +74,9 @@ class _Chunk:
         tracks: Sequence[Track],
         uploads: Mapping[str, Row[Any]],
         wants: Wants,
-        pool: ThreadPoolExecutor,
+        networks: _Networks,
     ) -> None:
-        self.desk, self.tracks, self.uploads, self.wants, self.pool = desk, tracks, uploads, wants, pool
+        self.desk, self.tracks, self.uploads, self.wants, self.networks = desk, tracks, uploads, wants, networks
         self.wanted: dict[int, Json] = {}
         # What the chunk before has found out is looked up with the rest.
         desk.learn_all()
@@ -71,6 +89,7 @@ class _Chunk:
         first = {track.content: track for track in reversed(missing)}
         answers = self._answers([track for track in missing if first[track.content] is track])
         fresh: dict[str, _New | Answer] = {}
+        left = Counter(track.content for track in missing)
         for track in self.tracks:
             if track.fault is not None:
                 yield Heard(track, fault=(track.fault, track.reason or ""))
@@ -78,7 +97,9 @@ class _Chunk:
             if first.get(track.content) is track:
                 fresh[track.content] = next(answers)
                 self._remember(track, fresh[track.content])
-            yield self._recall(track, fresh.get(track.content))
+            left[track.content] -= 1
+            new = fresh.get(track.content) if left[track.content] > 0 else fresh.pop(track.content, None)
+            yield self._recall(track, new)
 
     def _lacks(self, track: Track) -> list[str]:
         return [name for name in self.wants.extractors() if track.content not in self.known[name]]
@@ -86,12 +107,19 @@ class _Chunk:
     def _answers(self, missing: Sequence[Track]) -> Iterator["_New | Answer"]:
         """What the networks say of the tracks that are new, in their order, some tracks ahead."""
         under_way: deque[Future[_New | Answer]] = deque()
-        for track, answer in hearing.hear(self.desk, missing, self.uploads, self._request):
-            under_way.append(self.pool.submit(self._understand, track, answer, self.wanted.pop(track.number)))
-            if len(under_way) > THREADS:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()
+        with closing(hearing.hear(self.desk, missing, self.uploads, self._request)) as answers:
+            for track, answer in answers:
+                want = self.wanted.pop(track.number)
+                under_way.append(self.networks.pool.submit(self._understand, track, answer, want))
+                if len(under_way) > THREADS:
+                    yield self._result(under_way.popleft())
+            while under_way:
+                yield self._result(under_way.popleft())
+
+    def _result(self, future: Future["_New | Answer"]) -> "_New | Answer":
+        while not wait([future], LOOK_S).done:
+            self.desk.check()
+        return future.result()
 
     def _request(self, track: Track) -> Json:
         lacking = self._lacks(track)
@@ -110,8 +138,15 @@ class _Chunk:
 
     def _understand(self, track: Track, answer: Answer, want: Json) -> "_New | Answer":
         """Run the networks on what was decoded: in a thread of the pool."""
-        if answer.heard is None:
-            return answer
+        paths = [Path(path) for path in [want.get("mel"), *want.get("wave", {}).values()] if path is not None]
+        try:
+            return answer if answer.heard is None else self._run_networks(track, answer.heard, want)
+        finally:
+            # A child that dies late has written them, too.
+            for path in paths:
+                path.unlink(missing_ok=True)
+
+    def _run_networks(self, track: Track, heard: Json, want: Json) -> "_New":
         new = _New()
         if "mel" in want:
             mel = np.fromfile(want["mel"], "<f4").reshape(-1, BANDS)
@@ -119,18 +154,16 @@ class _Chunk:
             if self.wants.mel and track.content not in self.known[MEL]:
                 new.mel = mel.astype(np.float16)
             for name in self.wants.taggers:
-                if track.content not in self.known[self.wants.tagger(name)]:
+                if track.content not in self.known[self.wants.tagger(name)] and not self.networks.is_closed.is_set():
                     tags, embedding = musicnn.load(name, precision=self.wants.precision).run(windows)
                     new.windows[name] = Windows(tags, embedding)
-            Path(want["mel"]).unlink()
-        if "wave" in want:
+        if "wave" in want and not self.networks.is_closed.is_set():
             (path,) = want["wave"].values()
             posteriors = basic_pitch.load().run(np.fromfile(path, "<f4"))
             assert self.wants.notes is not None
             new.notes = note_creation.create(posteriors, self.wants.notes)
-            Path(path).unlink()
         if "music" in want:
-            new.music = answer.heard["music"]
+            new.music = heard["music"]
         return new
 
     def _remember(self, track: Track, new: "_New | Answer") -> None:

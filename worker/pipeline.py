@@ -1,6 +1,7 @@
 """Training and scoring, step by step; the steps themselves are elsewhere. Only a worker with TensorFlow loads this."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,8 @@ def _prepare(desk: Desk, kind: Kind, row: Row[Any], params: Any) -> tuple[Prepar
     examples = audio_training.examples_of_tracks(paths, row.profile, params)
     desk.enter("listening")
     chosen = audio_training.usable(examples, tracks)
-    heard = perception.perceive(desk, chosen, _uploads(desk, [row]), audio_training.wants(params))
-    found = audio_training.gather(heard, params)
+    with closing(perception.perceive(desk, chosen, _uploads(desk, [row]), audio_training.wants(params))) as heard:
+        found = audio_training.gather(heard, params)
     desk.enter("preparing")
     return audio_training.prepare(kind, examples, tracks, found, params), audio_heads.describe(params)
 

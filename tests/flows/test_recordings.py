@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pytest
+import soundfile
 
 from tests.flows.service import Service
 from tests.worker import recorded
@@ -132,6 +134,51 @@ def test_a_tagger_of_ones_own_labels(service: Service, dataset: Json) -> None:
     similar = service.call("GET", f"/v1/models/pitch/versions/1/similar?track={quote(rows[0]['key'], safe='')}&k=3")
     assert len(similar["data"]) == 3
     assert {row["columns"]["genre"] for row in similar["data"]} == {"high"}
+
+
+def test_a_reason_of_an_excerpt_is_cut_out_of_the_excerpt(service: Service, tmp_path: Path) -> None:
+    content = recorded.write(tmp_path / "long.wav", 220.0, seconds=24.0)
+    listed = recorded.manifest([("long.wav", 12, 22)], header="file,start,end")
+    excerpt = upload(service, "excerpt", {"long.wav": content, "manifest.csv": listed})
+
+    job = run(service, action="score", kind="analysis", dataset=excerpt["id"],
+              params={"include": ["tags"], "explain": {"labels": ["guitar", "no vocal"], "tracks": 1}})  # fmt: skip
+
+    whole, rate_hz = soundfile.read(io.BytesIO(content))
+    files = {
+        each["name"]: each["number"] for each in service.call("GET", f"/v1/jobs/{job['id']}/files?limit=200")["data"]
+    }
+    assert {name.partition(".reason.")[2] for name in files} == {
+        "guitar.json", "guitar.wav", "no_vocal.json", "no_vocal.wav"
+    }  # fmt: skip
+    for name, number in files.items():
+        if name.endswith(".json"):
+            best = json.loads(service.get(f"/v1/jobs/{job['id']}/files/{number}"))["best"]
+            clip = service.get(f"/v1/jobs/{job['id']}/files/{files[name.replace('.json', '.wav')]}")
+            samples, _ = soundfile.read(io.BytesIO(clip))
+            first = round((12 + best["start_s"]) * rate_hz)
+            assert len(samples) >= 2.9 * rate_hz and 0 <= best["start_s"] <= 10 - 2.9
+            near = whole[first - 2 : first + len(samples) + 2]
+            assert min(np.abs(near[at : at + len(samples)] - samples).max() for at in range(5)) < 1e-3
+
+
+def test_columns_of_several_datasets_are_repeated_whatever_their_types(
+    service: Service, songs: dict[str, bytes], dataset: Json
+) -> None:
+    name, content = next(iter(songs.items()))
+    number, word = (
+        upload(service, f"mood-{mood}", {name: content, "list.csv": f"file,mood\n{name},{mood}\n".encode()})
+        for mood in (7, "calm")
+    )
+    wanted: Json = {"action": "score", "kind": "analysis", "params": {"include": ["tags"], "columns": ["mood"]}}
+
+    job = run(service, **wanted, dataset=[number["id"], word["id"]])
+    lacking = service.call("POST", "/v1/jobs", {**wanted, "dataset": [number["id"], dataset["id"]]})
+    refused = service.finish(lacking["id"])
+
+    rows = service.call("GET", f"/v1/jobs/{job['id']}/predictions")["data"]
+    assert [row["columns"]["mood"] for row in rows] == ["7", "calm"]
+    assert refused["error"]["code"] == "columns_missing" and refused["error"]["errors"][0]["column"] == "mood"
 
 
 def test_a_transcription_is_a_midi_file_a_table_and_jams(service: Service, dataset: Json) -> None:

@@ -15,6 +15,7 @@ from shared.tables import features, tracks
 from tests.worker import recorded, working
 from tests.worker.recorded import manifest
 from tests.worker.working import Working
+from worker import audio_intake
 from worker.runner import Post
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)
@@ -147,6 +148,31 @@ def test_the_same_song_in_another_format_is_a_near_duplicate(post: Post, tenant:
 
     assert [each["duplicate_of"] for each in recorded.reports(post, row)] == [None, "a.wav", "a.wav", None]
     assert row.profile["audio"]["duplicates_total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("alike", "firsts"),
+    [
+        ([], [0, 1, 2, 3, 4]),
+        ([(3, 4), (2, 3), (1, 2)], [0, 1, 1, 1, 1]),
+        ([(4, 0), (3, 1), (4, 3)], [0, 0, 2, 0, 0]),
+        ([(0, 0), (1, 1)], [0, 1, 2, 3, 4]),
+    ],
+)
+def test_what_is_alike_by_way_of_others_is_one_group(alike: list[tuple[int, int]], firsts: list[int]) -> None:
+    assert audio_intake._firsts(5, alike) == firsts
+
+
+def test_many_copies_are_one_group_whatever_their_names(post: Post, tenant: str, tmp_path: Path) -> None:
+    contents = [recorded.write(tmp_path / f"{place}.wav", 220.0, seconds=16.0 + place / 8) for place in range(12)]
+    names = [f"{name}.wav" for name in "lkjihgfedcba"]
+    files = dict(zip(names, contents, strict=True))
+
+    row, _ = recorded.ingest(
+        post, tenant, {**files, "manifest.csv": manifest([(name,) for name in names], header="file")}
+    )
+
+    assert [each["duplicate_of"] for each in recorded.reports(post, row)] == [None, *["l.wav"] * 11]
 
 
 def test_excerpts_are_tracks_of_their_own(post: Post, tenant: str, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -78,13 +79,14 @@ class Analyst:
         if self.params.similar is None:
             return self
         keys, vectors, numbers = [], [], []
-        for heard in hear(Wants(taggers=EMBEDDING_NETWORKS, precision=self.params.precision)):
-            if heard.fault is None:
-                keys.append(heard.track.key)
-                vectors.append(
-                    np.concatenate([heard.windows[name].embedding.mean(axis=0) for name in EMBEDDING_NETWORKS])
-                )
-                numbers.append(heard.track.number)
+        with closing(hear(Wants(taggers=EMBEDDING_NETWORKS, precision=self.params.precision))) as tracks:
+            for heard in tracks:
+                if heard.fault is None:
+                    keys.append(heard.track.key)
+                    vectors.append(
+                        np.concatenate([heard.windows[name].embedding.mean(axis=0) for name in EMBEDDING_NETWORKS])
+                    )
+                    numbers.append(heard.track.number)
         catalogue = Catalogue(keys, unit(np.array(vectors, np.float32).reshape(len(keys), -1)), {})
         found = nearest(catalogue, range(len(keys)), self.params.similar.k, fitting(catalogue, {}))
         named = {
