@@ -39,6 +39,9 @@ class Silence:
 
     def save(self, checkpoint: Checkpoint) -> None: ...
 
+    def is_enough(self) -> bool:
+        return False
+
     def is_budget_spent(self) -> bool:
         return False
 

@@ -11,8 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from etude import Job, show, watch
-from rich.table import Table
+from etude import Job, page, show, watch
 from sqlalchemy import Select, create_engine, select
 
 from examples import running
@@ -39,10 +38,8 @@ def demonstrate(home: Path) -> None:
     """Upload, train, judge, score, look into the database."""
     with running.client_of(home) as client:
         step(1, f"Upload {HERE.name}/pieces.csv: real pieces by seven composers and traditions")
-        with watch.upload() as progress:
-            pieces = client.upload(
-                HERE / "pieces.csv", name=DATASET, target="composer", group="work", id="piece", progress=progress
-            )
+        columns = {"target": "composer", "group": "work", "id": "piece"}
+        pieces = watch.upload(client, HERE / "pieces.csv", name=DATASET, **columns)
         show.dataset(pieces)
 
         step(2, "Train a network to name the composer; all pieces of a work stay on one side of the split")
@@ -80,9 +77,7 @@ def compare(scored: Job) -> None:
     rows = list(scored.predictions())
     right = sum(row["prediction"] == truth[row["key"]] for row in rows)
     console.print(f"{right} of {len(rows)} pieces named right ({right / len(rows):.0%})")
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in ("piece", "predicted", "probability", "truly"):
-        table.add_column(name)
+    table = page.table("piece", "predicted", "probability", "truly")
     for row in rows[:: max(1, len(rows) // EXAMPLES_SHOWN)][:EXAMPLES_SHOWN]:
         composer = truth[row["key"]]
         colour = "green" if composer == row["prediction"] else "red"

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from etude import Client, Dataset, Job, show, show_audio, watch
-from rich.table import Table
+from etude import Client, Dataset, Job, page, show, show_audio, watch
 
 from examples import running
 from examples.running import console, step
@@ -65,14 +64,9 @@ def _make(place: Path) -> tuple[dict[str, str], list[Note]]:
 
 def _upload(client: Client, folder: Path) -> Dataset:
     step(2, "Upload the folder with its manifest.csv; every recording is heard once and judged")
-    made = _sent(client, folder, name=DATASET, target="style", group="band")
+    made = watch.upload(client, folder, name=DATASET, target="style", group="band")
     show.dataset(made)
     return made
-
-
-def _sent(client: Client, folder: Path, **named: Any) -> Dataset:
-    with watch.bar("uploading") as bar:
-        return client.upload(folder, progress=bar.moved, on_change=bar.read, **named)
 
 
 def _tag(client: Client, bands: Dataset) -> None:
@@ -95,10 +89,10 @@ def _train(client: Client, bands: Dataset) -> Job:
 
 def _score(client: Client, trained: Job, folder: Path, truth: Mapping[str, str]) -> Job:
     step(5, f"Name the style of {len(truth)} recordings by two bands that it has never heard")
-    job = client.score(trained.result["reference"], _sent(client, folder, name=f"{DATASET}-unheard"))
+    job = client.score(trained.result["reference"], watch.upload(client, folder, name=f"{DATASET}-unheard"))
     watch.follow(job)
     rows = list(job.predictions())
-    table = _table("recording", "predicted", "probability", "truly")
+    table = page.table("recording", "predicted", "probability", "truly")
     for row in rows:
         style, said = truth[row["key"]], row["prediction"]
         colour = "green" if style == said else "red"
@@ -117,7 +111,7 @@ def _find_alike(client: Client, trained: Job) -> None:
 
 def _transcribe(client: Client, place: Path, true: list[Note]) -> Job:
     step(7, "Write down the notes of a piano piece whose notes are known")
-    job = client.analyze(_sent(client, place / "piano"), include=["notes"], model="etude.transcriber")
+    job = client.analyze(watch.upload(client, place / "piano"), include=["notes"], model="etude.transcriber")
     watch.follow(job)
     job.download_files(place / "notes")
     (written,) = (place / "notes").glob("*.notes.csv")
@@ -141,13 +135,6 @@ def read_notes(path: Path) -> list[Note]:
         Note(start := float(row["start_time_s"]), float(row["end_time_s"]) - start, int(row["pitch_midi"]))
         for row in rows
     ]
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for name in columns:
-        table.add_column(name)
-    return table
 
 
 def _show_places(place: Path, trained: Job, scored: Job, transcribed: Job) -> None:

@@ -8,16 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from etude import Client, EtudeError, connection, show
-from rich.console import Console
+from etude import Client, EtudeError, connection, page, show
 
 from shared import processes, settings
 from shared.up import free_port, is_free
 
 START_LIMIT_S = 120.0
 
-# Without a terminal a line is as long as it is.
-console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+console = page.console()
 
 
 def run(demonstrate: Callable[[Path], None], say_how_to_go_on: Callable[[Path], None]) -> int:

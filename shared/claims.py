@@ -205,7 +205,7 @@ def claim_next(
     attempt = {"job": row.id, "fence": row.fence, "number": row.attempt, "by": worker, "resumed_from": resumed_from}
     sql.execute(_BEGIN, attempt)
     history.note(sql, row.id, "state", {"state": RUNNING, "stage": "starting", "attempt": row.attempt})
-    return _as_claim(row, worker, lease_s)
+    return as_claim(row, worker, lease_s)
 
 
 def count_due(sql: Connection, queue: str, *, skills: Skills | None = None, running_at_most: int = 0) -> int:
@@ -221,7 +221,8 @@ def _asked(queue: str, skills: Skills, running_at_most: int) -> Json:
     }  # fmt: skip
 
 
-def _as_claim(row: Row[Any], worker: str, lease_s: float) -> Claim:
+def as_claim(row: Row[Any], worker: str, lease_s: float) -> Claim:
+    """What an attempt needs to know of its job; the row has `deadline_in_s` beside the table's columns."""
     return Claim(
         job_id=row.id, fence=row.fence, attempt=row.attempt, tenant=row.tenant, worker=worker, action=row.action,
         kind=row.kind, datasets=row.datasets, model=row.model, version=row.version, params=row.params,
@@ -245,7 +246,7 @@ def beat(sql: Connection, claim: Claim, *, progress: Json | None = None, cost: J
         .returning(jobs.c.cancel_requested_at, jobs.c.keep, leaving.label("draining_at"))
     ).one_or_none()
     if row is None:
-        raise ClaimLost(f"Job {claim.job_id}: attempt {claim.attempt} is no longer the one that counts.")
+        raise _lost(claim)
     sql.execute(
         update(attempts).where(attempts.c.job == claim.job_id, attempts.c.fence == claim.fence).values(beat_at=now())
     )
@@ -261,6 +262,17 @@ def enter(sql: Connection, claim: Claim, stage: str) -> None:
 def hold(sql: Connection, claim: Claim) -> None:
     """Make sure that the attempt counts, and keep it so until the transaction ends: before anything is published."""
     _write(sql, claim)
+
+
+def confirm(sql: Connection, claim: Claim) -> None:
+    """Make sure that the attempt counts at this moment, and change nothing. Raises ClaimLost."""
+    if sql.execute(select(jobs.c.id).where(_is_mine(claim))).first() is None:
+        raise _lost(claim)
+
+
+def note_progress(sql: Connection, claim: Claim) -> None:
+    """Something was done that outlives the attempt: losses count from nought again."""
+    _write(sql, claim, losses=0)
 
 
 def record_epochs(sql: Connection, claim: Claim, rows: list[Json]) -> None:
@@ -289,6 +301,10 @@ def skip_checkpoint(sql: Connection, claim: Claim, checkpoint: Json, *, reason: 
 def succeed(sql: Connection, claim: Claim, *, result: Json, cost: Json, files: list[Json] | None = None) -> None:
     """End the job well; what it made is recorded in the same transaction, by the caller or as output files."""
     _end(sql, claim, SUCCEEDED, outcome=SUCCEEDED, result=result, cost=cost)
+    _add_files(sql, claim, files)
+
+
+def _add_files(sql: Connection, claim: Claim, files: list[Json] | None) -> None:
     if files:
         sql.execute(insert(outputs), [{"job": claim.job_id, **file} for file in files])
 
@@ -298,9 +314,12 @@ def fail(sql: Connection, claim: Claim, error: EtudeError, *, cost: Json) -> Non
     _end(sql, claim, FAILED, outcome=FAILED, error=error.as_json(), cost=cost)
 
 
-def finish_cancelled(sql: Connection, claim: Claim, *, cost: Json, result: Json | None = None) -> None:
-    """End the job because the client asked; `result` when its best checkpoint was kept."""
+def finish_cancelled(
+    sql: Connection, claim: Claim, *, cost: Json, result: Json | None = None, files: list[Json] | None = None
+) -> None:
+    """End the job because the client asked; with what it had done by then, if that was kept."""
     _end(sql, claim, CANCELLED, outcome=CANCELLED, result=result, cost=cost)
+    _add_files(sql, claim, files)
 
 
 def release(sql: Connection, claim: Claim, *, cost: Json) -> None:
@@ -339,7 +358,11 @@ def _is_mine(claim: Claim) -> ColumnElement[bool]:
 def _write(sql: Connection, claim: Claim, **values: Any) -> None:
     taken = sql.execute(update(jobs).where(_is_mine(claim)).values(revision=jobs.c.revision + 1, **values))
     if taken.rowcount == 0:
-        raise ClaimLost(f"Job {claim.job_id}: attempt {claim.attempt} is no longer the one that counts.")
+        raise _lost(claim)
+
+
+def _lost(claim: Claim) -> ClaimLost:
+    return ClaimLost(f"Job {claim.job_id}: attempt {claim.attempt} is no longer the one that counts.")
 
 
 def _end(sql: Connection, claim: Claim, state: str, *, outcome: str, **values: Any) -> None:

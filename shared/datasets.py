@@ -154,12 +154,20 @@ def resolve(sql: Connection, tenant: str, reference: str, *, pointer: str) -> Ro
         row = sql.execute(_NUMBERED, {"of": tenant, "called": name, "number": int(version)}).one_or_none()
     else:
         row = None
+    if row is None and version in ("", "latest") and _is_under_way(sql, tenant, name):
+        said = f"Dataset {name} is still being read: wait for its ingest job."
+        raise NotAllowedNow(said, code="dataset_not_ready")
     if row is None:
         said = f"expected a dataset (its id, name@3 or name@latest), received {reference!r}, which names none"
         raise InvalidRequest(said, code="unknown_reference", faults=[Fault(said, pointer=pointer)])
     if row.state != READY:
         raise NotAllowedNow(f"Dataset {reference} is {row.state}, not ready.", code="dataset_not_ready")
     return row
+
+
+def _is_under_way(sql: Connection, tenant: str, name: str) -> bool:
+    mine = (datasets.c.tenant == tenant) & (datasets.c.name == name)
+    return sql.execute(select(datasets.c.id).where(mine, datasets.c.state.in_((OPEN, INGESTING)))).first() is not None
 
 
 def erase(sql: Connection, tenant: str, dataset_id: str) -> tuple[Json, list[str]]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, func, insert, select, update
 
+from shared import webhooks
 from shared.database import now
 from shared.tables import attempts, events
 
@@ -22,8 +23,13 @@ _CLOSE = (
 
 
 def note(sql: Connection, job_id: str, type_: str, data: Mapping[str, Any]) -> None:
-    """Append an event; the caller holds the job's row, so the numbers have no gap and no double."""
+    """Append an event; the caller holds the job's row, so the numbers have no gap and no double.
+
+    Every end of a job passes here, so it is here that webhooks are told of it.
+    """
     sql.execute(_NOTE, {"job": job_id, "type": type_, "data": dict(data)})
+    if type_ == "state" and data["state"] in webhooks.ENDS:
+        webhooks.tell_end(sql, job_id, data["state"])
 
 
 def close_attempt(sql: Connection, job_id: str, fence: int, *, outcome: str, error: Json | None) -> None:

@@ -120,7 +120,7 @@ def page(
     equal: Mapping[str, str],
     labels: Mapping[str, str],
 ) -> list[Row[Any]]:
-    """The newest first; `equal` names columns (state, kind, action, model) and `labels` a job's own labels."""
+    """The newest first; `equal` names columns (state, kind, action, model, …) and `labels` a job's own labels."""
     chosen = select(jobs).where(jobs.c.tenant == tenant, *(jobs.c[name] == value for name, value in equal.items()))
     if before is not None:
         chosen = chosen.where(jobs.c.id < before)

@@ -42,6 +42,7 @@ class NewJob:
     datasets: list[str] = field(default_factory=list)
     model: str | None = None
     version: str | None = None
+    schedule: str | None = None
     params: Json = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     budget: Json = field(default_factory=dict)
@@ -57,7 +58,7 @@ _SUBMIT = (
         {
             name: bindparam(name)
             for name in ("id", "tenant", "action", "kind", "queue", "priority", "datasets", "model", "version",
-                         "params", "labels", "budget", "expected_s")
+                         "schedule", "params", "labels", "budget", "expected_s")
         }
     )
     .values(

@@ -1,4 +1,4 @@
-"""`python -m shared.pulse web` (or `worker --queue train --slot 1`, `scheduler`, `answers`): exit 0 while that works.
+"""`python -m shared.pulse web` (or `worker --queue train`, `scheduler`, `answers`, `deliveries`): 0 while it works.
 
 For the health check of a container: it asks for what only a working process makes true.
 """
@@ -6,9 +6,12 @@ For the health check of a container: it asks for what only a working process mak
 import argparse
 import urllib.error
 import urllib.request
+from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy import Connection, func, select
 
+from shared import deliveries as outbox
 from shared import processes, questions, queue, settings, workers
 from shared.database import Database, now
 from shared.errors import Unavailable
@@ -20,11 +23,13 @@ from shared.tables import workers as slots
 ANSWER_LIMIT_S = 3.0
 # A scheduler may miss one tick and be late with another.
 TICKS_ALLOWED = 3
+# A delivering worker looks twice a second, and begins with whoever waits in vain.
+NEGLECTED_S = 60.0
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m shared.pulse", description="Whether a process of Etude works.")
-    parser.add_argument("process", choices=["web", "worker", "scheduler", "answers"])
+    parser.add_argument("process", choices=["web", "worker", "scheduler", "answers", "deliveries"])
     parser.add_argument("--queue", choices=queue.QUEUES, default=queue.TRAIN)
     parser.add_argument("--slot", default="1")
     arguments = parser.parse_args()
@@ -34,8 +39,7 @@ def main() -> None:
     elif arguments.process == "answers":
         fault = answers(chosen)
     else:
-        name = None if arguments.process == "scheduler" else workers.name_of(arguments.queue, arguments.slot)
-        fault = _ask(chosen, name)
+        fault = _ask(chosen, _question(arguments))
     if fault is not None:
         raise SystemExit(fault)
 
@@ -58,11 +62,19 @@ def answers(chosen: Settings) -> str | None:
     return None if is_well else f"Nobody on this host has said for {questions.BEAT_KEPT_S} s that it answers."
 
 
-def _ask(chosen: Settings, name: str | None) -> str | None:
+def _question(arguments: argparse.Namespace) -> Callable[[Connection, Settings], str | None]:
+    if arguments.process == "scheduler":
+        return scheduler
+    if arguments.process == "deliveries":
+        return deliveries
+    return partial(worker, name=workers.name_of(arguments.queue, arguments.slot))
+
+
+def _ask(chosen: Settings, question: Callable[[Connection, Settings], str | None]) -> str | None:
     database = Database(chosen, pool_size=1)
     try:
         with database.reading() as sql:
-            return scheduler(sql, chosen) if name is None else worker(sql, chosen, name)
+            return question(sql, chosen)
     except Unavailable as away:
         return away.detail
     finally:
@@ -88,6 +100,12 @@ def scheduler(sql: Connection, chosen: Settings) -> str | None:
     """What is wrong with the schedulers, or None: no lost job waits longer than they may take to find it."""
     overdue = _count_silent(sql, chosen.lease_s + TICKS_ALLOWED * chosen.tick_s)
     return f"{overdue} lost jobs were not given back to the queue." if overdue else None
+
+
+def deliveries(sql: Connection, _: Settings) -> str | None:
+    """What is wrong with the delivering workers, or None: nobody's deliveries wait while none of theirs is sent."""
+    waiting = outbox.count_neglected(sql, for_s=NEGLECTED_S)
+    return f"Nobody sends the deliveries of {waiting} tenants." if waiting else None
 
 
 def _count_silent(sql: Connection, for_s: float, *, owner: str | None = None) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
-from shared import history
+from shared import chunks, history
 from shared.claims import LOSSES_AT_MOST
 from shared.database import now
 from shared.errors import EtudeError, WorkerLost
@@ -27,7 +27,8 @@ OUT_OF_MEMORY = WorkerLost(
 
 
 def reap(sql: Connection) -> list[str]:
-    """Requeue the attempts whose lease has run out; returns the queues to ring."""
+    """Requeue the attempts whose lease has run out, and open such chunks again; returns the queues to ring."""
+    chunks.reap(sql, SILENT)
     is_expired = table.c.lease_until < now()
     silent = sql.execute(select(table).where(table.c.state == RUNNING, is_expired).limit(REAPED_AT_ONCE)).all()
     # Asked again in the update: the worker may have beaten since the rows were read.
@@ -36,6 +37,7 @@ def reap(sql: Connection) -> list[str]:
 
 def lose(sql: Connection, worker: str, *, cause: EtudeError = GONE) -> list[str]:
     """Requeue what a worker held that is known to be gone; returns the queues to ring."""
+    chunks.lose(sql, worker, cause)
     held = sql.execute(select(table).where(table.c.state == RUNNING, table.c.lease_owner == worker)).all()
     return [row.queue for row in held if requeue_lost(sql, row, cause, still=table.c.lease_owner == worker)]
 

@@ -7,6 +7,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
 
+from shared import addresses
+
 # Read by the client, by the tests and by docker compose.
 OF_OTHERS = ("ETUDE_URL", "ETUDE_KEY", "ETUDE_TEST_DATABASE_URL")
 MiB = 1024 * 1024
@@ -47,6 +49,10 @@ class Settings:
     answer_s: float
     tenant_queued: int
     tenant_running: int
+    chunk_rows: int
+    chunk_tracks: int
+    webhook_ports: str
+    webhook_private: str
     log_level: str
 
 
@@ -102,6 +108,12 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         tenant_queued=take("TENANT_QUEUED", 100_000, _whole(0, 100_000_000)),
         # 0: no limit, the fair share alone decides.
         tenant_running=take("TENANT_RUNNING", 0, _whole(0, 100_000)),
+        # Of a scoring: four row groups, so that every thread has some; tracks that take some seconds.
+        chunk_rows=take("CHUNK_ROWS", 262_144, _whole(1, 100_000_000)),
+        chunk_tracks=take("CHUNK_TRACKS", 64, _whole(1, 1_000_000)),
+        # Where services speak TLS; any other port is somebody's own, and a way to knock at it.
+        webhook_ports=take("WEBHOOK_PORTS", "443,8443", _ports),
+        webhook_private=take("WEBHOOK_PRIVATE", "", _networks),
         log_level=take("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
     )
     wrong += [_unknown(name, known) for name in sorted(environment) if name.startswith("ETUDE_") and name not in known]
@@ -170,6 +182,20 @@ _storage_url = _starting_with("a storage URL", "file://", "s3://")
 def _database_url(text: str) -> str:
     # As everybody writes it; the driver is ours to name.
     return _any_database_url(text).replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def _ports(text: str) -> str:
+    if not all(part.isdecimal() and 0 < int(part) < 65_536 for part in text.split(",")):
+        raise ValueError("ports from 1 to 65535 with commas between them")
+    return text
+
+
+def _networks(text: str) -> str:
+    try:
+        addresses.read_rules("443", text)
+    except ValueError:
+        raise ValueError("networks such as 10.1.2.0/24 with commas between them") from None
+    return text
 
 
 def _pepper(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy import Connection, Row
 
 from shared import builtin, datasets, expectation, jobs, models, networks, refusals
@@ -14,7 +14,7 @@ from shared.networks import Size
 from shared.queue import TRAIN
 from shared.settings import Settings
 from shared.table_params import Preprocessing, TableTraining
-from shared.wanted import NewJob
+from shared.wanted import Name, NewJob
 
 Json = dict[str, Any]
 OF_RECORDINGS = ("preset", "listening", "explain", "precision")
@@ -35,7 +35,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         meant = _meant(params, rows)
         size = _size(meant, rows)
         networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
-        _check_target(rows)
+        _check_target(rows, kind)
         expected_s += expectation.of_training(size, meant, rows=_examples(meant, rows))
     else:
         parameters = 0 if version is None else version.parameters
@@ -101,9 +101,19 @@ def _version(sql: Connection, tenant: str, wanted: NewJob) -> Row[Any] | None:
     builtin.refuse_name(wanted.model, pointer="/model")
     if wanted.model is not None and "@" in wanted.model:
         raise _fault("/model", f"expected a name for the model, received {wanted.model!r}: its version is made by us")
+    if wanted.model is not None:
+        _check_name(wanted.model)
     if wanted.kind is None:
         raise _fault("/kind", f"expected one of {', '.join(KINDS)}, received none")
     return None
+
+
+def _check_name(model: str) -> None:
+    try:
+        TypeAdapter(Name).validate_python(model)
+    except ValidationError as cause:
+        said = f"expected a name for the model, at most 100 signs without / \\ @ and not . or .., received {model!r}"
+        raise _fault("/model", said) from cause
 
 
 def _params(wanted: NewJob, kind: str | None) -> BaseModel:
@@ -187,7 +197,7 @@ def _width(column: Json, params: TableTraining) -> int:
     return min(int(column["distinct"]), settings.categories) + OTHER
 
 
-def _check_target(rows: list[Row[Any]]) -> None:
+def _check_target(rows: list[Row[Any]], kind: str | None) -> None:
     """Refuse what the profile already shows to be hopeless; the rest is the training's to find."""
     profile = rows[0].profile
     targets = profile["roles"]["target"]
@@ -198,6 +208,11 @@ def _check_target(rows: list[Row[Any]]) -> None:
         if column["name"] in targets and column["constant"]:
             said = f"the target column {column['name']!r} has the same value in every row"
             raise _fault("/dataset", said, code="target_constant", column=column["name"])
+        if kind == "regression" and column["name"] in targets and column["type"] not in ("number", "integer"):
+            said = (
+                f"expected numbers in {column['name']!r}, which holds words: train a classification"
+            )
+            raise _fault("/dataset", said, code="target_not_numeric", column=column["name"])
 
 
 def _fault(pointer: str, message: str, *, code: str | None = None, column: str | None = None) -> InvalidRequest:

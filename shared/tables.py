@@ -309,6 +309,7 @@ fires = Table(
     Column("job", Id, ForeignKey("jobs.id"), index=True),
     Column("error", JSON),
     PrimaryKeyConstraint("schedule", "due_at"),
+    Index("ix_fires_outcome", "outcome", "schedule"),
 )
 
 # Who is told of what happened, and at which address.
@@ -353,6 +354,7 @@ deliveries = Table(
     CheckConstraint("state IN ('waiting', 'delivered', 'failed')", name="state"),
     Index("ix_deliveries_due", "state", "next_at"),
     Index("ix_deliveries_webhook_id", "webhook", "id"),
+    Index("ix_deliveries_ended_at", "ended_at"),
 )
 
 models = Table(

@@ -76,6 +76,7 @@ def _services(chosen: Settings) -> list[Program]:
         program("web", "web.serve", wait_ready=lambda: wait_for(chosen)),
         program("scheduler", "worker.tick"),
         program("answers", "worker.answers"),
+        program("deliveries", "worker.deliveries", stop_grace_s=30.0),
         program("light", "worker.app", "--queue", "light", "--slot", "light", stop_grace_s=30.0),
         *trainers,
     ]

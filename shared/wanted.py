@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from shared.schema import Closed, Float, Int
 
@@ -10,7 +10,15 @@ from shared.schema import Closed, Float, Int
 _UNFIT = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 NAME = rf"^[^\s@/\\{_UNFIT}]([^@/\\{_UNFIT}]*[^\s@/\\{_UNFIT}])?$"
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NAME)]
+
+def _no_dots(name: str) -> str:
+    """In an address one dot, or two, mean another place."""
+    if name in (".", ".."):
+        raise ValueError(f"expected a name, received {name!r}")
+    return name
+
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=NAME), AfterValidator(_no_dots)]
 Reference = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=rf"^[^{_UNFIT}]+$")]
 Column = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 Columns = Annotated[list[Column], Field(max_length=512)]

@@ -14,12 +14,15 @@ from shared.wanted import NewJob
 from tests.words import error_codes
 from web import app  # noqa: F401 — its import declares the routes
 from web.api import ROUTES
-from web.requests import AliasMove, NewDataset
+from web.requests import AliasMove, NewDataset, NewSchedule, NewWebhook
 from worker.formats.limits import Limits
 
 DOCS = Path("docs")
 API = (DOCS / "api.md").read_text()
-BODIES: dict[str, type[BaseModel]] = {"new-dataset": NewDataset, "new-job": NewJob, "alias-move": AliasMove}
+BODIES: dict[str, type[BaseModel]] = {
+    "new-dataset": NewDataset, "new-job": NewJob, "new-schedule": NewSchedule, "alias-move": AliasMove,
+    "new-webhook": NewWebhook,
+}  # fmt: skip
 
 
 def test_every_call_is_described_with_its_scope_and_no_other() -> None:

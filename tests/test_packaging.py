@@ -24,7 +24,7 @@ from tests import compose, postgres_server
 from tests.compose import ROOT, Deployment, Unset
 
 SECRETS = {"ETUDE_PEPPER": "p" * 40, "POSTGRES_PASSWORD": "sql7secret", "REDIS_PASSWORD": "bell7secret"}
-OURS = ["migrate", "first-key", "web", "scheduler", "answers", "light-worker", "worker", "gpu-worker"]
+OURS = ["migrate", "first-key", "web", "scheduler", "answers", "deliveries", "light-worker", "worker", "gpu-worker"]
 STAY = OURS[2:]
 TRAINERS = ["worker", "gpu-worker"]
 # The way in which a worker starts its children beside a GPU, which a machine without one can try, too.
@@ -78,7 +78,7 @@ def test_only_the_web_process_is_reached_and_only_from_this_host(services: dict[
 
     assert published == {"web": ["127.0.0.1:8000:8000"]}
     assert compose.whole()["networks"]["inside"] == {"internal": True}
-    assert {name for name, service in services.items() if service["networks"] != ["inside"]} == {"web"}
+    assert {name for name, service in services.items() if service["networks"] != ["inside"]} == {"web", "deliveries"}
 
 
 @pytest.mark.parametrize("name", [*OURS, "redis"])
@@ -231,7 +231,7 @@ def test_the_services_of_the_file_train_a_model_and_answer(deployment: Deploymen
     assert trained.result["epochs"] == 3
     assert scored.result["rows"] == 200
     assert given["url"] == f"http://127.0.0.1:{deployment.port}"
-    assert [deployment.check(name) for name in STAY if name in deployment.services] == [None] * 5
+    assert [deployment.check(name) for name in STAY if name in deployment.services] == [None] * 6
 
 
 def test_redis_answers_nobody_without_the_password(deployment: Deployment) -> None:

@@ -64,6 +64,7 @@ class Route:
     is_upload: bool
     opens: bool
     is_slow: bool
+    before: Callable[[Services, Any], None] | None  # Any: the route's own model
 
 
 ROUTES: list[Route] = []
@@ -83,10 +84,12 @@ def route(
     is_upload: bool = False,
     opens: bool = True,
     is_slow: bool = False,
+    before: Callable[[Services, Any], None] | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Declare a call. `scope` None: public. `opens` False: the handler opens its own connections.
 
-    `is_slow`: it asks storage or another server, which nobody else shall wait for.
+    `is_slow`: it asks storage or another server, which nobody else shall wait for. `before`: that which it asks, with
+    no transaction open, for other writers wait for that.
     """
 
     def declare(handler: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -105,6 +108,7 @@ def route(
                 is_upload,
                 opens,
                 is_slow,
+                before,
             )
         )
         return handler
@@ -133,6 +137,8 @@ def _view(declared: Route, services: Services) -> Callable[..., Response]:
             return _respond(services, declared.handler(Call(services, caller, _NONE, None, query), **path))
         content = _read_content(declared, services)
         body = _read_body(declared, content)
+        if declared.before is not None:
+            declared.before(services, body)
         if declared.method == "GET":
             with services.database.reading() as sql:
                 return _respond(services, declared.handler(Call(services, caller, sql, body, query), **path))

@@ -8,14 +8,29 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 
-from shared import ids, log, settings
+from shared import addresses, ids, log, settings
 from shared.database import Database
 from shared.keys import Keyring
 from shared.questions import Asker
 from shared.queue import Bell
+from shared.receivers import Receivers
 from shared.settings import Settings
 from shared.storage import Storage
-from web import api, datasets, errors, health, jobs, kinds, models, openapi, predictions, similar, workers
+from web import (
+    api,
+    datasets,
+    errors,
+    health,
+    jobs,
+    kinds,
+    models,
+    openapi,
+    predictions,
+    schedules,
+    similar,
+    webhooks,
+    workers,
+)
 from web.places import Places
 from web.quotas import Quotas
 from web.services import Services
@@ -23,7 +38,7 @@ from web.shown import Shown
 from web.waiting import WaitingRoom
 
 # Their import declares the routes.
-DECLARED = (datasets, health, jobs, kinds, models, openapi, predictions, similar, workers)
+DECLARED = (datasets, health, jobs, kinds, models, openapi, predictions, schedules, similar, webhooks, workers)
 
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 HEADERS = [
@@ -39,11 +54,14 @@ HEADERS = [
 ]
 # Waiting clients hold none.
 POOL_SIZE = 16
+# Each holds a thread of web for up to three seconds; the other half is there for all other calls.
+LOOK_UPS_AT_ONCE = 8
 
 
 def create_services(chosen: Settings) -> Services:
     """What the handlers work with; nothing is read from the environment here."""
     database = Database(chosen, pool_size=POOL_SIZE)
+    rules = addresses.read_rules(chosen.webhook_ports, chosen.webhook_private)
     return Services(
         settings=chosen,
         database=database,
@@ -55,6 +73,7 @@ def create_services(chosen: Settings) -> Services:
         places=Places(),
         quotas=Quotas(chosen.tenant_queued),
         asker=Asker(chosen),
+        receivers=Receivers(rules, at_once=LOOK_UPS_AT_ONCE),
     )
 
 

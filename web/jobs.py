@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from flask import Request, request
 
-from shared import job_list, jobs, submission
+from shared import job_list, jobs, schedules, submission
 from shared.job_list import Glance
 from shared.jobs import ENDED
 from shared.keys import READ, SUBMIT
@@ -43,6 +43,8 @@ def index(call: Call) -> Answer:
     """The newest jobs first."""
     page: JobsPage = call.query
     equal = {name: value for name in ("state", "kind", "action", "model") if (value := getattr(page, name)) is not None}
+    if page.schedule is not None:
+        equal["schedule"] = schedules.read_id(call.sql, call.caller.tenant, page.schedule)
     rows = job_list.page(
         call.sql, call.caller.tenant, limit=page.limit + 1, before=page.cursor, equal=equal, labels=page.labels
     )

@@ -115,7 +115,7 @@ def check_alias(alias: str) -> None:
         raise InvalidRequest(said, code="alias_invalid")
 
 
-def read_moment(text: str | None) -> float | None:
+def read_moment(text: str | None, *, name: str = "at") -> float | None:
     """Seconds since 1970 of an RFC 3339 moment."""
     if text is None:
         return None
@@ -125,4 +125,5 @@ def read_moment(text: str | None) -> float | None:
             raise ValueError("no zone")
         return moment.timestamp()
     except (ValueError, OverflowError) as cause:
-        raise InvalidRequest("at: expected a moment such as 2026-11-24T12:00:00Z", code="invalid_parameter") from cause
+        said = f"{name}: expected a moment such as 2026-11-24T12:00:00Z"
+        raise InvalidRequest(said, code="invalid_parameter") from cause

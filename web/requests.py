@@ -1,12 +1,14 @@
 """The bodies and query strings that the calls take: closed schemas, every limit in one place."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from shared.schema import Closed, Int
-from shared.wanted import Column, Columns, Labels, Name, Reference
+from shared import cron
+from shared.addresses import URL_SIGNS
+from shared.schema import Closed, Float, Int
+from shared.wanted import Column, Columns, Labels, Name, NewJob, Reference
 
 Limit = Annotated[int, Field(ge=1, le=200)]
 # As long as a manifest's keys and cells may be and still stand in an address.
@@ -65,6 +67,42 @@ class AliasMove(Closed):
     require: Requirement | None = None
 
 
+Cron = Annotated[str, StringConstraints(min_length=9, max_length=100), AfterValidator(cron.read)]
+Zone = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(cron.read_zone)]
+Overlap = Literal["skip", "queue", "replace"]
+Misfire = Literal["skip", "once", "all"]
+# More than this ago nobody wants to catch up with.
+GraceS = Annotated[Float, Field(ge=0, le=2_592_000)]
+
+
+class NewSchedule(Closed):
+    """A schedule to be: `cron` has five fields, `job` is a body of POST /v1/jobs."""
+
+    name: Name
+    cron: Cron
+    timezone: Zone = "UTC"
+    job: NewJob
+    overlap: Overlap = "skip"
+    misfire: Misfire = "once"
+    misfire_grace_s: GraceS = 3600.0
+
+
+def _left_out() -> Any:  # Any: nobody reads it; which fields a client named, pydantic knows
+    return None
+
+
+class ScheduleChange(Closed):
+    """What shall be different of a schedule; what is left out stays."""
+
+    name: Name = Field(default_factory=_left_out)
+    cron: Cron = Field(default_factory=_left_out)
+    timezone: Zone = Field(default_factory=_left_out)
+    job: NewJob = Field(default_factory=_left_out)
+    overlap: Overlap = Field(default_factory=_left_out)
+    misfire: Misfire = Field(default_factory=_left_out)
+    misfire_grace_s: GraceS = Field(default_factory=_left_out)
+
+
 class Page(Closed):
     """A page of a list."""
 
@@ -83,6 +121,7 @@ class JobsPage(Page):
     kind: Annotated[str, StringConstraints(max_length=64)] | None = None
     action: Annotated[str, StringConstraints(max_length=64)] | None = None
     model: Annotated[str, StringConstraints(max_length=255)] | None = None
+    schedule: Annotated[str, StringConstraints(max_length=255)] | None = None
     labels: Labels = Field(default_factory=dict)
 
 
@@ -93,12 +132,56 @@ class RowsPage(Closed):
     cursor: Annotated[int, Field(ge=0, lt=2**53)] = 0
 
 
+class RunsPage(Closed):
+    """A page of the runs of a schedule: the cursor is what the page before said."""
+
+    limit: Limit = 50
+    cursor: Annotated[int, Field(ge=0, lt=2**53)] | None = None
+
+
+class NextQuery(Closed):
+    """How many moments of a schedule, and later than which."""
+
+    n: Annotated[int, Field(ge=1, le=100)] = 10
+    from_: Annotated[str, StringConstraints(max_length=64)] | None = Field(default=None, alias="from")
+
+
 class CancelQuery(Closed):
     keep: Literal["best"] | None = None
 
 
 class AliasQuery(Closed):
     at: Annotated[str, StringConstraints(max_length=64)] | None = None
+
+
+Url = Annotated[str, StringConstraints(min_length=1, max_length=URL_SIGNS)]
+Event = Literal[
+    "*", "job.succeeded", "job.failed", "job.cancelled", "schedule.paused", "schedule.refused", "webhook.ping"
+]
+Events = Annotated[list[Event], Field(min_length=1, max_length=16)]
+# As long as the column of SQL.
+Description = Annotated[str, StringConstraints(max_length=255)]
+
+
+class NewWebhook(Closed):
+    """Who is to be told of what; `*` is every event."""
+
+    url: Url
+    events: Events = Field(default=["*"])
+    description: Description | None = None
+
+
+class WebhookChange(Closed):
+    """What is to be different; what is left out or null stays as it is."""
+
+    url: Url | None = None
+    events: Events | None = None
+    description: Description | None = None
+    state: Literal["active", "disabled"] | None = None
+
+
+class DeliveriesPage(Page):
+    state: Literal["waiting", "delivered", "failed"] | None = None
 
 
 class SimilarQuery(Closed):

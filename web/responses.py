@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import Row
 
 from shared.job_list import Whole
@@ -30,6 +31,7 @@ def job(whole: Whole) -> Json:
         "stage": row.stage,
         "datasets": row.datasets,
         "model": row.model,
+        "schedule": row.schedule,
         "params": row.params,
         "priority": row.priority,
         "labels": row.labels,
@@ -74,6 +76,38 @@ def _step(data: Json) -> Json:
 def listed_job(row: Row[Any]) -> Json:
     """A job in a list: without its attempts and timeline."""
     return job(Whole(row, [], [], 0))
+
+
+def schedule(row: Row[Any]) -> Json:
+    address = f"/v1/schedules/{row.id}"
+    return {
+        "id": row.id,
+        "name": row.name,
+        "cron": row.cron,
+        "timezone": row.timezone,
+        "job": row.job,
+        "overlap": row.overlap,
+        "misfire": row.misfire,
+        "misfire_grace_s": row.misfire_grace_s,
+        "state": row.state,
+        "error": row.error,
+        "next_at": moment(row.next_at),
+        "revision": row.revision,
+        "created_at": moment(row.created_at),
+        "links": {"self": address, "runs": f"{address}/runs", "jobs": f"/v1/jobs?schedule={row.id}"},
+    }
+
+
+def run(row: Row[Any]) -> Json:
+    """A moment of a schedule, and what became of it."""
+    return {
+        "due_at": moment(row.due_at),
+        "fired_at": moment(row.fired_at),
+        "outcome": row.outcome,
+        "by_hand": row.by_hand,
+        "job": None if row.job is None else {"id": row.job, "state": row.job_state},
+        "error": row.error,
+    }
 
 
 def event(row: Row[Any]) -> Json:
@@ -171,6 +205,45 @@ def version(row: Row[Any], *, name: str, aliases: dict[str, int]) -> Json:
             "job": f"/v1/jobs/{row.job}",
         },
     }
+
+
+def webhook(row: Row[Any]) -> Json:
+    """A webhook without its secrets."""
+    return {
+        "id": row.id,
+        "url": row.url,
+        "events": row.events,
+        "description": row.description,
+        "state": row.state,
+        "error": row.error,
+        "failing_since": moment(row.failing_since),
+        "old_secret_until": moment(row.old_secret_until),
+        "created_at": moment(row.created_at),
+    }
+
+
+def webhook_with_secret(row: Row[Any]) -> Json:
+    """A webhook at the one moment at which its secret is shown."""
+    return {**webhook(row), "secret": row.secret}
+
+
+def delivery(row: Row[Any]) -> Json:
+    return {
+        "id": row.id,
+        "webhook": row.webhook,
+        "type": row.type,
+        "state": row.state,
+        "attempts": row.attempts,
+        "next_at": moment(row.next_at),
+        "created_at": moment(row.created_at),
+        "ended_at": moment(row.ended_at),
+    }
+
+
+def whole_delivery(row: Row[Any]) -> Json:
+    """A delivery with what was sent, and what each try came to."""
+    tries = [{**tried, "at": moment(tried["at"])} for tried in row.log]
+    return {**delivery(row), "body": orjson.loads(row.body), "tries": tries}
 
 
 def page(rows: list[Json], *, limit: int, cursor: str = "id") -> Json:

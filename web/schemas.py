@@ -44,6 +44,7 @@ class Job(Open):
     stage: str | None
     datasets: list[str]
     model: str | None
+    schedule: str | None
     params: Json
     priority: int
     labels: dict[str, str]
@@ -66,6 +67,46 @@ class Job(Open):
 
 class JobList(Open):
     data: list[Job]
+    next_cursor: str | None
+
+
+class Schedule(Open):
+    id: str
+    name: str
+    cron: str
+    timezone: str
+    job: Json
+    overlap: str
+    misfire: str
+    misfire_grace_s: float
+    state: str
+    error: Json | None
+    next_at: str | None
+    revision: int
+    created_at: str
+    links: dict[str, str]
+
+
+class ScheduleList(Open):
+    data: list[Schedule]
+    next_cursor: str | None
+
+
+class Moments(Open):
+    data: list[str]
+
+
+class Run(Open):
+    due_at: str
+    fired_at: str
+    outcome: str
+    by_hand: bool
+    job: Json | None
+    error: Json | None
+
+
+class RunList(Open):
+    data: list[Run]
     next_cursor: str | None
 
 
@@ -202,6 +243,48 @@ class Kind(Open):
 
 class KindList(Open):
     data: list[Kind]
+
+
+class Webhook(Open):
+    id: str
+    url: str
+    events: list[str]
+    description: str | None
+    state: str
+    error: Json | None
+    failing_since: str | None
+    old_secret_until: str | None
+    created_at: str
+
+
+class WebhookWithSecret(Webhook):
+    secret: str
+
+
+class WebhookList(Open):
+    data: list[Webhook]
+    next_cursor: str | None
+
+
+class Delivery(Open):
+    id: str
+    webhook: str
+    type: str
+    state: str
+    attempts: int
+    next_at: str | None
+    created_at: str
+    ended_at: str | None
+
+
+class WholeDelivery(Delivery):
+    body: Json
+    tries: list[Json]
+
+
+class DeliveryList(Open):
+    data: list[Delivery]
+    next_cursor: str | None
 
 
 class Health(Open):

@@ -6,6 +6,7 @@ from shared.database import Database
 from shared.keys import Keyring
 from shared.questions import Asker
 from shared.queue import Bell
+from shared.receivers import Receivers
 from shared.settings import Settings
 from shared.storage import Storage
 from web.places import Places
@@ -28,5 +29,6 @@ class Services:
     places: Places
     quotas: Quotas
     asker: Asker
+    receivers: Receivers
     # Answers on the spot or not at all: its database does not wait, and nothing is fetched from elsewhere.
     is_prompt: bool = False

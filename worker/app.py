@@ -18,7 +18,7 @@ from celery.exceptions import WorkerLostError
 from shared import ids, log, queue, recovery, settings, workers
 from shared.database import Database
 from shared.errors import Unavailable
-from worker import presence, runner, tasks
+from worker import post, presence, tasks
 from worker.memory_kills import MemoryKills
 from worker.presence import Presence
 
@@ -98,7 +98,7 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
             queue.send(app, other)
         database.close()
         deaf_s = presence.DEAF_SPAWNED_S if start_method() == "spawn" else presence.DEAF_S
-        Presence(chosen, name, queue_name, runner.skills, memory_kills, deaf_s).start()
+        Presence(chosen, name, queue_name, post.skills, memory_kills, deaf_s).start()
 
     @signals.worker_process_init.connect(weak=False)
     def forget(**_: Any) -> None:

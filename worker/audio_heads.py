@@ -12,7 +12,7 @@ from shared.errors import Fault, JobFailed
 from worker import audio_training, crops, evaluation, features, fronts, head_judges
 from worker.artifacts import Model
 from worker.heard import Heard, Truth, Wants
-from worker.listener import Claim, HearAll
+from worker.listener import Claim, MeansOfAll
 from worker.predictions import Answer, Scorer
 from worker.preparation import listed
 from worker.pretrained import musicnn
@@ -53,7 +53,7 @@ class Head:
         assert self.model.network.front is not None
         return fronts.compile(self.model.network.front, self.model.weights)
 
-    def prepared(self, hear: HearAll) -> "Head":
+    def prepared(self, means: MeansOfAll) -> "Head":
         """Itself: a track's prediction does not depend on the others."""
         return self
 

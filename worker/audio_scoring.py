@@ -1,34 +1,34 @@
 """Score recordings: track after track, what is heard becomes a row, and the files that belong to it."""
 
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from sqlalchemy import Row
 
-from shared.audio_params import Reason
+from shared.audio_params import Precision
 from shared.errors import Fault, JobFailed
 from worker import explaining, perception, recordings, references, tables
 from worker.desk import Desk
 from worker.explaining import Chosen
-from worker.heard import Heard, Truth, Wants
+from worker.heard import Heard, Truth
 from worker.lines import Field
 from worker.listener import Listener
-from worker.prediction_files import PredictionFiles
+from worker.prediction_files import ChunkFiles
 from worker.predictions import Answer
 from worker.preparation import listed
 from worker.recordings import Track
-from worker.track_files import TrackFiles
 
 Json = dict[str, Any]
 
-# Rows that are written together: also the rows of a group of the Parquet file.
-TRACKS_A_CHUNK = 64
+# Few, as what was heard of a track may be megabytes.
+WRITTEN_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -52,63 +52,72 @@ def open_catalogue(desk: Desk, rows: Sequence[Row[Any]], parts: Sequence[Sequenc
     return Catalogue([path for paths in parts for path in paths], tracks, uploads, truths)
 
 
-def score(
-    desk: Desk,
-    catalogue: Catalogue,
-    listener: Listener,
-    params: Any,  # Any: of the kind; formats, columns and explain are common
-    *,
-    folder: Path,
-) -> tuple[Json, dict[str, int]]:
-    """Write predictions.*, errors.* and files.* into the folder; return the summary, and the rows of each file."""
-    table, total = _columns(catalogue.paths, params.columns), len(catalogue.tracks)
+class TrackScoring:
+    """A model and the catalogue that it shall score (worker/scoring.py). Raises JobFailed (columns_missing)."""
 
-    def hear(wants: Wants) -> Generator[Heard, None, None]:
-        return perception.perceive(desk, catalogue.tracks, catalogue.uploads, wants)
+    unit, has_files = "tracks", True
 
-    listener = listener.prepared(hear)
-    nothing = listener.answer([])
-    totals, failed = nothing.totals, 0
-    explained: list[Chosen] = []
-    measured: list[Mapping[str, float]] = []
-    with (
-        closing(hear(listener.wants)) as tracks,
-        TrackFiles(folder) as files,
-        PredictionFiles(folder, params.formats, _rows([], nothing, table)) as out,
-    ):
-        for chunk in _chunks(tracks):
-            good = [heard for heard in chunk if heard.fault is None]
-            answer = listener.answer(good)
-            out.write(_rows(good, answer, table), _errors([heard for heard in chunk if heard.fault is not None]))
-            for heard in good:
-                files.add(heard.track.number, heard.track.key, listener.files(heard))
-                if heard.track.number in catalogue.truths:
-                    measured.append(listener.compare(heard, catalogue.truths[heard.track.number]))
-            if params.explain is not None:
-                # The claims alone are kept: what was heard of a thousand tracks would be gigabytes.
-                explained += [
-                    Chosen(heard.track, listener.claims(heard, params.explain.labels))
-                    for heard in good[: params.explain.tracks - len(explained)]
-                ]
-            totals, failed = totals + answer.totals, failed + len(chunk) - len(good)
-        reasons = _explain(desk, explained, catalogue.uploads, listener, params.explain, files) if explained else {}
-        count = files.count
-    rows = total - failed
-    said = {"rows": total, "errors": failed, "files": count, **listener.summarise(totals, rows)}
-    return {**said, **reasons, **_means(measured)}, {"predictions": rows, "errors": failed, "files": count}
+    def __init__(self, desk: Desk, catalogue: Catalogue, listener: Listener, params: Any, *, size: int) -> None:
+        self._table = _columns(catalogue.paths, params.columns)
+        self._desk, self._catalogue, self._explain = desk, catalogue, params.explain
 
+        def means(precision: Precision) -> Generator[tuple[Track, np.ndarray], None, None]:
+            return perception.means(desk, catalogue.tracks, catalogue.uploads, precision)
 
-def _explain(
-    desk: Desk,
-    chosen: Sequence[Chosen],
-    uploads: Mapping[str, Row[Any]],
-    listener: Listener,
-    wanted: Reason,
-    files: TrackFiles,
-) -> Json:
-    desk.enter("explaining")
-    worst = explaining.explain(desk, chosen, uploads, listener, wanted, files)
-    return {"explained": {"tracks": len(chosen), "largest_completeness_error": worst}}
+        self._listener = listener.prepared(means)
+        self._nothing = self._listener.answer([])
+        self.total, self.size, self.formats = len(catalogue.tracks), size, params.formats
+        self.empty = _rows([], self._nothing, self._table)
+
+    def score(self, first: int, end: int, out: ChunkFiles, progress: Callable[[int], None]) -> Json:
+        """Score the tracks from `first` to before `end`."""
+        totals, claimed, measured = self._nothing.totals, list[Chosen](), list[Mapping[str, float]]()
+        tracks = self._catalogue.tracks[first:end]
+        hearing = perception.perceive(
+            self._desk, tracks, self._catalogue.uploads, self._listener.wants, lambda done: progress(first + done)
+        )
+        with closing(hearing) as heard:
+            for some in _some(heard):
+                good = [each for each in some if each.fault is None]
+                answer = self._listener.answer(good)
+                out.write(_rows(good, answer, self._table), _errors([each for each in some if each.fault is not None]))
+                for each in good:
+                    out.add(each.track.number, each.track.key, self._listener.files(each))
+                measured += self._measure(good)
+                claimed += self._claims(good)
+                totals = totals + answer.totals
+        worst = self._tell_reasons(claimed, out)
+        return {"totals": totals.tolist(), "measured": measured, "explained": len(claimed), "worst": worst}
+
+    def _measure(self, good: Sequence[Heard]) -> list[Mapping[str, float]]:
+        truths = self._catalogue.truths
+        return [self._listener.compare(each, truths[each.track.number]) for each in good if each.track.number in truths]
+
+    def _claims(self, good: Sequence[Heard]) -> list[Chosen]:
+        """Of the first tracks of the job. The claims alone are kept: what was heard would be gigabytes."""
+        if self._explain is None:
+            return []
+        chosen = [each for each in good if each.track.number < self._explain.tracks]
+        return [Chosen(each.track, self._listener.claims(each, self._explain.labels)) for each in chosen]
+
+    def _tell_reasons(self, claimed: Sequence[Chosen], out: ChunkFiles) -> float:
+        if self._explain is None or not claimed:
+            return 0.0
+        return explaining.explain(self._desk, claimed, self._catalogue.uploads, self._listener, self._explain, out.add)
+
+    def bury(self, row: int, reason: str, out: ChunkFiles) -> Json:
+        """Say of a track why it cannot be scored, without touching it."""
+        out.write(self.empty, _errors([Heard(self._catalogue.tracks[row], fault=("row_unscorable", reason))]))
+        return {"totals": self._nothing.totals.tolist(), "measured": [], "explained": 0, "worst": 0.0}
+
+    def summarise(self, told: Sequence[Json], *, rows: int) -> Json:
+        """What the result says of all tracks together; `rows` were scored."""
+        totals = sum((np.array(each["totals"]) for each in told), start=self._nothing.totals)
+        said = self._listener.summarise(totals, rows)
+        if any(each["explained"] for each in told):
+            tracks, worst = sum(each["explained"] for each in told), max(each["worst"] for each in told)
+            said |= {"explained": {"tracks": tracks, "largest_completeness_error": worst}}
+        return {**said, **_means([each for chunk in told for each in chunk["measured"]])}
 
 
 def _means(measured: Sequence[Mapping[str, float]]) -> Json:
@@ -125,10 +134,10 @@ def _means(measured: Sequence[Mapping[str, float]]) -> Json:
     }
 
 
-def _chunks(heard: Iterable[Heard]) -> Iterator[list[Heard]]:
+def _some(heard: Iterable[Heard]) -> Iterator[list[Heard]]:
     one_by_one = iter(heard)
-    while chunk := list(islice(one_by_one, TRACKS_A_CHUNK)):
-        yield chunk
+    while some := list(islice(one_by_one, WRITTEN_TOGETHER)):
+        yield some
 
 
 def _columns(paths: Sequence[Path], names: Sequence[str]) -> pa.Table:

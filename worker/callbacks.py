@@ -30,5 +30,8 @@ class Watch(Protocol):
     def save(self, checkpoint: Checkpoint) -> None:
         """Write the checkpoint, then record it."""
 
+    def is_enough(self) -> bool:
+        """Say whether the client wants the training to end here, with its best epoch."""
+
     def is_budget_spent(self) -> bool:
         """Say whether the compute that the client granted is used up: the training ends with what it has."""

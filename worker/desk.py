@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,8 @@ class Desk:
     claim: Claim
     heart: Heart
     scratch: Path
+    # In the names of what is stored: two workers of one attempt never write the same file.
+    mark: str = ""
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     pace: Pace = field(default_factory=Pace)
     _saved_at: float = field(default_factory=time.monotonic)
@@ -141,6 +143,12 @@ class Desk:
         said = {"name": name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
         return said if rows is None else {**said, "rows": rows}
 
+    def put_chunk(self, path: Path) -> Json:
+        """Store what a chunk of a scoring came to; it counts once the chunk's row names it."""
+        key = f"{self.folder}chunks/{self.mark}{path.name}"
+        stored = self._put_file(key, path)
+        return {"key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
+
     def known(self, extractor: str, contents: Sequence[str]) -> dict[str, Row[Any]]:
         """What an extractor has made of recordings before, by their content."""
         with self.database.reading() as sql:
@@ -166,7 +174,7 @@ class Desk:
 
     def put_feature(self, name: str, content: bytes) -> Json:
         """Store a file that a feature will name; it outlives the attempt only if one does."""
-        key = f"{self.folder}features/{name}"
+        key = f"{self.folder}features/{self.mark}{name}"
         stored = self.storage.put(key, [content])
         return {"key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
 
@@ -187,10 +195,10 @@ class Desk:
         self.heart.check()
         self.heart.report(self.pace.progress(done, total, unit="tracks", metrics={"hours": round(hours, 4)}))
 
-    def report_reasons(self, done: int, total: int) -> None:
-        """Take the progress of a stage that looks for reasons; leave instead, if that is asked."""
+    def report_scored(self, done: int, total: int, *, unit: str, figures: Mapping[str, float]) -> None:
+        """Take the progress of a scoring; leave instead, if that is asked."""
         self.heart.check()
-        self.heart.report(self.pace.progress(done, total, unit="reasons"))
+        self.heart.report(self.pace.progress(done, total, unit=unit, metrics=dict(figures)))
 
     def check(self) -> None:
         self.heart.check()
@@ -200,8 +208,10 @@ class Desk:
 
     def is_budget_spent(self) -> bool:
         granted = self.claim.budget.get("compute_seconds")
-        is_spent = granted is not None and self.heart.cost()["compute_s"] >= granted
-        return is_spent or self.heart.is_enough
+        return granted is not None and self.heart.cost()["compute_s"] >= granted
+
+    def is_enough(self) -> bool:
+        return self.heart.is_enough
 
     def save(self, checkpoint: Checkpoint) -> None:
         self.checkpoints.save(self, checkpoint)

@@ -15,3 +15,5 @@ class Ending:
 
     record: Callable[[Connection], Json]
     files: list[Json] = field(default_factory=list)
+    # The client has asked for its end, and this is what was done by then.
+    is_partial: bool = False

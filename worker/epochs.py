@@ -25,6 +25,8 @@ class Rules:
 
     batch_size: int
     patience: int | None = None
+    # Without patience, too: a client may ask at any moment for the end, and for the best epoch up to then.
+    keeps_best: bool = False
     min_delta: float = 0.0
     plateau: tuple[float, int, float] | None = None  # factor, patience, minimum
     validation_batch: int = VALIDATION_BATCH
@@ -155,7 +157,7 @@ class Epochs:
     def _judge(self, watched: Tensor, epoch: Tensor) -> Tensor:
         """Early stopping and plateau, as Keras's callbacks decide them; True when the training is over."""
         self._lower_on_plateau(watched)
-        if self._rules.patience is None:
+        if not self._rules.keeps_best:
             return tf.constant(False)
         is_better = tf.logical_or(watched + self._rules.min_delta < self.best_loss, tf.equal(epoch, 1))
         self.best_loss.assign(tf.where(is_better, watched, self.best_loss))
@@ -163,6 +165,8 @@ class Epochs:
         for kept, weight in zip(self.best, self.model.weights, strict=True):
             kept.assign(tf.where(is_better, weight.value, kept))
         waited = self.waited.assign(tf.where(is_better, 0, self.waited + 1))
+        if self._rules.patience is None:
+            return tf.constant(False)
         return tf.logical_and(waited >= self._rules.patience, epoch > 1)
 
     def _lower_on_plateau(self, watched: Tensor) -> None:

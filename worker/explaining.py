@@ -1,7 +1,7 @@
 """The reasons of a scoring: each chosen track is decoded again, and what spoke for its label is told and cut out."""
 
 import json
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cache
@@ -18,9 +18,11 @@ from worker.desk import Desk
 from worker.listener import Claim, Listener
 from worker.reasons import Judge
 from worker.recordings import Track
-from worker.track_files import TrackFile, TrackFiles
+from worker.track_files import TrackFile
 
 Json = dict[str, Any]
+# Takes a track's number, its key, and files about it.
+AddFiles = Callable[[int, str, Iterable[TrackFile]], None]
 
 
 @dataclass(frozen=True)
@@ -47,23 +49,22 @@ def explain(
     uploads: Mapping[str, Row[Any]],
     listener: Listener,
     wanted: audio_params.Reason,
-    files: TrackFiles,
+    add: AddFiles,
 ) -> float:
     """Add a reason, and a clip of what spoke loudest, for every claim; returns the largest completeness error."""
     judge = cache(listener.judge)
     claims = {each.track.number: each.claims for each in chosen}
     loudest, worst = list[_Moment](), 0.0
     with closing(_mels(desk, [each.track for each in chosen], uploads)) as mels:
-        for place, (track, mel) in enumerate(mels):
-            desk.report_reasons(place, len(chosen))
+        for track, mel in mels:
             for name, claim in _named(claims[track.number]):
                 said = _reason(desk, judge(claim.label), claim, mel)
                 worst = max(worst, said["completeness_error"])
                 content = json.dumps(said, ensure_ascii=False, indent=1).encode()
-                files.add(track.number, track.key, [TrackFile(f"reason.{name}.json", "application/json", content)])
+                add(track.number, track.key, [TrackFile(f"reason.{name}.json", "application/json", content)])
                 loudest.append(_Moment(track, name, said["best"]["start_s"], said["best"]["end_s"]))
     if wanted.clips:
-        _cut(desk, loudest, uploads, files)
+        _cut(desk, loudest, uploads, add)
     return worst
 
 
@@ -87,10 +88,10 @@ def _reason(desk: Desk, judge: Judge, claim: Claim, mel: np.ndarray) -> Json:
     for segment in reasons.choose(claim.segments):
         found.append((segment, reasons.explain(judge, reasons.windows_of(mel, segment))))
         desk.check()
-    return reasons.tell(claim.label, claim.score, found)
+    return reasons.tell(claim.label, claim.score, found, frames=len(mel))
 
 
-def _cut(desk: Desk, loudest: Sequence[_Moment], uploads: Mapping[str, Row[Any]], files: TrackFiles) -> None:
+def _cut(desk: Desk, loudest: Sequence[_Moment], uploads: Mapping[str, Row[Any]], add: AddFiles) -> None:
     """The moments that spoke loudest, as sound: each is decoded as an excerpt of its file."""
     excerpts = [
         replace(
@@ -109,10 +110,9 @@ def _cut(desk: Desk, loudest: Sequence[_Moment], uploads: Mapping[str, Row[Any]]
     with closing(hearing.hear(desk, excerpts, uploads, want)) as answers:
         for excerpt, answer in answers:
             moment, path = loudest[excerpt.number], desk.scratch / f"clip-{excerpt.number}.wav"
-            desk.report_reasons(excerpt.number, len(loudest))
             if answer.heard is not None:
                 clip = TrackFile(f"reason.{moment.name}.wav", "audio/wav", path.read_bytes())
-                files.add(moment.track.number, moment.track.key, [clip])
+                add(moment.track.number, moment.track.key, [clip])
             path.unlink(missing_ok=True)
 
 

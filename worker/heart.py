@@ -5,12 +5,13 @@ import resource
 import sys
 import threading
 import time
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from sqlalchemy import Connection
 
 from shared import claims
-from shared.claims import Claim
+from shared.claims import Claim, Wish
 from shared.database import Database
 from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, Stalled, Unavailable
 from shared.log import logger
@@ -27,11 +28,44 @@ Json = dict[str, Any]
 log = logger("heart")
 
 
+class Pulse(Protocol):
+    """What a beat says in SQL, and how an attempt ends whose working thread does not."""
+
+    def beat(self, sql: Connection, *, progress: Json | None, cost: Json | None) -> Wish:
+        """Say that the attempt lives. Raises ClaimLost."""
+
+    def leave(self, sql: Connection, reason: Exception, *, cost: Json) -> None:
+        """Give up what is held, for this reason. Raises ClaimLost."""
+
+
+@dataclass(frozen=True)
+class JobPulse:
+    """Of the worker that has claimed the job."""
+
+    claim: Claim
+
+    def beat(self, sql: Connection, *, progress: Json | None, cost: Json | None) -> Wish:
+        return claims.beat(sql, self.claim, progress=progress, cost=cost)
+
+    def leave(self, sql: Connection, reason: Exception, *, cost: Json) -> None:
+        if isinstance(reason, JobCancelled):
+            claims.finish_cancelled(sql, self.claim, cost=cost)
+        elif isinstance(reason, JobFailed):
+            claims.fail(sql, self.claim, reason, cost=cost)
+        elif isinstance(reason, Stalled):
+            claims.stall(sql, self.claim, reason, cost=cost)
+        elif isinstance(reason, Drained):
+            claims.release(sql, self.claim, cost=cost)
+
+
 class Heart:
     """Beats until stopped; `check` tells the working thread when to leave."""
 
-    def __init__(self, database: Database, claim: Claim, *, beat_s: float, stall_s: float) -> None:
+    def __init__(
+        self, database: Database, claim: Claim, *, beat_s: float, stall_s: float, pulse: Pulse | None = None
+    ) -> None:
         self._database, self._claim, self._beat_s = database, claim, beat_s
+        self._pulse = pulse or JobPulse(claim)
         self._started = self._moved_at = time.monotonic()
         self._stall_s = stall_s
         self._changed = threading.Condition()
@@ -136,7 +170,7 @@ class Heart:
         try:
             with self._database.transaction() as sql:
                 cost = self.cost() if progress else None
-                wish = claims.beat(sql, self._claim, progress=progress, cost=cost)
+                wish = self._pulse.beat(sql, progress=progress, cost=cost)
                 if rows:
                     claims.record_epochs(sql, self._claim, rows)
         except Unavailable:
@@ -145,7 +179,7 @@ class Heart:
             raise
         self._heed(wish)
 
-    def _heed(self, wish: claims.Wish) -> None:
+    def _heed(self, wish: Wish) -> None:
         if wish.cancel and wish.keep == "best":
             self.is_enough = True
         elif wish.cancel:
@@ -172,22 +206,13 @@ class Heart:
 
     def _see_to_the_end(self) -> None:
         """End the process when the working thread does not leave: it is its own process, so it hits nobody else."""
-        if self._leave is None or time.monotonic() - self._leave_since < GRACE_S:
+        # Who still moves is putting away what it has.
+        if self._leave is None or time.monotonic() - max(self._leave_since, self._moved_at) < GRACE_S:
             return
         log.error("stuck", job=self._claim.job_id, reason=type(self._leave).__name__)
         try:
             with self._database.transaction() as sql:
-                self._end(sql)
+                self._pulse.leave(sql, self._leave, cost=self.cost())
         except (ClaimLost, Unavailable):
             log.warning("ended_without_a_word", job=self._claim.job_id)
         os._exit(EXIT_STUCK)
-
-    def _end(self, sql: Connection) -> None:
-        if isinstance(self._leave, JobCancelled):
-            claims.finish_cancelled(sql, self._claim, cost=self.cost())
-        elif isinstance(self._leave, JobFailed):
-            claims.fail(sql, self._claim, self._leave, cost=self.cost())
-        elif isinstance(self._leave, Stalled):
-            claims.stall(sql, self._claim, self._leave, cost=self.cost())
-        elif isinstance(self._leave, Drained):
-            claims.release(sql, self._claim, cost=self.cost())

@@ -4,9 +4,10 @@ Arrow lays a string column out as one buffer with offsets: the joined lines are 
 """
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 
 # A web process seeks to every so manieth line and reads on from there.
 INDEX_STEP = 100
+COPIED_BYTES = 1024 * 1024
 
 Field: TypeAlias = pa.Array | Mapping[str, pa.Array]
 
@@ -28,12 +30,19 @@ class Lines:
 
     def write(self, rows: Mapping[str, Field]) -> None:
         """Add a chunk; every field has one entry a row."""
-        lines = encode(rows)
-        offsets = np.frombuffer(lines.buffers()[1], np.int64)[: len(lines) + 1]
-        self._file.write(lines.buffers()[2][: int(offsets[-1])])
+        content, offsets = _bytes(rows)
+        self._file.write(content)
+        self._mark(offsets)
+
+    def append(self, lines: IO[bytes], lengths: np.ndarray) -> None:
+        """Add lines that are written already, each of so many bytes."""
+        shutil.copyfileobj(lines, self._file, COPIED_BYTES)
+        self._mark(np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]))
+
+    def _mark(self, offsets: np.ndarray) -> None:
         indexed = offsets[:-1][-self.rows % INDEX_STEP :: INDEX_STEP] + self._size
         self._index.write(indexed.astype("<u8").tobytes())
-        self.rows += len(lines)
+        self.rows += len(offsets) - 1
         self._size += int(offsets[-1])
 
     def __enter__(self) -> "Lines":
@@ -42,6 +51,26 @@ class Lines:
     def __exit__(self, *_: object) -> None:
         self._index.write(np.array([self._size], "<u8").tobytes())
         self._index.close()
+        self._file.close()
+
+
+class LooseLines:
+    """JSON Lines that will be appended to others: the lines, and the length of each as little-endian uint32."""
+
+    def __init__(self, path: Path) -> None:
+        self._file, self._lengths = path.open("wb"), path.with_suffix(".lengths").open("wb")
+
+    def write(self, rows: Mapping[str, Field]) -> None:
+        """Add a chunk; every field has one entry a row."""
+        content, offsets = _bytes(rows)
+        self._file.write(content)
+        self._lengths.write(np.diff(offsets).astype("<u4").tobytes())
+
+    def __enter__(self) -> "LooseLines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lengths.close()
         self._file.close()
 
 
@@ -70,6 +99,13 @@ class JsonLines:
         self._mark()
         self._index.close()
         self._file.close()
+
+
+def _bytes(rows: Mapping[str, Field]) -> tuple[Any, np.ndarray]:
+    """The lines as one buffer, and where each begins; int64 (rows + 1,)."""
+    lines = encode(rows)
+    offsets = np.frombuffer(lines.buffers()[1], np.int64)[: len(lines) + 1]
+    return lines.buffers()[2][: int(offsets[-1])], offsets
 
 
 def encode(rows: Mapping[str, Field]) -> pa.Array:

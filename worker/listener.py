@@ -6,14 +6,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from shared.audio_params import Precision
 from worker.heard import Heard, Truth, Wants
 from worker.predictions import Answer
 from worker.reasons import Judge, Segment
+from worker.recordings import Track
 from worker.track_files import TrackFile
 
 Json = dict[str, Any]
-# Hears every track of the job, for whoever must look at all of them before the first row.
-HearAll = Callable[[Wants], Generator[Heard, None, None]]
+# The mean embedding of every track of the job, for whoever must look at all of them before the first row.
+MeansOfAll = Callable[[Precision], Generator[tuple[Track, np.ndarray], None, None]]
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Listener(Protocol):
     def wants(self) -> Wants:
         """What must be known of every track."""
 
-    def prepared(self, hear: HearAll) -> "Listener":
+    def prepared(self, means: MeansOfAll) -> "Listener":
         """Itself, once it has looked at all tracks together, where it has to."""
 
     def answer(self, heard: Sequence[Heard]) -> Answer:

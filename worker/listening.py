@@ -8,9 +8,9 @@ import os
 import stat
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
-from itertools import islice
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import asdict, dataclass, field
+from itertools import count, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +24,8 @@ PATIENCE_S = 0.5
 # Silent for so long beyond the time of one recording, the process is no longer believed in.
 GRACE_S = 60.0
 STARTS, DEATHS = 3, 2
+# Each waits in scratch, with half an hour of WAV at 320 MB: on the largest machines not all processors are kept busy.
+MOST_AHEAD = 32
 # Characters of a sentence.
 LONGEST = 1000
 # What is announced, and the bytes of one of it: samples of a wave, rows of 96 bands.
@@ -62,8 +64,9 @@ class Answer:
 
 @dataclass
 class Asked:
-    """A request on its way."""
+    """A request on its way, under a number that no other of this ear has had: ids are the caller's."""
 
+    number: int
     request: Request
     is_sent: bool = False
     deaths: int = 0
@@ -72,6 +75,14 @@ class Asked:
     @property
     def is_open(self) -> bool:
         return self.is_sent and self.answer is None
+
+
+@dataclass
+class Turn:
+    """One list that is listened to, with a process of its own as soon as it needs one."""
+
+    zygote: Zygote | None
+    asked: deque[Asked] = field(default_factory=deque)
 
 
 class Ears:
@@ -87,7 +98,10 @@ class Ears:
     ) -> None:
         self._module, self._parallel = module, parallel or default_parallel()
         self._limits, self._bounds = limits, bounds or TrackBounds.of(limits)
-        self._zygote: Zygote | None = None
+        self._numbers = count()
+        self._alive: list[Zygote] = []
+        # Of those the one that waits for the next list.
+        self._idle: Zygote | None = None
         self._failed_starts = 0
 
     def __enter__(self) -> Self:
@@ -96,49 +110,65 @@ class Ears:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stop()
+        for zygote in list(self._alive):
+            self._stop(zygote)
 
-    def listen(self, requests: Iterable[Request], *, ahead: int, check: Check) -> Iterator[Answer]:
-        """Answers in the order of the requests, while up to `ahead` further recordings are heard already.
+    def listen(self, requests: Iterable[Request], *, ahead: int, check: Check) -> Generator[Answer, None, None]:
+        """Answers in the order of the requests, while up to `ahead` further recordings, 32 at most, are heard already.
 
         `check` is called at least once a second while this waits; it may raise, which ends what is being heard. What is
         wrong with a recording is in its answer; TryAgain is raised where the disk is full, or nothing can be heard.
         """
-        coming, asked = iter(requests), deque[Asked]()
+        coming, turn = iter(requests), Turn(self._idle)
+        self._idle = None
         try:
             while True:
-                asked.extend(Asked(request) for request in islice(coming, 1 + ahead - len(asked)))
-                if not asked:
+                for request in islice(coming, 1 + min(ahead, MOST_AHEAD) - len(turn.asked)):
+                    turn.asked.append(Asked(next(self._numbers), request))
+                    # It is heard while the next one is fetched.
+                    self._attend(turn, patience_s=0.0)
+                if not turn.asked:
                     return
-                yield self._answer(asked, check)
-                asked.popleft()
+                yield self._answer(turn, check)
+                turn.asked.popleft()
         finally:
-            # Whoever left in the middle has no use for the rest of it.
-            if any(one.is_open for one in asked):
-                self._stop()
+            self._end(turn)
 
-    def _answer(self, asked: deque[Asked], check: Check) -> Answer:
+    def _answer(self, turn: Turn, check: Check) -> Answer:
         """The answer to the first of those asked."""
         while True:
             check()
-            zygote = self._started()
-            _send(zygote, asked)
-            if answer := asked[0].answer:
+            if answer := turn.asked[0].answer:
                 return answer
-            try:
-                for message in zygote.listen(PATIENCE_S):
-                    self._settle(message, asked)
-                self._doubt(zygote)
-            except GoneError:
-                self._mourn(zygote, asked)
+            self._attend(turn, patience_s=PATIENCE_S)
 
-    def _started(self) -> Zygote:
-        if self._zygote is None:
-            self._zygote = Zygote(self._module, parallel=self._parallel, limits=self._limits, bounds=self._bounds)
-        return self._zygote
+    def _attend(self, turn: Turn, *, patience_s: float) -> None:
+        """Send what is not sent, and take the answers that come within a time."""
+        zygote = turn.zygote = turn.zygote or self._start()
+        _send(zygote, turn.asked)
+        try:
+            for message in zygote.listen(patience_s):
+                self._settle(message, turn.asked)
+            self._doubt(zygote)
+        except GoneError:
+            self._mourn(zygote, turn)
+
+    def _start(self) -> Zygote:
+        zygote = Zygote(self._module, parallel=self._parallel, limits=self._limits, bounds=self._bounds)
+        self._alive.append(zygote)
+        return zygote
+
+    def _end(self, turn: Turn) -> None:
+        """Keep the process for the next list; whoever left in the middle has no use for the rest of it."""
+        if turn.zygote not in self._alive:
+            return
+        if self._idle is None and not any(one.is_open for one in turn.asked):
+            self._idle = turn.zygote
+        else:
+            self._stop(turn.zygote)
 
     def _settle(self, message: Json, asked: Iterable[Asked]) -> None:
-        one = next((one for one in asked if one.is_open and one.request.id == message["id"]), None)
+        one = next((one for one in asked if one.is_open and one.number == message["id"]), None)
         if one is None:
             raise GoneError
         one.answer = _read(message, one.request)
@@ -147,22 +177,26 @@ class Ears:
         if time.monotonic() - zygote.heard_at > self._bounds.wall_s + GRACE_S:
             raise GoneError
 
-    def _mourn(self, zygote: Zygote, asked: Iterable[Asked]) -> None:
+    def _mourn(self, zygote: Zygote, turn: Turn) -> None:
         """Ask again what was open when the process died, and blame what was open twice."""
-        self._stop()
+        turn.zygote = None
+        self._stop(zygote)
         self._failed_starts = 0 if zygote.is_ready else self._failed_starts + 1
         if self._failed_starts >= STARTS:
             raise TryAgain("The process that hears recordings does not start.", code="decoder_unavailable")
-        for one in asked:
+        for one in turn.asked:
             if one.is_open:
                 one.is_sent = False
                 one.deaths += zygote.is_ready
                 one.answer = _crashed(one.request) if one.deaths >= DEATHS else None
 
-    def _stop(self) -> None:
-        if self._zygote is not None:
-            self._zygote.kill()
-            self._zygote = None
+    def _stop(self, zygote: Zygote) -> None:
+        # Once only: the number of a process that is gone may be another's.
+        if zygote in self._alive:
+            self._alive.remove(zygote)
+            zygote.kill()
+        if zygote is self._idle:
+            self._idle = None
 
 
 def _send(zygote: Zygote, asked: Iterable[Asked]) -> None:
@@ -173,7 +207,7 @@ def _send(zygote: Zygote, asked: Iterable[Asked]) -> None:
         due = [] if is_busy else suspects[:1]
     for one in due:
         request = one.request
-        zygote.say({**asdict(request), "path": str(request.path.absolute())})
+        zygote.say({**asdict(request), "id": one.number, "path": str(request.path.absolute())})
         one.is_sent = True
 
 

@@ -3,6 +3,7 @@
 A row that cannot be used never stops the others: it stays in the table with the reason.
 """
 
+import math
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -133,9 +134,9 @@ def refuse_conflicts(entries: Sequence[Entry], labels: Sequence[Any]) -> list[En
             same[entry.upload, entry.start_s, entry.end_s].append(place)
     refused = dict(enumerate(entries))
     for places in same.values():
-        said = {repr(labels[place]) for place in places}
+        said = {", ".join(map(str, labels[place])) for place in places}
         if len(said) > 1:
-            detail = f"{len(places)} rows give this file different labels: {', '.join(sorted(said)[:5])}"
+            detail = f"{len(places)} rows give this file different labels: {'; '.join(sorted(said)[:5])}"
             refused.update({place: replace(entries[place], fault=Flaw("labels_differ", detail)) for place in places})
         else:
             detail = "an earlier row says the same of this file"
@@ -165,12 +166,13 @@ def _entry(text: str | None, start: float | None, end: float | None, known: _Nam
     if upload is None:
         return Entry("", text, None, fault=Flaw("file_missing", f"no uploaded file is called {text[:100]!r}"))
     if not _is_part(start, end):
-        said = f"expected 0 <= start < end in seconds, received {start} to {end}"
+        said = f"expected numbers, 0 <= start < end in seconds, received {start} to {end}"
         return Entry("", text, upload, fault=Flaw("excerpt_invalid", said))
     return Entry("", text, upload, start, end)
 
 
 def _is_part(start: float | None, end: float | None) -> bool:
+    # NaN is neither more nor less than anything.
     return (start or 0.0) >= 0.0 and (end is None or end > (start or 0.0))
 
 
@@ -196,11 +198,17 @@ def _keyed(entries: list[Entry], ids: list[str | None] | None) -> list[Entry]:
 def _seconds(table: pa.Table, name: str | None) -> Iterator[float | None]:
     if name is None:
         return iter([None] * table.num_rows)
-    column = table.column(name)
-    if not (pa.types.is_floating(column.type) or pa.types.is_integer(column.type) or pa.types.is_null(column.type)):
-        fault = Fault("expected seconds, received text", column=name, code="column_mixed")
-        raise rejection([fault], 1)
-    return iter([None if value is None else float(value) for value in column.to_pylist()])
+    return map(_second, table.column(name).to_pylist())
+
+
+def _second(cell: Any) -> float | None:  # Any: a cell of the manifest
+    """A number of seconds; NaN, which is no part of anything, where the cell has something else."""
+    if cell is None:
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
 
 
 def _suffix(name: str) -> str:

@@ -5,7 +5,7 @@ Decoding happens in children of their own, the networks run in threads here, and
 
 import threading
 from collections import Counter, deque
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -16,8 +16,9 @@ import numpy as np
 from safetensors.numpy import load, save
 from sqlalchemy import Row
 
+from shared.audio_params import EMBEDDING_NETWORKS, Precision
 from shared.features import Feature
-from worker import hearing, neighbours
+from worker import extractors, hearing, neighbours
 from worker.audio.mel import BANDS
 from worker.desk import Desk
 from worker.extractors import EAR, MEL, MUSIC
@@ -40,17 +41,52 @@ LOOK_S = 0.5
 
 
 def perceive(
-    desk: Desk, tracks: Sequence[Track], uploads: Mapping[str, Row[Any]], wants: Wants
+    desk: Desk,
+    tracks: Sequence[Track],
+    uploads: Mapping[str, Row[Any]],
+    wants: Wants,
+    progress: Callable[[int], None] | None = None,
 ) -> Generator[Heard, None, None]:
-    """Everything that is wanted of each track, in order; what was new is remembered. Close it when you leave early."""
+    """Everything that is wanted of each track, in order; what was new is remembered. Close it when you leave early.
+
+    `progress(tracks_done)` takes the place of the desk's own report, and may raise.
+    """
     done, hours = 0, 0.0
     with closing(_Networks()) as networks:
         for start in range(0, len(tracks), TRACKS_AT_ONCE):
             for heard in _Chunk(desk, tracks[start : start + TRACKS_AT_ONCE], uploads, wants, networks).run():
                 done, hours = done + 1, hours + (heard.track.duration_s or 0.0) / 3600
-                desk.report_tracks(done, len(tracks), hours=hours)
+                if progress is None:
+                    desk.report_tracks(done, len(tracks), hours=hours)
+                else:
+                    progress(done)
                 yield heard
     desk.learn_all()
+
+
+def means(
+    desk: Desk, tracks: Sequence[Track], uploads: Mapping[str, Row[Any]], precision: Precision
+) -> Generator[tuple[Track, np.ndarray], None, None]:
+    """The mean embedding, 400 numbers, of each track that can be heard; of those known before from SQL alone."""
+    names = [extractors.tagger(name, precision) for name in EMBEDDING_NETWORKS]
+    wants = Wants(taggers=EMBEDDING_NETWORKS, precision=precision)
+    usable = [track for track in tracks if track.fault is None]
+    done = 0
+    for start in range(0, len(usable), TRACKS_AT_ONCE):
+        chunk = usable[start : start + TRACKS_AT_ONCE]
+        contents = [track.content for track in chunk]
+        known = [desk.known(name, contents) for name in names]
+        missing = [track for track in chunk if not all(track.content in each for each in known)]
+        with closing(perceive(desk, missing, uploads, wants, lambda _: desk.check())) as heard:
+            deque(heard, maxlen=0)
+        if missing:
+            known = [desk.known(name, contents) for name in names]
+        for track in chunk:
+            if all(track.content in each for each in known):
+                halves = [neighbours.from_text(each[track.content].data["mean"]) for each in known]
+                yield track, np.concatenate(halves)
+        done += len(chunk)
+        desk.report_tracks(done, len(usable), hours=0.0)
 
 
 class _Networks:

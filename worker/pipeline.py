@@ -7,10 +7,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from shared import models
+from shared import chunks, models
 from shared.kinds import KINDS
 from shared.models import NewVersion
 from shared.networks import measure
+from shared.queue import TRAIN
 from worker import (
     artifacts,
     audio_heads,
@@ -20,17 +21,22 @@ from worker import (
     kinds,
     lineage,
     perception,
-    predictions,
     recordings,
+    scoring,
     training,
 )
+from worker.audio_scoring import TrackScoring
 from worker.desk import Desk
 from worker.ending import Ending
 from worker.features import as_json
 from worker.kinds.protocol import Kind, Prepared
 from worker.listener import Listener
+from worker.predictions import RowScoring
+from worker.scoring import Scoring
 
 Json = dict[str, Any]
+
+QUEUE = TRAIN
 
 
 def train(desk: Desk) -> Ending:
@@ -104,36 +110,41 @@ def _prepare(desk: Desk, kind: Kind, row: Row[Any], params: Any) -> tuple[Prepar
 
 
 def score(desk: Desk) -> Ending:
-    """Predict every row of the datasets with one model version."""
-    rows = desk.dataset_rows()
-    if rows[0].format == "audio":
-        return _score_tracks(desk, rows)
-    kind, params = _kind(desk), _params(desk)
+    """Predict every row or track of the datasets with one model version, in chunks that others help with."""
     desk.enter("loading")
-    scorer = kind.predict.open(_fetch_model(desk))
-    paths = [path for row in rows for path in desk.fetch_parts(row)]
+    opened = open_scoring(desk)
     desk.enter("scoring")
     folder = _folder(desk)
-    summary = predictions.score(paths, rows[0].profile, scorer, params, folder=folder, progress=desk.report_rows)
-    desk.enter("storing")
-    counts = {"predictions": summary["rows"] - summary["errors"], "errors": summary["errors"]}
+    whole = scoring.run(desk, opened, folder)
+    if not whole.is_cancelled:
+        desk.enter("storing")
+    counts = {"predictions": whole.rows, "errors": whole.errors, "files": whole.files}
     files = [desk.put(path.name, path, rows=counts[path.stem]) for path in sorted(folder.iterdir())]
-    return Ending(lambda _: summary, files)
+    summary = {"rows": whole.rows + whole.errors, "errors": whole.errors}
+    if opened.has_files:
+        summary["files"] = whole.files
+    summary |= opened.summarise(whole.told, rows=whole.rows)
+
+    def record(sql: Connection) -> Json:
+        if whole.is_cancelled:
+            return {**summary, "rows_total": opened.total}
+        chunks.forget(sql, desk.claim)
+        return summary
+
+    return Ending(record, files, is_partial=whole.is_cancelled)
 
 
-def _score_tracks(desk: Desk, rows: Sequence[Row[Any]]) -> Ending:
-    params = _params(desk)
-    desk.enter("loading")
+def open_scoring(desk: Desk) -> Scoring:
+    """The model and the datasets of a scoring, ready to be done in chunks."""
+    rows, params = desk.dataset_rows(), _params(desk)
     parts = [desk.fetch_parts(row) for row in rows]
     paths = [path for each in parts for path in each]
-    catalogue = audio_scoring.open_catalogue(desk, rows, parts)
-    listener = _listener(desk, rows, paths, params)
-    desk.enter("scoring")
-    folder = _folder(desk)
-    summary, counts = audio_scoring.score(desk, catalogue, listener, params, folder=folder)
-    desk.enter("storing")
-    files = [desk.put(path.name, path, rows=counts[path.stem]) for path in sorted(folder.iterdir())]
-    return Ending(lambda _: summary, files)
+    if rows[0].format == "audio":
+        catalogue = audio_scoring.open_catalogue(desk, rows, parts)
+        listener = _listener(desk, rows, paths, params)
+        return TrackScoring(desk, catalogue, listener, params, size=desk.settings.chunk_tracks)
+    scorer = _kind(desk).predict.open(_fetch_model(desk))
+    return RowScoring(paths, rows[0].profile, scorer, params, size=desk.settings.chunk_rows)
 
 
 def _listener(desk: Desk, rows: Sequence[Row[Any]], paths: Sequence[Path], params: Any) -> Listener:

@@ -1,60 +1,165 @@
-"""The files of a scoring: Parquet, CSV, JSON Lines with its index, and the rows that could not be scored."""
+"""The files of a scoring: Parquet, CSV, JSON Lines with its index, and the rows that could not be scored.
 
-from collections.abc import Mapping, Sequence
+Chunks are written side by side, by several workers perhaps, and put together in their order.
+"""
+
+import shutil
+import zipfile
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from worker.lines import Field, Lines
+from worker.formats import canonical
+from worker.lines import COPIED_BYTES, Field, Lines, LooseLines
+from worker.track_files import TrackFile, TrackFiles
 
 # A spreadsheet takes a cell that begins so for a formula (OWASP, CSV injection).
 FORMULA = r"^[=+\-@\t\r]"
 # A member of an object stands as a column of its own: rock of "probabilities" is probability.rock.
 MEMBER = {"probabilities": "probability", "columns": "column", "tags": "tag"}
 BETWEEN_LABELS = "|"
+# Files of tracks, as they wait in a chunk.
+FILES = pa.schema(
+    [
+        ("row", pa.int64()), ("key", pa.string()), ("suffix", pa.string()), ("media_type", pa.string()),
+        ("content", pa.large_binary()),
+    ]
+)  # fmt: skip
 
 
 class PredictionFiles:
-    """Writes chunks of rows in every wanted format; once left, the files are whole. `empty` is a chunk of no rows."""
+    """Puts the chunks of a scoring together, in every wanted format; once left, the files are whole.
 
-    def __init__(self, folder: Path, formats: Sequence[str], empty: Mapping[str, Field]) -> None:
-        self._open = ExitStack()
+    `empty` is a chunk of no rows. The same rows make the same bytes, however they were cut into chunks.
+    """
+
+    def __init__(
+        self, folder: Path, formats: Sequence[str], empty: Mapping[str, Field], *, has_files: bool = False
+    ) -> None:
+        self._open, self._groups = ExitStack(), canonical.RowGroups()
         self._errors = self._open.enter_context(Lines(folder / "errors.jsonl"))
-        flat = _flat(empty)
+        self._files = self._open.enter_context(TrackFiles(folder)) if has_files else None
         self._parquet = self._csv = self._lines = None
+        flat = _flat(empty)
         if "parquet" in formats:
             # Numbers repeat too seldom for a dictionary; trying one costs time and saves nothing.
             texts = [field.name for field in flat.schema if not pa.types.is_floating(field.type)]
-            writer = pq.ParquetWriter(
+            self._parquet = pq.ParquetWriter(
                 folder / "predictions.parquet", flat.schema, use_dictionary=texts, store_schema=False
             )
-            self._parquet = self._open.enter_context(writer)
+            self._open.callback(self._close_parquet, self._parquet)
         if "csv" in formats:
-            writer = pyarrow.csv.CSVWriter(folder / "predictions.csv", _as_csv(flat).schema)
-            self._csv = self._open.enter_context(writer)
+            pyarrow.csv.CSVWriter(folder / "predictions.csv", _as_csv(flat).schema).close()
+            self._csv = self._open.enter_context((folder / "predictions.csv").open("ab"))
         if "jsonl" in formats:
             self._lines = self._open.enter_context(Lines(folder / "predictions.jsonl"))
 
-    def write(self, rows: Mapping[str, Field], errors: Mapping[str, Field]) -> None:
-        """Add a chunk to every file."""
-        self._errors.write(errors)
-        flat = _flat(rows)
-        if self._parquet is not None:
-            self._parquet.write_batch(flat)
-        if self._csv is not None:
-            self._csv.write_batch(_as_csv(flat))
-        if self._lines is not None:
-            self._lines.write(rows)
+    def append(self, archive: Path) -> None:
+        """Add what a chunk has left behind (`ChunkFiles.pack`)."""
+        with zipfile.ZipFile(archive) as chunk:
+            _append(chunk, "errors", self._errors)
+            if self._lines is not None:
+                _append(chunk, "predictions", self._lines)
+            if self._csv is not None:
+                with chunk.open("predictions.csv") as rows:
+                    shutil.copyfileobj(rows, self._csv, COPIED_BYTES)
+            if self._parquet is not None:
+                with chunk.open("rows.arrow") as rows, pa.ipc.open_stream(rows) as batches:
+                    for batch in batches:
+                        self._write(self._groups.add(batch))
+            if self._files is not None:
+                _add_files(chunk, self._files)
+
+    def _write(self, groups: Iterable[pa.Table]) -> None:
+        assert self._parquet is not None
+        for group in groups:
+            self._parquet.write_table(group)
+
+    def _close_parquet(self, writer: pq.ParquetWriter) -> None:
+        self._write(self._groups.rest())
+        writer.close()
 
     def __enter__(self) -> "PredictionFiles":
         return self
 
     def __exit__(self, *error: object) -> None:
         self._open.close()
+
+
+def _append(chunk: zipfile.ZipFile, name: str, to: Lines) -> None:
+    with chunk.open(f"{name}.jsonl") as lines:
+        to.append(lines, np.frombuffer(chunk.read(f"{name}.lengths"), "<u4"))
+
+
+def _add_files(chunk: zipfile.ZipFile, to: TrackFiles) -> None:
+    with chunk.open("files.arrow") as rows, pa.ipc.open_stream(rows) as batches:
+        for batch in batches:
+            for row in batch.to_pylist():
+                to.add(row["row"], row["key"], [TrackFile(row["suffix"], row["media_type"], row["content"])])
+
+
+class ChunkFiles:
+    """What a chunk of a scoring leaves behind, in every wanted format, as one file."""
+
+    def __init__(self, folder: Path, formats: Sequence[str], empty: Mapping[str, Field], *, has_files: bool = False):
+        folder.mkdir()
+        self._folder, self._open = folder, ExitStack()
+        self._errors = self._open.enter_context(LooseLines(folder / "errors.jsonl"))
+        self._rows = self._csv = self._lines = self._files = None
+        flat = _flat(empty)
+        if "parquet" in formats:
+            self._rows = self._open.enter_context(pa.ipc.new_stream(folder / "rows.arrow", flat.schema))
+        if "csv" in formats:
+            options = pyarrow.csv.WriteOptions(include_header=False)
+            writer = pyarrow.csv.CSVWriter(folder / "predictions.csv", _as_csv(flat).schema, write_options=options)
+            self._csv = self._open.enter_context(writer)
+        if "jsonl" in formats:
+            self._lines = self._open.enter_context(LooseLines(folder / "predictions.jsonl"))
+        if has_files:
+            self._files = self._open.enter_context(pa.ipc.new_stream(folder / "files.arrow", FILES))
+        self.rows = self.errors = self.files = 0
+
+    def write(self, rows: Mapping[str, Field], errors: Mapping[str, Field]) -> None:
+        """Add rows, and rows that could not be scored."""
+        self._errors.write(errors)
+        flat = _flat(rows)
+        if self._rows is not None:
+            self._rows.write_batch(flat)
+        if self._csv is not None:
+            self._csv.write_batch(_as_csv(flat))
+        if self._lines is not None:
+            self._lines.write(rows)
+        self.rows, self.errors = self.rows + flat.num_rows, self.errors + len(errors["key"])
+
+    def add(self, row: int, key: str, files: Iterable[TrackFile]) -> None:
+        """Add the files of one track."""
+        assert self._files is not None
+        for file in files:
+            said = {"row": [row], "key": [key], **{name: [value] for name, value in vars(file).items()}}
+            self._files.write_batch(pa.RecordBatch.from_pydict(said, schema=FILES))
+            self.files += 1
+
+    def pack(self) -> Path:
+        """Everything in one archive beside the folder."""
+        self._open.close()
+        archive = self._folder.with_suffix(".zip")
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as chunk:
+            for path in sorted(self._folder.iterdir()):
+                chunk.write(path, path.name)
+        return archive
+
+    def __enter__(self) -> "ChunkFiles":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _flat(rows: Mapping[str, Field]) -> pa.RecordBatch:

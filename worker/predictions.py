@@ -21,7 +21,7 @@ from shared.table_params import TableScoring
 from worker import features, tables
 from worker.features import BadCells, Feature
 from worker.lines import Field
-from worker.prediction_files import PredictionFiles
+from worker.prediction_files import ChunkFiles, PredictionFiles
 from worker.preparation import listed
 from worker.tables import Piece
 
@@ -32,6 +32,8 @@ Json = dict[str, Any]
 THREADS = min(4, os.cpu_count() or 1)
 # Cells of a chunk, in or out: 16 MB as float32, however wide the table.
 CHUNK_CELLS = 4_194_304
+# Of a chunk, if nothing else is said: four row groups, so that every thread has some and the sum of the ends is small.
+CHUNK_ROWS = 262_144
 NOT_FINITE = "the model's answer to this row is not a finite number"
 
 
@@ -78,6 +80,50 @@ class _Scored:
     totals: np.ndarray
 
 
+class RowScoring:
+    """A model and the tables that it shall score (worker/scoring.py). Raises JobFailed (columns_missing)."""
+
+    unit, has_files = "rows", False
+
+    def __init__(
+        self, paths: Sequence[Path], profile: Mapping[str, Any], scorer: Scorer, params: TableScoring, *, size: int
+    ) -> None:
+        _refuse_absent(paths, scorer, params)
+        self._plan = _Plan(scorer, profile["roles"]["id"], params.columns)
+        self._pieces, self.total = tables.pieces(paths), tables.count_rows(paths)
+        self._nothing = _score(self._plan, tables.no_rows(paths), 0)
+        self.formats, self.size, self.empty = params.formats, size, self._nothing.rows
+
+    def score(self, first: int, end: int, out: ChunkFiles, progress: Callable[[int], None]) -> Json:
+        """Score the rows from `first` to before `end`; `progress(end)` is called row group by row group."""
+        totals = self._nothing.totals
+        with (
+            # The threads are ours; BLAS's own would only stand in their way.
+            threadpool_limits(1, user_api="blas"),
+            closing(_in_order(self._plan, tables.within(self._pieces, first, end))) as parts,
+        ):
+            for scored in parts:
+                out.write(scored.rows, scored.errors)
+                totals = totals + scored.totals
+                progress(scored.end)
+        return {"totals": totals.tolist()}
+
+    def bury(self, row: int, reason: str, out: ChunkFiles) -> Json:
+        """Say of a row why it cannot be scored, without touching it."""
+        (piece,) = tables.within(self._pieces, row, row + 1)
+        key = pa.array([row])
+        if self._plan.key is not None:
+            (batch,) = tables.read_piece(piece, [self._plan.key], rows=1)
+            key = batch.column(0)
+        out.write(self.empty, _errors(key, row, {0: (None, reason)}))
+        return {"totals": self._nothing.totals.tolist()}
+
+    def summarise(self, told: Sequence[Json], *, rows: int) -> Json:
+        """What the result says of all chunks together; `rows` were scored."""
+        totals = sum((np.array(each["totals"]) for each in told), start=self._nothing.totals)
+        return self._plan.scorer.summarise(totals, rows)
+
+
 def score(
     paths: Sequence[Path],
     profile: Mapping[str, Any],
@@ -86,32 +132,29 @@ def score(
     *,
     folder: Path,
     progress: Callable[[int, int], None],
+    size: int = CHUNK_ROWS,
 ) -> Json:
-    """Write predictions.* and errors.* into the folder, the same bytes for the same input; return the summary.
+    """Write predictions.* and errors.* into the folder, chunk by chunk as a job would; return the summary.
 
-    `progress(rows_done, rows_total)` is called after each chunk, and may raise to stop.
+    `progress(rows_done, rows_total)` is called after each row group, and may raise to stop.
     """
-    _refuse_absent(paths, scorer, params)
-    plan = _Plan(scorer, profile["roles"]["id"], params.columns)
-    nothing = _score(plan, tables.no_rows(paths), 0)
-    total, failed, totals = tables.count_rows(paths), 0, nothing.totals
-    with (
-        # The threads are ours; BLAS's own would only stand in their way.
-        threadpool_limits(1, user_api="blas"),
-        PredictionFiles(folder, params.formats, nothing.rows) as files,
-        closing(_in_order(plan, tables.pieces(paths))) as chunks,
-    ):
-        for scored in chunks:
-            files.write(scored.rows, scored.errors)
-            totals = totals + scored.totals
-            failed += len(scored.errors["row"])
-            progress(scored.end, total)
-    return {"rows": total, "errors": failed, **scorer.summarise(totals, total - failed)}
+    scoring = RowScoring(paths, profile, scorer, params, size=size)
+    told, rows = [], 0
+    with PredictionFiles(folder, scoring.formats, scoring.empty) as files:
+        for first in range(0, scoring.total, size):
+            end = min(first + size, scoring.total)
+            with ChunkFiles(folder / f"chunk-{first}", scoring.formats, scoring.empty) as out:
+                told.append(scoring.score(first, end, out, lambda done: progress(done, scoring.total)))
+                rows += out.rows
+                archive = out.pack()
+            files.append(archive)
+            archive.unlink()
+    return {"rows": scoring.total, "errors": scoring.total - rows, **scoring.summarise(told, rows=rows)}
 
 
 def _refuse_absent(paths: Sequence[Path], scorer: Scorer, params: TableScoring) -> None:
-    present = tables.schema(paths)
-    absent = [name for name in [*(each.name for each in scorer.features), *params.columns] if name not in present]
+    wanted = [*(each.name for each in scorer.features), *params.columns]
+    absent = sorted({name for path in paths for name in wanted if name not in tables.schema([path])}, key=wanted.index)
     if absent:
         raise JobFailed(
             f"The table lacks columns that are needed: {listed(absent)}. Rename or add them.",

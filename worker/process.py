@@ -13,6 +13,7 @@ from shared.log import logger
 from shared.settings import Settings
 from shared.storage import Storage
 from worker import device, runner
+from worker.post import Post
 
 # What billiard compares with its limit after each job: over it, the child is replaced.
 STAY, RETIRE = 1, 2**40
@@ -25,7 +26,7 @@ class Child:
 
     def __init__(self, settings: Settings, app: Celery, worker: str) -> None:
         self.app, self.settings = app, settings
-        self.post = runner.Post(settings, Database(settings, pool_size=2), Storage(settings), worker)
+        self.post = Post(settings, Database(settings, pool_size=2), Storage(settings), worker)
         # What a killed predecessor left lying.
         shutil.rmtree(self.post.scratch, ignore_errors=True)
         self.tenant: str | None = None
@@ -38,15 +39,22 @@ class Child:
     def answer(self, queue: str) -> None:
         """Do one job, then ring for the next if somebody waits and nobody has rung."""
         claim = runner.run(self.post, queue, only_tenant=self.tenant)
+        if claim is None and queue == rings.TRAIN:
+            claim = runner.help_out(self.post, only_tenant=self.tenant)
         if claim is not None:
             self.tenant = claim.tenant
             self._weigh()
-        waiting = runner.count_due(self.post, queue)
+        waiting = self._count_waiting(queue)
         if claim is None and waiting and self.tenant is not None:
             # The best job is another tenant's: their data never meets in one process.
             self.is_retiring = True
         if waiting and not rings.count_rings(self.settings, queue):
             rings.send(self.app, queue)
+
+    def _count_waiting(self, queue: str) -> int:
+        """Jobs, and chunks of jobs, that this worker could do."""
+        helpable = runner.count_helpable(self.post) if queue == rings.TRAIN else 0
+        return runner.count_due(self.post, queue) + helpable
 
     def _weigh(self) -> None:
         gc.collect()

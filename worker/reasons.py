@@ -6,11 +6,12 @@ front end says as zeros; the integral is a Gauss-Legendre sum, whose error is to
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from worker.audio.limits import CLIP_S
 from worker.audio.mel import FRAMES_PER_S, WINDOW_FRAMES
 from worker.pretrained import musicnn
 
@@ -18,13 +19,14 @@ from worker.pretrained import musicnn
 STEPS = (16, 64)
 # From this share on the parts do not make the whole, and more points are taken if there are.
 ENOUGH = 0.02
-# Bounds memory: with its gradients a window takes 40 MB in musicnn and 80 in vgg, and more at once save no more time.
+# Points of the path are judged together as long as they have no more windows than this: more save no more time. The
+# windows of one point are always together, since their label is one: with its gradients, a segment of twenty takes
+# 0.5 GB in the two networks of an embedding.
 WINDOWS_AT_ONCE = 4
 # Of a track, those segments are looked into that speak loudest for the label; each may cost some seconds.
 SEGMENTS = 6
 # The grain of the answer: 31 frames are 0.496 s, and a window has six of them and one frame more.
 GRAIN_FRAMES = 31
-CLIP_S = 3.0
 
 Json = dict[str, Any]
 # From mel windows (paths, windows, frames, bands) to the log-odds of one label (paths,).
@@ -65,8 +67,9 @@ def _integrate(judge: Judge, windows: np.ndarray, steps: int) -> Reason:
         some = slice(start, start + points)
         slopes = _slopes(judge, tf.constant((nodes[some] + 1) / 2, tf.float32), target)
         mean += np.tensordot(weights[some] / 2, slopes, axes=1)
-    ends = judge(tf.stack([target, tf.zeros_like(target)])).numpy()
-    return Reason((mean * windows).sum(axis=2), float(ends[0]), float(ends[1]), steps)
+    # One after the other: no call has more windows than a segment, or than those at once.
+    value, baseline = (float(judge(end[tf.newaxis])[0]) for end in (target, tf.zeros_like(target)))
+    return Reason((mean * windows).sum(axis=2), value, baseline, steps)
 
 
 def _slopes(judge: Judge, shares: Any, target: Any) -> np.ndarray:  # Any: TensorFlow ships no types
@@ -94,9 +97,11 @@ def choose(segments: Sequence[Segment]) -> list[Segment]:
     return sorted(best, key=lambda each: each.first)
 
 
-def tell(label: str, score: float, reasons: Sequence[tuple[Segment, Reason]]) -> Json:
-    """The answer as JSON: what each half second added, and the three seconds that added most."""
-    grains = [grain for segment, reason in reasons for grain in _grains(segment, reason)]
+def tell(label: str, score: float, reasons: Sequence[tuple[Segment, Reason]], *, frames: int) -> Json:
+    """The answer as JSON, of a track of so many frames: what each half second added, and the three that added most."""
+    parts = [_Part(segment.first * WINDOW_FRAMES, _folded(reason, frames)) for segment, reason in reasons]
+    # Frames are centred, so that the last one lies around the end.
+    end = max(frames - 1, 1)
     return {
         "label": label,
         "score": round(score, 6),
@@ -106,42 +111,54 @@ def tell(label: str, score: float, reasons: Sequence[tuple[Segment, Reason]]) ->
         "segments": [
             {
                 "start_s": _s(segment.first * WINDOW_FRAMES),
-                "end_s": _s((segment.first + segment.windows) * WINDOW_FRAMES),
+                "end_s": _s(min((segment.first + segment.windows) * WINDOW_FRAMES, end)),
                 "score": round(segment.score, 6),
                 "log_odds": round(reason.value, 6),
                 "log_odds_of_silence": round(reason.baseline, 6),
             }
             for segment, reason in reasons
         ],
-        "seconds": grains,
-        "best": _best(reasons),
+        "seconds": [grain for part in parts for grain in _grains(part, end)],
+        "best": _best(parts, end),
     }
 
 
-def _grains(segment: Segment, reason: Reason) -> list[Json]:
-    frames = reason.by_frame.reshape(-1)
-    first = segment.first * WINDOW_FRAMES
-    starts = range(0, len(frames), GRAIN_FRAMES)
+class _Part(NamedTuple):
+    """The frame of the track where a segment begins, and what each from there on added."""
+
+    first: int
+    added: np.ndarray  # (frames,)
+
+
+def _folded(reason: Reason, frames: int) -> np.ndarray:
+    """What each frame of the track added: one that is shorter than a window was heard over and over."""
+    added = reason.by_frame.reshape(-1)
+    return np.bincount(np.arange(len(added)) % frames, added)
+
+
+def _grains(part: _Part, end: int) -> list[Json]:
+    """Half seconds; one that would begin at the end belongs to the one before."""
+    starts = range(0, min(len(part.added), end - part.first), GRAIN_FRAMES)
     return [
         {
-            "start_s": _s(first + start),
-            "end_s": _s(first + min(start + GRAIN_FRAMES, len(frames))),
-            "added": round(float(frames[start : start + GRAIN_FRAMES].sum()), 6),
+            "start_s": _s(part.first + start),
+            "end_s": _s(min(part.first + stop, end)),
+            "added": round(float(part.added[start:stop].sum()), 6),
         }
-        for start in starts
+        for start, stop in zip(starts, [*starts[1:], len(part.added)], strict=True)
     ]
 
 
-def _best(reasons: Sequence[tuple[Segment, Reason]]) -> Json:
+def _best(parts: Sequence[_Part], end: int) -> Json:
     """The stretch of at most CLIP_S that added most."""
-    length = min(int(CLIP_S * FRAMES_PER_S), min(reason.by_frame.size for _, reason in reasons))
+    length = min(int(CLIP_S * FRAMES_PER_S), min(len(part.added) for part in parts))
     found = []
-    for segment, reason in reasons:
-        sums = np.convolve(reason.by_frame.reshape(-1), np.ones(length), mode="valid")
+    for part in parts:
+        sums = np.convolve(part.added, np.ones(length), mode="valid")
         place = int(sums.argmax())
-        found.append((float(sums[place]), segment.first * WINDOW_FRAMES + place))
+        found.append((float(sums[place]), part.first + place))
     added, start = max(found)
-    return {"start_s": _s(start), "end_s": _s(start + length), "added": round(added, 6)}
+    return {"start_s": _s(start), "end_s": _s(min(start + length, end)), "added": round(added, 6)}
 
 
 def _s(frames: int) -> float:

@@ -4,47 +4,28 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
 
-from shared import claims, datasets, workers
-from shared.claims import Claim, Skills
-from shared.database import Database
+from shared import chunks, claims, datasets, workers
+from shared.claims import Claim
 from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, RequestRefused, Stalled, TryAgain, Unavailable
-from shared.kinds import KINDS
 from shared.log import logger
-from shared.settings import Settings
-from shared.storage import Storage
 from worker.desk import Desk, erased
 from worker.ending import Ending
 from worker.heart import Heart
+from worker.post import ACTIONS, Post, skills
 
 # How long an attempt that is done waits for a database that is away: beyond any restart, short of a lost one.
 DATABASE_AWAY_AT_MOST_S = 900.0
 
-# Found when it is asked for: a worker of the light queue never loads TensorFlow.
-ACTIONS = {"ingest": "worker.intake", "train": "worker.pipeline", "score": "worker.pipeline"}
+# Loads TensorFlow, as the pipeline does.
+HELPING = "worker.helping"
 
 log = logger("runner")
-
-
-@dataclass(frozen=True)
-class Post:
-    """What a worker process has for all its jobs, and whose data it has held."""
-
-    settings: Settings
-    database: Database
-    storage: Storage
-    worker: str
-
-    @property
-    def scratch(self) -> Path:
-        """Where this worker's jobs keep files while they run; one process at a time has it."""
-        return self.settings.home / "scratch" / self.worker.replace("@", "-")
 
 
 def run(post: Post, queue: str, *, only_tenant: str | None) -> Claim | None:
@@ -79,8 +60,26 @@ def count_due(post: Post, queue: str) -> int:
         return claims.count_due(sql, queue, skills=skills(), running_at_most=post.settings.tenant_running)
 
 
-def skills() -> Skills:
-    return Skills(actions=list(ACTIONS), kinds=list(KINDS))
+def help_out(post: Post, *, only_tenant: str | None) -> Claim | None:
+    """Help with the chunks of a running job; returns a guest's claim of it, or None when nobody needs help."""
+    with post.database.transaction() as sql:
+        if workers.is_draining(sql, post.worker):
+            return None
+        claim = chunks.find_helpable(
+            sql, worker=post.worker, skills=skills(), lease_s=post.settings.lease_s, only_tenant=only_tenant
+        )
+        chunk = None if claim is None else chunks.take(sql, claim, lease_s=post.settings.lease_s)
+    if claim is None or chunk is None:
+        return None
+    with structlog.contextvars.bound_contextvars(job=claim.job_id, attempt=claim.attempt):
+        import_module(HELPING).help_out(post, claim, chunk)
+    return claim
+
+
+def count_helpable(post: Post) -> int:
+    """How many chunks wait for a worker like this one."""
+    with post.database.reading() as sql:
+        return chunks.count_helpable(sql, skills())
 
 
 def _work(post: Post, claim: Claim) -> None:
@@ -136,8 +135,8 @@ def _succeed(sql: Connection, desk: Desk, ending: Ending) -> None:
     # First, or an attempt that was given up would stumble over what its successor has published.
     claims.hold(sql, desk.claim)
     result = ending.record(sql)
-    if desk.heart.is_enough:
-        return claims.finish_cancelled(sql, desk.claim, cost=desk.heart.cost(), result=result)
+    if desk.heart.is_enough or ending.is_partial:
+        return claims.finish_cancelled(sql, desk.claim, cost=desk.heart.cost(), result=result, files=ending.files)
     return claims.succeed(sql, desk.claim, result=result, cost=desk.heart.cost(), files=ending.files)
 
 

@@ -50,7 +50,8 @@ def _sweep(database: Database, files: Storage, row: Row[Any]) -> None:
         wrote = sql.execute(select(outputs.c.job).where(outputs.c.job == row.job, outputs.c.key.startswith(folder)))
         is_published = made is not None or wrote.first() is not None
         kept = features.named(sql, folder)
-    for swept in (f"{folder}checkpoints/", f"{folder}features/") if is_published else (folder,):
+    temporary = (f"{folder}checkpoints/", f"{folder}features/", f"{folder}chunks/")
+    for swept in temporary if is_published else (folder,):
         if not kept:
             files.delete_folder(swept)
             continue

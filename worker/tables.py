@@ -4,7 +4,7 @@ Rows keep the order of the files; columns are found by name and in any order.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -56,12 +56,13 @@ def batches(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.Record
 
 @dataclass(frozen=True)
 class Piece:
-    """A row group of a file; `first` is the number of its first row in the whole table."""
+    """A row group of a file, or a part of one; `first` is the number of its first row in the whole table."""
 
     path: Path
     place: int
     first: int
     rows: int
+    skipped: int = 0  # rows of the group before the first
 
 
 def pieces(paths: Sequence[Path]) -> list[Piece]:
@@ -77,11 +78,28 @@ def pieces(paths: Sequence[Path]) -> list[Piece]:
     return found
 
 
+def within(pieces: Sequence[Piece], first: int, end: int) -> list[Piece]:
+    """Of these pieces what lies between two rows, the second not included."""
+    found = []
+    for piece in pieces:
+        low, high = max(first, piece.first), min(end, piece.first + piece.rows)
+        if low < high:
+            found.append(replace(piece, first=low, rows=high - low, skipped=piece.skipped + low - piece.first))
+    return found
+
+
 def read_piece(piece: Piece, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
     """Read one piece in the caller's thread alone, as batches of at most `rows` rows."""
     # Mapped, it is decoded from where the kernel has it; only the piece's own pages are touched.
+    skipped, left = piece.skipped, piece.rows
     with pq.ParquetFile(piece.path, pre_buffer=False, memory_map=True) as file:
-        yield from file.iter_batches(rows, row_groups=[piece.place], columns=list(columns), use_threads=False)
+        for batch in file.iter_batches(rows, row_groups=[piece.place], columns=list(columns), use_threads=False):
+            part = batch.slice(min(skipped, batch.num_rows), left)
+            skipped, left = max(0, skipped - batch.num_rows), left - part.num_rows
+            if part.num_rows:
+                yield part
+            if left == 0:
+                return
 
 
 def read(paths: Sequence[Path], columns: Sequence[str]) -> dict[str, Column]:

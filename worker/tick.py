@@ -1,18 +1,22 @@
-"""The scheduler process, `python -m worker.tick`: reap, settle, ring, sweep. Run as many of them as wanted."""
+"""The scheduler process, `python -m worker.tick`: reap, settle, fire, ring, sweep. Run as many of them as wanted."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 from redis.exceptions import RedisError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
-from shared import claims, datasets, log, processes, queue, recovery, settings, workers
+from shared import chunks, claims, datasets, fires, log, processes, queue, recovery, settings, workers
 from shared.database import Database
-from shared.errors import Unavailable
+from shared.errors import EtudeError, Unavailable
 from shared.storage import Storage
 from worker import sweep
 
 # Of a lease: a beat that was kept waiting for so long does not cost it yet.
 SLOW_SHARE = 1 / 3
+# More schedules may be due than one tick fires; also what a clock that was put back costs at most.
+REST_AT_LEAST_S = 0.05
 
 logger = log.logger("tick")
 
@@ -35,6 +39,7 @@ class Tick:
                 if time.monotonic() - began > self._settings.lease_s * SLOW_SHARE:
                     # Frozen meanwhile, it let no worker beat either: take everything back.
                     raise Unavailable("The database was slow to answer.")
+            self._fire()
             with self._database.reading() as sql:
                 due = {name: self._count_due(sql, name) for name in queue.QUEUES}
             sweep.run(self._database, self._storage)
@@ -44,6 +49,16 @@ class Tick:
             return
         for name, count in due.items():
             self._top_up(name, count)
+
+    def rest_s(self) -> float:
+        """How long nothing is to be done: until the next moment of a schedule, at most a tick."""
+        try:
+            with self._database.reading() as sql:
+                left_s = fires.seconds_to_next(sql)
+        except Unavailable:
+            left_s = None
+        tick_s = self._settings.tick_s
+        return tick_s if left_s is None else min(max(left_s, REST_AT_LEAST_S), tick_s)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -58,8 +73,29 @@ class Tick:
         datasets.settle(sql)
         workers.forget(sql)
 
+    def _fire(self) -> None:
+        with self._database.reading() as sql:
+            due, waiting = fires.list_due(sql), fires.list_waiting(sql)
+        for seen in due:
+            self._carry_out(fires.fire, seen)
+        for seen in waiting:
+            self._carry_out(fires.submit_waiting, seen)
+
+    def _carry_out(self, act: Callable[..., bool], seen: Row[Any]) -> None:
+        """Each schedule in a transaction of its own: one that cannot be fired stops no other, nor the scheduler."""
+        try:
+            with self._database.transaction() as sql:
+                act(sql, seen, self._settings)
+        except Unavailable:
+            raise
+        except Exception as unforeseen:
+            logger.exception("internal", schedule=seen.id, exc_info=unforeseen)
+            with self._database.transaction() as sql:
+                fires.stop(sql, seen, EtudeError("The schedule could not be fired; the operator's log says why."))
+
     def _count_due(self, sql: Connection, name: str) -> int:
-        return claims.count_due(sql, name, running_at_most=self._settings.tenant_running)
+        helpable = chunks.count_helpable(sql) if name == queue.TRAIN else 0
+        return claims.count_due(sql, name, running_at_most=self._settings.tenant_running) + helpable
 
     def _has_amnesty_ended(self) -> bool:
         # While the database was away no worker could beat: each gets a whole lease to do it before it counts as lost.
@@ -86,7 +122,7 @@ def main() -> None:
     tick = Tick(chosen)
     while not stopped.is_set():
         tick.run_once()
-        stopped.wait(chosen.tick_s)
+        stopped.wait(tick.rest_s())
     tick.close()
 
 

@@ -95,7 +95,7 @@ def _prepare(
 ) -> Epochs:
     """Compiled epochs at their beginning: traced before, or new."""
     fresh = networks.build(spec, seed=params.seed)
-    rules = _rules(params, len(train.x))
+    rules = replace(_rules(params, len(train.x)), keeps_best=params.stopping is not None or validation is not None)
     if spec.front is not None:
         fronts.learn(fresh, train.x)
         rules = replace(rules, validation_batch=fronts.rows_at_once(spec.front))
@@ -167,6 +167,8 @@ class _Training:
             self.watch.check()
             if self._is_out_of_patience():
                 stopped_by = "early_stopping"
+            elif self.watch.is_enough():
+                stopped_by = "cancel"
             elif self.watch.is_budget_spent():
                 stopped_by = "budget"
             each_s = (time.perf_counter() - began) / run
@@ -241,8 +243,8 @@ class _Training:
 
     def _fitted(self, stopped_by: str | None) -> Fitted:
         stopping = self.params.stopping
-        best = int(self.epochs.best_epoch) if stopping is not None else None
-        if stopping is not None and stopping.restore_best and best:
+        best = int(self.epochs.best_epoch) if stopping is not None or stopped_by == "cancel" else None
+        if best and (stopped_by == "cancel" or (stopping is not None and stopping.restore_best)):
             for weight, kept in zip(self.epochs.model.weights, self.epochs.best, strict=True):
                 weight.assign(kept)
         return Fitted(networks.weights(self.epochs.model), self.history, self.done, best, stopped_by)

@@ -2,10 +2,13 @@
 
 from etude.client import Client
 from etude.datasets import Dataset
-from etude.errors import EtudeError, JobCancelled, JobFailed, NotConfigured, Refused, Unreachable
+from etude.errors import EtudeError, JobCancelled, JobFailed, NotConfigured, NotFound, Refused, Unreachable
 from etude.jobs import Job
+from etude.schedules import Schedule
+from etude.version import VERSION
+from etude.webhooks import Webhook
 
-__version__ = "0.1.0"
+__version__ = VERSION
 __all__ = [
     "Client",
     "Dataset",
@@ -14,7 +17,10 @@ __all__ = [
     "JobCancelled",
     "JobFailed",
     "NotConfigured",
+    "NotFound",
     "Refused",
+    "Schedule",
     "Unreachable",
+    "Webhook",
     "__version__",
 ]

@@ -5,12 +5,14 @@ from typing import Any
 
 import click
 
-from etude import Client, Dataset, given, options, show, show_audio, watch
+from etude import Client, Dataset, given, near, options, page, show, show_audio, watch
 from etude.choice import Format
 
 PARTS = ("tags", "rhythm", "tonality", "loudness", "spectrum", "character", "embedding", "notes")
 # All that a tagger is asked for when nothing is said; notes take as long as all the others.
 USUAL = PARTS[:-1]
+# Asked for nothing it writes notes down.
+TRANSCRIBER = "etude.transcriber"
 
 Json = dict[str, Any]
 
@@ -28,13 +30,14 @@ class Parts(click.ParamType[tuple[str, ...]]):
         return parts
 
 
-@click.command()
+@click.command(short_help="Listen: tags, tempo, key, loudness and more of every track.")
 @click.argument("data", nargs=-1, required=True)
 @click.option("--include", type=Parts(), help=f"What to find out, with commas: {','.join(PARTS)}.")
 @click.option("--notes", is_flag=True, help="Transcribe too: a MIDI, CSV and JAMS file for each track.")
 @click.option("--model", help="The model to hear with; etude.tagger-mtt without it.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Save every figure as .parquet, .csv or .jsonl.")
-@click.option("--files", "folder", type=click.Path(file_okay=False), help="Save the files of each track here.")
+@click.option("-o", "--output", type=options.TableFile(), help="Save every figure as .parquet, .csv or .jsonl.")
+@click.option("--files", "folder", type=click.Path(file_okay=False),
+              help="Save what --notes, --param over_time=true or explain made for each track here.")  # fmt: skip
 @click.option("--name", help="The name for the dataset, when DATA are files.")
 @options.format
 @options.params
@@ -57,9 +60,15 @@ def analyze(
     """Listen to DATA: tags, tempo, key, loudness and character of every track; DATA are recordings or a dataset."""
     params = options.read_params(param, params_file)
     asked = (*(include or USUAL), "notes") if notes and "notes" not in (include or ()) else include
+    options.demand_format(output, params)
+    if folder is not None:
+        _demand_files({**params, **({"include": asked} if asked else {})}, model)
     with Client() as client:
+        if model is not None:
+            client.resolve(model)
         dataset = given.dataset(client, data, format=format_, name=name)
-        job = client.analyze(dataset, include=asked, model=model, params=params)
+        with near.named(client):
+            job = client.analyze(dataset, include=asked, model=model, params=params)
         if is_watching or output is not None or folder is not None:
             watch.follow(job, as_json=as_json)
         # Saved first: whoever reads the table may stop reading, as `head` does.
@@ -67,7 +76,15 @@ def analyze(
             show.saved(job.download(output))
         if folder is not None:
             _save_files(job, folder)
-        show.as_json(job.raw) if as_json else show.job(job)
+        show.as_json(job.raw) if as_json else show.job(job, is_saving=folder is not None)
+
+
+def _demand_files(params: Json, model: str | None) -> None:
+    """Nothing is heard for a folder that would stay empty."""
+    include = params.get("include") or (("notes",) if (model or "").startswith(TRANSCRIBER) else ())
+    if "notes" not in include and not params.get("over_time") and not params.get("explain"):
+        said = "--files saves what --notes, --param over_time=true or --param 'explain={}' makes: ask for one of them."
+        raise click.UsageError(said)
 
 
 def _save_files(job: Any, folder: str) -> None:
@@ -76,7 +93,7 @@ def _save_files(job: Any, folder: str) -> None:
     show_audio.files(saved, folder)
 
 
-@click.command()
+@click.command(short_help="Save the files that a job made for single tracks.")
 @click.argument("job_id")
 @click.option("-o", "--output", required=True, type=click.Path(file_okay=False), help="The folder to save them in.")
 def files(job_id: str, output: str) -> None:
@@ -85,7 +102,7 @@ def files(job_id: str, output: str) -> None:
         _save_files(client.job(job_id), output)
 
 
-@click.command()
+@click.command(short_help="Show what was heard of each track, and what is wrong.")
 @click.argument("data")
 @click.option("--faults", is_flag=True, help="Only those that cannot be used, each with its reason.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Tracks to print.")
@@ -103,9 +120,16 @@ def tracks(data: str, faults: bool, limit: int, as_json: bool) -> None:
         if found or files:
             show_audio.tracks(found + files)
         else:
-            show.say("Every track can be used." if faults else "No tracks.")
+            page.say("Every track can be used." if faults else "No tracks.")
         if has_more:
-            show.say("… and more: --limit says how many are shown.")
+            page.say("… and more: --limit says how many are shown.")
+        elif faults and _is_cut(dataset):
+            page.say("… and perhaps more files that no row is about: the service names the first faults alone.")
+
+
+def _is_cut(dataset: Dataset) -> bool:
+    audio = dataset.audio or {}
+    return len(audio.get("faults", ())) < int(audio.get("faults_total", 0))
 
 
 def _nameless(dataset: Dataset) -> list[Json]:
@@ -121,7 +145,7 @@ def _nameless(dataset: Dataset) -> list[Json]:
     ]  # fmt: skip
 
 
-@click.command()
+@click.command(short_help="List the tracks that sound most like one.")
 @click.argument("model")
 @click.argument("track")
 @click.option("-k", "count", type=click.IntRange(1, 100), default=10, show_default=True, help="How many.")

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
-from etude import choice, connection, sending
+from etude import choice, connection, sending, webhooks
 from etude.choice import Choice, Format, Paths
 from etude.datasets import Dataset
-from etude.errors import EtudeError
+from etude.errors import EtudeError, NotFound, Refused
 from etude.jobs import Job
+from etude.schedules import Schedule, address
 from etude.transport import PATIENCE_S, Progress, Transport
+from etude.webhooks import Webhook
 
 Json = dict[str, Any]
 
@@ -117,20 +119,54 @@ class Client:
         return Job(self._transport, self._get(f"/v1/jobs/{quote(job_id, safe='')}"))
 
     def jobs(self, *, limit: int | None = None, **filters: str | None) -> Iterator[Job]:
-        """The newest first; filters: state, kind, action, model."""
+        """The newest first; filters: state, kind, action, model, schedule."""
         given = {name: value for name, value in filters.items() if value is not None}
         return (Job(self._transport, raw) for raw in self._list("/v1/jobs", given, limit))
+
+    def create_schedule(self, name: str, *, cron: str, job: Json, **more: Any) -> Schedule:
+        """Have a job submitted by itself: `job` as POST /v1/jobs takes it. `more`: timezone, overlap, misfire, …"""
+        body = {"name": name, "cron": cron, "job": job, **more}
+        return Schedule(self._transport, self._transport.post("/v1/schedules", body), self._list)
+
+    def schedule(self, name_or_id: str) -> Schedule:
+        return Schedule(self._transport, self._get(address(name_or_id)), self._list)
+
+    def schedules(self, *, limit: int | None = None) -> Iterator[Schedule]:
+        """The newest first."""
+        return (Schedule(self._transport, raw, self._list) for raw in self._list("/v1/schedules", {}, limit))
+
+    def create_webhook(
+        self, url: str, *, events: Sequence[str] = ("*",), description: str | None = None
+    ) -> Webhook:  # fmt: skip
+        """Have `url` told of events; the answer has the `secret`, which cannot be read again."""
+        body: Json = {"url": url, "events": list(events), **({"description": description} if description else {})}
+        return Webhook(self._transport, self._transport.post("/v1/webhooks", body), self._list)
+
+    def webhook(self, webhook_id: str) -> Webhook:
+        return Webhook(self._transport, self._get(webhooks.address(webhook_id)), self._list)
+
+    def webhooks(self, *, limit: int | None = None) -> Iterator[Webhook]:
+        """The newest first."""
+        return (Webhook(self._transport, raw, self._list) for raw in self._list("/v1/webhooks", {}, limit))
 
     def dataset(self, name_or_id: str) -> Dataset:
         """By id, `name@3`, `name@latest` or `name`."""
         if name_or_id.startswith("ds_"):
             return Dataset(self._get(f"/v1/datasets/{quote(name_or_id, safe='')}"))
         name, _, version = name_or_id.partition("@")
-        for raw in self._list("/v1/datasets", {"name": name}, None):
+        for raw in self._versions(name):
             wanted = raw["state"] == "ready" if version in ("", "latest") else str(raw["version"]) == version
             if wanted:
                 return self.dataset(raw["id"])
-        raise EtudeError(f"There is no dataset {name_or_id}: `etude datasets` lists those that there are.")
+        raise NotFound(f"There is no dataset {name_or_id}: `etude datasets` lists those that there are.")
+
+    def _versions(self, name: str) -> Iterator[Json]:
+        try:
+            yield from self._list("/v1/datasets", {"name": name}, None)
+        except Refused as refused:
+            # A name that the service does not take is one that nothing has.
+            if refused.status != 422:
+                raise
 
     def datasets(self, *, limit: int | None = None) -> Iterator[Dataset]:
         """The newest first, without their profiles."""
@@ -139,7 +175,15 @@ class Client:
     def tracks(self, data: "Dataset | str", *, limit: int | None = None) -> Iterator[Json]:
         """What was heard of each track of a dataset of audio, and what is wrong with it."""
         found = self.dataset(data) if isinstance(data, str) else data
+        if found.raw["format"] != "audio":
+            raise EtudeError(f"{found.reference} is a dataset of tables: only recordings have tracks.")
         return self._list(f"/v1/datasets/{quote(found.id, safe='')}/tracks", {}, limit)
+
+    def delete_dataset(self, data: "Dataset | str") -> Json:
+        """Erase the bytes of one version; returns the `models` and `predictions` that came from it, and stay."""
+        found = self.dataset(data) if isinstance(data, str) else data
+        said: Json = self._transport.delete(f"/v1/datasets/{quote(found.id, safe='')}").json()
+        return said
 
     def workers(self) -> list[Json]:
         """Who works there: `state` is idle, busy, draining, gone or silent; `job` is told when it is yours."""
@@ -155,6 +199,19 @@ class Client:
 
     def version(self, name: str, number: int) -> Json:
         return self._get(f"/v1/models/{quote(name, safe='')}/versions/{number}")
+
+    def resolve(self, model: str) -> Json:
+        """The version that `name@3`, `name@latest`, `name@champion` or `name` means. Raises NotFound."""
+        try:
+            return self.version(*self._numbered(model))
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            raise NotFound(f"There is no model {model}: `etude models` lists those that there are.") from refused
+
+    def delete_model(self, name: str) -> None:
+        """Delete a model with all its versions and files."""
+        self._transport.delete(f"/v1/models/{quote(name, safe='')}")
 
     def similar(
         self,
@@ -184,7 +241,7 @@ class Client:
         known = {**newest, **found["aliases"]}
         number = known.get(which or "champion", known.get("latest") if not which else None)
         if number is None:
-            raise EtudeError(f"There is no {reference}: `etude models {name}` lists the versions that there are.")
+            raise NotFound(f"There is no {reference}: `etude models {name}` lists the versions that there are.")
         return name, int(number)
 
     def set_alias(self, model: str, alias: str, version: int, *, require: Json | None = None) -> Json:

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from etude.errors import NotConfigured
 
@@ -31,7 +32,20 @@ def find(url: str | None, key: str | None, *, environment: Mapping[str, str] | N
                 " .etude/client.json lies."
             )
         url, key = _fill(written, url, key)
-    return Connection(url.rstrip("/"), key)
+    return Connection(_checked(url).rstrip("/"), key)
+
+
+def _checked(url: str) -> str:
+    """Asked of before anything is sent: an address without its scheme would be one that nobody answers at."""
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_address = False
+    if not is_address:
+        said = "expected the address of the service, such as http://127.0.0.1:8000"
+        raise NotConfigured(f"{said}, received {url!r}: see ETUDE_URL.")
+    return url
 
 
 def _places(environment: Mapping[str, str]) -> Iterator[Path]:

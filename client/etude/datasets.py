@@ -32,6 +32,14 @@ class Dataset:
         return audio
 
     @property
+    def labels(self) -> int | None:
+        """How many labels the one column of a classification has; None for all else."""
+        if self.kind != "classification" or len(self.target) != 1:
+            return None
+        found = (column["distinct"] for column in self.profile.get("columns", ()) if column["name"] == self.target[0])
+        return next(found, None)
+
+    @property
     def kind(self) -> str:
         """The kind of learning that fits the target: classes for text and few whole numbers, else regression."""
         columns = {column["name"]: column for column in self.profile.get("columns", ())}

@@ -1,10 +1,13 @@
 """What can go wrong, each with a sentence that says what to do next."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class EtudeError(Exception):
     """The root of them all; `problem` is the service's own document (RFC 9457) where there is one."""
+
+    # What `code` is where the service said none.
+    CODE: ClassVar[str] = "not_possible"
 
     def __init__(self, detail: str, *, problem: dict[str, Any] | None = None) -> None:
         super().__init__(detail)
@@ -12,7 +15,7 @@ class EtudeError(Exception):
 
     @property
     def code(self) -> str:
-        return str(self.problem.get("code", ""))
+        return str(self.problem.get("code", self.CODE))
 
     @property
     def faults(self) -> list[dict[str, Any]]:
@@ -21,11 +24,21 @@ class EtudeError(Exception):
 
 
 class NotConfigured(EtudeError):
-    """No address or no key was found."""
+    """No address or no key was found, or one that cannot be used."""
+
+    CODE = "not_configured"
+
+
+class NotFound(EtudeError):
+    """The service has nothing of that name."""
+
+    CODE = "not_found"
 
 
 class Unreachable(EtudeError):
     """The service did not answer for as long as we were willing to ask."""
+
+    CODE = "unreachable"
 
 
 class Refused(EtudeError):
@@ -39,6 +52,10 @@ class Refused(EtudeError):
 class JobFailed(EtudeError):
     """The job ended as failed; `code`, `faults` and `str()` tell why."""
 
+    CODE = "job_failed"
+
 
 class JobCancelled(EtudeError):
     """Somebody cancelled the job."""
+
+    CODE = "job_cancelled"

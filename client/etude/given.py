@@ -5,24 +5,39 @@ from typing import Any
 
 import click
 
-from etude import choice, show_audio, watch
+from etude import choice, header, show_audio, watch
 from etude.choice import Choice, Format
 from etude.client import Client
 from etude.datasets import Dataset
 
+# A dataset's name may have a dot: only these are endings of files.
+ENDINGS = frozenset((*choice.RECORDINGS, *choice.REFERENCES, *choice.TABLES))
+
 
 def dataset(client: Client, data: tuple[str, ...], *, format: Format | None = None, **columns: Any) -> Dataset:
     """The dataset that DATA are, uploaded if need be; a file or folder goes before a dataset of the same name."""
-    return upload(client, files(data, format), **columns) if is_file(data) else client.dataset(data[0])
+    if is_file(data):
+        return upload(client, files(data, format), **columns)
+    return existing(client, data[0], format=format, **columns)
+
+
+def existing(client: Client, reference: str, *, format: Format | None = None, **columns: Any) -> Dataset:
+    """A dataset that is there. Refuses the options that would say something of files, for nobody would heed them."""
+    asked = [f"--{role}" for role, value in columns.items() if value]
+    asked += [f"--{format}"] if format else []
+    if asked:
+        verb = "is" if len(asked) == 1 else "are"
+        raise click.UsageError(f"{reference} is a dataset whose columns are fixed; {', '.join(asked)} {verb} for files.")
+    return client.dataset(reference)
 
 
 def is_file(data: tuple[str, ...]) -> bool:
     """Whether files are meant, or a dataset."""
     if any(Path(name).exists() for name in data):
         return True
-    if len(data) == 1 and not Path(data[0]).suffix:
+    if len(data) == 1 and "/" not in data[0] and Path(data[0]).suffix.lower() not in ENDINGS:
         return False
-    raise click.BadParameter(f"{' '.join(data)}: there is no such file.")
+    raise click.BadParameter(f"there is no such file or folder: {', '.join(data)}.", param_hint="DATA")
 
 
 def files(data: tuple[str, ...], format: Format | None) -> Choice:
@@ -33,6 +48,9 @@ def files(data: tuple[str, ...], format: Format | None) -> Choice:
 
 
 def upload(client: Client, chosen: Choice, *, target: tuple[str, ...] = (), **columns: Any) -> Dataset:
+    """Send them; a column that is named and not there is refused before."""
+    # With a base the columns are those of another dataset.
+    if columns.get("base") is None:
+        header.demand(chosen, {"target": target, **columns})
     one_or_more = target[0] if len(target) == 1 else list(target)
-    with watch.bar("uploading") as bar:
-        return client.upload(chosen, target=one_or_more, progress=bar.moved, on_change=bar.read, **columns)
+    return watch.upload(client, chosen, target=one_or_more, **columns)

@@ -3,11 +3,12 @@
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from etude import archive
-from etude.errors import EtudeError, JobCancelled, JobFailed
+from etude.errors import EtudeError, JobCancelled, JobFailed, Refused
 from etude.transport import Progress, Transport
 
 ENDED = ("succeeded", "failed", "cancelled")
@@ -21,6 +22,14 @@ MEDIA = {
 }
 
 Json = dict[str, Any]
+
+
+def ending(path: str | Path, *, errors: bool = False) -> str:
+    """The ending of a file to save predictions in, in lower case. Raises EtudeError for one that is not written."""
+    name, endings = Path(path), [".jsonl"] if errors else [*MEDIA, ".jsonl"]
+    if name.suffix.lower() not in endings:
+        raise EtudeError(f"{name.name}: expected a name that ends in {' or '.join(endings)}.")
+    return name.suffix.lower()
 
 
 class Job:
@@ -111,6 +120,7 @@ class Job:
 
     def predictions(self, *, errors: bool = False) -> Iterator[Json]:
         """Every predicted row in the order of the input; with `errors` those that could not be scored."""
+        self._demand_predictions(None if errors else "jsonl")
         address = f"/v1/jobs/{self.id}/predictions{'/errors' if errors else ''}"
         cursor: str | None = "0"
         while cursor is not None:
@@ -123,26 +133,46 @@ class Job:
 
         The file appears once it is whole.
         """
-        path = Path(path)
-        endings = [".jsonl"] if errors else [*MEDIA, ".jsonl"]
-        if path.suffix not in endings:
-            raise EtudeError(f"{path.name}: expected a name that ends in {' or '.join(endings)}.")
+        path, suffix = Path(path), ending(path, errors=errors)
+        self._demand_predictions(None if errors else suffix[1:])
         with archive.appearing(path) as file:
-            self._write(file, path.suffix, errors=errors)
+            self._write(file, suffix, errors=errors)
         return path
+
+    def _demand_predictions(self, format: str | None) -> None:
+        """Raises EtudeError when this job makes none, or not in this format; None is all of them."""
+        if self.raw["action"] != "score":
+            raise EtudeError(f"{self.id} is a {self.raw['action']} job: a scoring alone has predictions.")
+        formats = (self.raw["params"] or {}).get("formats")
+        if format is not None and formats is not None and format not in formats:
+            asked = f"{self.id} was asked for {', '.join(formats)} and not for {format}"
+            raise EtudeError(f"{asked}: the param `formats` of a scoring says for which.")
+
+    @contextmanager
+    def _made_files(self) -> Iterator[None]:
+        """What is not found of a job that was found is what it did not make."""
+        try:
+            yield
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            makers = "an analysis with notes or over_time makes them, and a scoring with explain"
+            raise EtudeError(f"{self.id} made no files: {makers}.") from refused
 
     def files(self) -> Iterator[Json]:
         """The files that a scoring made for single tracks: `number`, `key`, `name`, `media_type`, `size_bytes`."""
         cursor: str | None = "0"
         while cursor is not None:
-            page = self._transport.get(f"/v1/jobs/{self.id}/files", query={"limit": PAGE, "cursor": cursor}).json()
+            with self._made_files():
+                page = self._transport.get(f"/v1/jobs/{self.id}/files", query={"limit": PAGE, "cursor": cursor}).json()
             yield from page["data"]
             cursor = page["next_cursor"]
 
     def download_files(self, folder: str | Path, *, progress: Progress | None = None) -> list[Path]:
         """All these files, into a folder; `progress` hears bytes: those that have come, and how many there are."""
         with tempfile.TemporaryFile() as file:
-            self._transport.save(f"/v1/jobs/{self.id}/files", file, accept=ZIP, progress=progress)
+            with self._made_files():
+                self._transport.save(f"/v1/jobs/{self.id}/files", file, accept=ZIP, progress=progress)
             return archive.unpack(file, Path(folder))
 
     def _write(self, file: IO[bytes], suffix: str, *, errors: bool) -> None:

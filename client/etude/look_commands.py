@@ -2,16 +2,17 @@
 
 import click
 
-from etude import Client, options, show
+from etude import Client, options, show, show_service
+from etude.errors import NotFound
 
 
-@click.command()
+@click.command(short_help="List the workers, and what each does.")
 @options.as_json
 def workers(as_json: bool) -> None:
     """List the workers: who is alive, what each does, since when, and its last sign of life."""
     with Client() as client:
         found = client.workers()
-        show.as_json(found) if as_json else show.workers(found)
+        show.as_json(found) if as_json else show_service.workers(found)
 
 
 @click.command()
@@ -22,9 +23,9 @@ def models(name: str | None, as_json: bool) -> None:
     with Client() as client:
         if name is None:
             found = list(client.models())
-            return show.as_json(found) if as_json else show.models(found)
+            return show.as_json(found) if as_json else show_service.models(found)
         model = client.model(name)
-        return show.as_json(model) if as_json else show.model(model)
+        return show.as_json(model) if as_json else show_service.model(model)
 
 
 @click.command()
@@ -34,10 +35,10 @@ def datasets(limit: int, as_json: bool) -> None:
     """List the datasets, the newest first."""
     with Client() as client:
         found = list(client.datasets(limit=limit))
-        show.as_json([each.raw for each in found]) if as_json else show.datasets(found)
+        show.as_json([each.raw for each in found]) if as_json else show_service.datasets(found)
 
 
-@click.command()
+@click.command(short_help="Say how large a training would be; creates nothing.")
 @click.argument("data")
 @click.option("--kind", help="classification or regression; found from the target without it.")
 @options.params
@@ -48,7 +49,7 @@ def estimate(data: str, kind: str | None, param: tuple[str, ...], params_file: s
     with Client() as client:
         dataset = client.dataset(data)
         said = client.estimate(action="train", kind=kind or dataset.kind, dataset=dataset.id, params=params)
-        show.as_json(said) if as_json else show.estimate(said)
+        show.as_json(said) if as_json else show_service.estimate(said)
 
 
 @click.command()
@@ -59,8 +60,8 @@ def kinds(name: str | None, as_json: bool) -> None:
     with Client() as client:
         found = [kind for kind in client.kinds() if name in (None, kind["name"])]
         if not found:
-            raise click.BadParameter(f"there is no kind {name}.")
-        show.as_json(found) if as_json else show.kinds(found, in_full=name is not None)
+            raise NotFound(f"There is no kind {name}: `etude kinds` lists those that there are.")
+        show.as_json(found) if as_json else show_service.kinds(found, in_full=name is not None)
 
 
 COMMANDS = (workers, models, datasets, estimate, kinds)

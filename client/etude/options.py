@@ -7,6 +7,9 @@ from typing import Any
 
 import click
 
+from etude import jobs
+from etude.errors import EtudeError
+
 # Of recordings; without them they are found by their names.
 AUDIO_COLUMNS = {
     "file": "the name of the recording",
@@ -19,6 +22,21 @@ AUDIO_COLUMNS = {
 
 Json = dict[str, Any]
 Command = Callable[..., None]
+
+
+class TableFile(click.ParamType[str]):
+    """A file that predictions can be saved in: judged before anything is sent for them."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        try:
+            jobs.ending(str(value))
+        except EtudeError as wrong:
+            self.fail(str(wrong), param, ctx)
+        if Path(value).is_dir():
+            self.fail(f"{value} is a folder.", param, ctx)
+        return str(value)
 
 
 def as_json(command: Command) -> Command:
@@ -56,10 +74,7 @@ def columns(command: Command) -> Command:
 
 def read_params(text: tuple[str, ...], file: str | None) -> Json:
     """Params from a JSON file, then single ones: `epochs=20`, `hidden=[{"units": 32}]`, `optimizer=adam`."""
-    try:
-        params: Json = json.loads(Path(file).read_text()) if file else {}
-    except ValueError as cause:
-        raise click.BadParameter(f"{file} is not JSON: {cause}.") from cause
+    params = _read_file(file) if file else {}
     for setting in text:
         name, is_set, value = setting.partition("=")
         if not is_set:
@@ -68,6 +83,17 @@ def read_params(text: tuple[str, ...], file: str | None) -> Json:
             params[name] = json.loads(value)
         except ValueError:
             params[name] = value
+    return params
+
+
+def _read_file(file: str) -> Json:
+    try:
+        params = json.loads(Path(file).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as cause:
+        raise click.BadParameter(f"{file} is not JSON: {cause}.", param_hint="--params") from cause
+    if not isinstance(params, dict):
+        said = f'{file}: expected an object such as {{"epochs": 20}}, received {type(params).__name__}.'
+        raise click.BadParameter(said, param_hint="--params")
     return params
 
 
@@ -80,6 +106,16 @@ def read_pairs(text: tuple[str, ...], option: str) -> dict[str, str]:
             raise click.BadParameter(f"{each!r}: expected column=value.", param_hint=option)
         pairs[name] = value
     return pairs
+
+
+def demand_format(output: str | None, params: Json) -> None:
+    """Refuse a file of a form for which the params do not ask."""
+    formats = params.get("formats")
+    if output is None or not isinstance(formats, list):
+        return
+    wanted = jobs.ending(output)[1:]
+    if wanted not in formats:
+        raise click.UsageError(f"-o {output} needs {wanted} among --param formats={json.dumps(formats)}.")
 
 
 def params(command: Command) -> Command:

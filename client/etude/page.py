@@ -1,13 +1,20 @@
 """How things are set for a person to read: the console, a table, a figure, a moment."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.measure import Measurement
+from rich.table import Column, Table
 
 # Without a terminal a line is as long as it is: it may be read by a program.
 WIDTH_OF_NO_TERMINAL = 160
+# Wider than any table.
+UNBOUNDED = 10_000
+# What is copied from the table into the next command.
+IDS = ("id", "job")
 
 
 def console(*, is_error: bool = False) -> Console:
@@ -22,19 +29,50 @@ def say(text: str) -> None:
 def table(*columns: str) -> Table:
     made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for place, name in enumerate(columns):
-        made.add_column(name, no_wrap=place == 0)
+        made.add_column(name, no_wrap=place == 0 or name in IDS)
     return made
+
+
+def print_table(made: Table, *, spare: Sequence[str] = ()) -> None:
+    """Print it; on a terminal that is too narrow without the `spare` columns, the first of them first."""
+    out = console()
+    for name in spare if out.is_terminal else ():
+        if Measurement.get(out, out.options.update(width=UNBOUNDED), made).maximum > out.width:
+            made = _without(made, name)
+    for column in made.columns:
+        _keep_whole(column, out.width)
+    out.print(made)
+
+
+def _without(made: Table, name: str) -> Table:
+    kept = [column for column in made.columns if column.header != name]
+    fresh = table(*(str(column.header) for column in kept))
+    for cells in zip(*(column.cells for column in kept), strict=True):
+        fresh.add_row(*cells)
+    return fresh
+
+
+def _keep_whole(column: Column, width: int) -> None:
+    """Ids are never cut; a name that is longer than half the line goes on in the next one."""
+    longest = max((cell_len(str(cell)) for cell in column.cells), default=0)
+    if column.header in IDS:
+        column.min_width = longest
+    elif longest > width // 2:
+        column.no_wrap, column.overflow = False, "fold"
 
 
 def figure(value: float | None) -> str:
     if value is None:
         return "–"
-    return f"{value:.3f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return short(value, 3) if abs(value) < 1000 else f"{value:,.0f}"
 
 
 def short(value: float | None, places: int) -> str:
     """A number with as many places as mean something; a dash for none."""
-    return "–" if value is None else f"{value:.{places}f}"
+    if value is None:
+        return "–"
+    # Rounded first: what is rounded to nothing has no sign.
+    return f"{round(value, places) + 0.0:.{places}f}"
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -7,17 +7,17 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from etude import page, show_audio
+from etude import page, show_audio, show_scored, wording
 from etude.datasets import Dataset
 from etude.errors import EtudeError
 from etude.jobs import Job
 
-WORKER_COLOURS = {"idle": "dim", "busy": "cyan", "draining": "yellow", "gone": "dim", "silent": "red"}
 COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan", "queued": "dim"}
 NAMES = {
     "network": "network",
@@ -28,8 +28,6 @@ NAMES = {
     "gradient_boosted_trees": "boosted trees",
 }
 CLASSES_SHOWN, ALIKE_SHOWN = 30, 3
-# No name of a tenant's model begins so.
-OWN = "etude."
 
 Json = dict[str, Any]
 
@@ -39,10 +37,6 @@ def as_json(said: Any) -> None:
     sys.stdout.write("\n")
 
 
-def say(text: str) -> None:
-    page.say(text)
-
-
 def saved(path: Path) -> None:
     page.console(is_error=True).print(f"Saved {escape(str(path))} ({path.stat().st_size:,} bytes).")
 
@@ -50,13 +44,16 @@ def saved(path: Path) -> None:
 def error(wrong: EtudeError, *, as_json: bool) -> None:
     """Why it did not work, every single fault with its place."""
     if as_json:
-        print(json.dumps(wrong.problem or {"detail": str(wrong)}, ensure_ascii=False), file=sys.stderr)
+        said = wrong.problem or {"detail": str(wrong), "code": wrong.code}
+        print(json.dumps(said, ensure_ascii=False), file=sys.stderr)
         return
     out = page.console(is_error=True)
-    out.print(Text("error: ", style="red bold") + Text(str(wrong)))
+    out.print(Text("error: ", style="red bold") + Text(wording.in_options(str(wrong))))
     for fault in wrong.faults:
-        if str(fault["message"]) != str(wrong) or _place(fault):
-            out.print(f"  {escape(_place(fault))}{escape(str(fault['message']))}")
+        if str(fault["message"]) != str(wrong) or wording.place(fault):
+            out.print(f"  {escape(wording.place(fault))}{escape(wording.in_options(str(fault['message'])))}")
+    if any(fault.get("row") is not None for fault in wrong.faults):
+        out.print("  rows are counted from 0, which is the first below a header", style="dim")
     hidden = int(wrong.problem.get("errors_total", 0)) - len(wrong.faults)
     if hidden > 0:
         out.print(f"  … and {hidden:,} more")
@@ -64,10 +61,11 @@ def error(wrong: EtudeError, *, as_json: bool) -> None:
         out.print(f"  request {escape(str(request))}", style="dim")
 
 
-def _place(fault: Json) -> str:
-    parts = [str(fault[name]) for name in ("pointer", "file") if fault.get(name)]
-    parts += [f"{name} {fault[name]}" for name in ("row", "column") if fault.get(name) is not None]
-    return f"{', '.join(parts)}: " if parts else ""
+def usage(wrong: click.ClickException, *, as_json: bool) -> None:
+    """What is wrong with the command itself."""
+    if not as_json:
+        return wrong.show()
+    print(json.dumps({"detail": wrong.format_message(), "code": "usage"}, ensure_ascii=False), file=sys.stderr)
 
 
 def jobs(found: Iterable[Job]) -> None:
@@ -77,16 +75,18 @@ def jobs(found: Iterable[Job]) -> None:
         count = f"{done['done']:,}/{done['total']:,} {done['unit']}" if done else ""
         state = Text(job.stage or job.state, style=COLOURS.get(job.state, ""))
         table.add_row(job.id, job.raw["action"], state, job.raw["model"] or "", count, page.when(job.raw["created_at"]))
-    page.console().print(table)
+    page.print_table(table, spare=("created", "progress", "model"))
 
 
-def job(shown: Job) -> None:
-    """One job: where it stands, and what it made."""
+def job(shown: Job, *, is_saving: bool = False) -> None:
+    """One job: where it stands, and what it made; `is_saving`: its output is saved, and nothing is said of how to."""
     out, raw = page.console(), shown.raw
     head = Text(shown.id) + Text(f"  {raw['action']} {raw['kind'] or ''}  ")
     out.print(head + Text(shown.stage or shown.state, style=COLOURS.get(shown.state, "")))
     if shown.state == "queued" and (ahead := raw["queue"]["ahead"]):
         out.print(f"  {ahead:,} before it in the queue")
+    if not shown.has_ended and raw.get("cancel_requested_at"):
+        out.print("  asked to end; it ends at the next beat")
     if not shown.has_ended:
         out.print(f"  etude watch {shown.id}", style="dim")
     if shown.error:
@@ -95,7 +95,8 @@ def job(shown: Job) -> None:
     if raw["action"] == "train" and "metrics" in shown.result:
         _trained(out, shown)
     elif raw["action"] == "score" and "rows" in shown.result:
-        _scored(out, shown)
+        is_analysis = raw["kind"] == "analysis"
+        (show_audio.analysis if is_analysis else show_scored.scored)(out, shown, is_saving=is_saving)
 
 
 def _trained(out: Console, shown: Job) -> None:
@@ -123,23 +124,9 @@ def _warn(out: Console, warnings: Sequence[Json]) -> None:
         code = warning["code"]
         shown[code] += 1
         if shown[code] <= ALIKE_SHOWN:
-            out.print(Text("warning: ", style="yellow") + Text(str(warning["detail"])))
+            out.print(Text("warning: ", style="yellow") + Text(wording.in_options(str(warning["detail"]))))
         if shown[code] == ALIKE_SHOWN < seen[code]:
             out.print(f"  … and {seen[code] - ALIKE_SHOWN:,} more of this sort", style="yellow")
-
-
-def _scored(out: Console, shown: Job) -> None:
-    result = shown.result
-    if shown.raw["kind"] == "analysis":
-        return show_audio.analysis(out, shown)
-    errors = f", {result['errors']:,} could not be scored" if result["errors"] else ""
-    out.print(f"{result['rows']:,} rows{errors}")
-    if result.get("classes"):
-        table = page.table("predicted", "rows")
-        for name, count in sorted(result["classes"].items(), key=lambda pair: -pair[1])[:CLASSES_SHOWN]:
-            table.add_row(str(name), f"{count:,}")
-        out.print(table)
-    out.print(f"  etude predictions {shown.id} -o predictions.parquet", style="dim")
 
 
 def metrics_table(part: str, metrics: Json, baselines: Json) -> Table:
@@ -168,73 +155,10 @@ def dataset(made: Dataset) -> None:
     if made.audio is not None:
         show_audio.dataset(made, made.audio)
     else:
-        target = ", ".join(made.target) or "none"
-        rows = f"{profile.get('rows', 0):,} rows, {len(profile.get('columns', ()))} columns"
-        page.say(f"{made.reference}  {rows}, target {target}")
+        size = f"{page.count(profile.get('rows', 0), 'row')}, {page.count(len(profile.get('columns', ())), 'column')}"
+        page.say(f"{made.reference}  {size}, target {show_audio.target(made)}")
     told = () if made.audio is None else show_audio.TOLD_OTHERWISE
     _warn(page.console(), [each for each in profile.get("warnings", ()) if each["code"] not in told])
-
-
-def datasets(found: Iterable[Dataset]) -> None:
-    table = page.table("dataset", "state", "rows", "id", "created")
-    for each in found:
-        rows = "" if each.raw["rows"] is None else f"{each.raw['rows']:,}"
-        table.add_row(each.reference, each.state, rows, each.id, page.when(each.raw["created_at"]))
-    page.console().print(table)
-
-
-def workers(found: list[Json]) -> None:
-    if not found:
-        return page.say("No worker has ever been here: jobs wait until one is started.")
-    table = page.table("worker", "state", "does", "since", "last beat")
-    for each in found:
-        state = Text(each["state"], style=WORKER_COLOURS.get(each["state"], ""))
-        job = each["job"] or {}
-        does = " ".join(str(job[name]) for name in ("action", "model", "stage", "id") if job.get(name))
-        since = job.get("since") or each["started_at"]
-        table.add_row(escape(each["name"]), state, escape(does), page.when(since), page.ago(each["beat_at"]))
-    return page.console().print(table)
-
-
-def models(found: Iterable[Json]) -> None:
-    table = page.table("model", "kind", "newest", "aliases", "created")
-    for each in found:
-        aliases = ", ".join(f"{alias} → {version}" for alias, version in each["aliases"].items())
-        said = aliases or ("comes with the service" if each["name"].startswith(OWN) else "")
-        table.add_row(each["name"], each["kind"], str(each["newest_version"]), said, page.when(each["created_at"]))
-    page.console().print(table)
-
-
-def model(shown: Json) -> None:
-    """A model's versions, each with its first metrics; of the service's own whose they are."""
-    table = page.table("version", "aliases", "metrics", "parameters", "job", "created")
-    for version in shown["versions"]:
-        # The service's own were made by no job.
-        job_id = version["links"].get("job", "").rpartition("/")[2] or "–"
-        aliases, parameters = ", ".join(version["aliases"]), f"{version['parameters']:,}"
-        row = (version["reference"], aliases, _first_metrics(version), parameters, job_id)
-        table.add_row(*row, page.when(version["created_at"]))
-    page.console().print(table)
-    for version in shown["versions"]:
-        _card(version["lineage"].get("card"))
-
-
-def _first_metrics(version: Json) -> str:
-    part, metrics = next(iter(version["metrics"].items()), ("", {}))
-    scalars = [(name, metric["value"]) for name, metric in metrics.items() if "value" in metric][:3]
-    figures = ", ".join(f"{name} {page.figure(value)}" for name, value in scalars)
-    return f"{figures} (the authors' own figures)" if part == "published" and figures else figures
-
-
-def _card(card: Json | None) -> None:
-    """Whose a model of the service is, and on what terms."""
-    if card is None:
-        return
-    out = page.console()
-    out.print(escape(f"{card['title']} by {card['authors']}, {card['licence']}, from {card['package']}"))
-    for name in ("paper", "published_source", "training_data_note"):
-        if card.get(name):
-            out.print(escape(f"  {card[name]}"), style="dim")
 
 
 def rows(found: list[Json]) -> None:
@@ -247,23 +171,4 @@ def rows(found: list[Json]) -> None:
         if "probabilities" in row:
             said.append(page.figure(max(row["probabilities"].values(), default=None)))
         table.add_row(*map(escape, said))
-    return page.console().print(table)
-
-
-def estimate(said: Json) -> None:
-    fits = "fits" if said["fits"] else "does not fit this service"
-    page.say(f"{said['parameters']:,} parameters, {said['memory_bytes'] / 1e6:,.1f} MB: {fits}")
-
-
-def kinds(found: list[Json], *, in_full: bool) -> None:
-    for kind in found:
-        page.say(f"{kind['name']}: {kind['description']}")
-        for action, schema in kind["actions"].items():
-            names = schema["params"].get("properties", {})
-            if not in_full:
-                page.say(f"  {action}: {', '.join(names)}")
-                continue
-            table = page.table(f"{action}: param", "default")
-            for name, field in names.items():
-                table.add_row(name, escape(json.dumps(field.get("default"), ensure_ascii=False)))
-            page.console().print(table)
+    return page.print_table(table)

@@ -10,10 +10,11 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from etude import show_scored
 from etude.choice import Choice
 from etude.datasets import Dataset
 from etude.jobs import Job
-from etude.page import console, count, short, table
+from etude.page import console, count, print_table, short, table
 
 ROWS_SHOWN, FAULTS_SHOWN, NAMES_SHOWN = 40, 10, 3
 # Told by a line of their own, with each file.
@@ -38,10 +39,9 @@ def left_out(chosen: Choice) -> None:
 def dataset(made: Dataset, audio: Json) -> None:
     """A dataset of recordings: how much, how loud, what is odd, and what cannot be used."""
     out = console()
-    target = ", ".join(made.target) or "none"
     formats = ", ".join(f"{number:,} {name}" for name, number in audio["formats"].items())
     heard = f"{count(audio['tracks'], 'track')}, {audio['hours']:.2f} hours"
-    out.print(escape(f"{made.reference}  {heard}, {formats}, target {target}"))
+    out.print(escape(f"{made.reference}  {heard}, {formats}, target {target(made)}"))
     if audio["loudness_lufs"]:
         spread = audio["loudness_lufs"]
         said = f"  loudness {spread['median']:.1f} LUFS, from {spread['p10']:.1f} to {spread['p90']:.1f} for most"
@@ -55,6 +55,16 @@ def dataset(made: Dataset, audio: Json) -> None:
     for fault in audio["faults"][:FAULTS_SHOWN]:
         out.print(Text(f"  {fault['file'] or 'row {}'.format(fault['row'])}: ", "red") + Text(str(fault["detail"])))
     _more(out, audio["faults_total"] - len(audio["faults"][:FAULTS_SHOWN]))
+    if audio["faults_total"]:
+        out.print(f"  etude tracks {made.reference} --faults", style="dim")
+
+
+def target(made: Dataset) -> str:
+    """What would be learned, and how: `genre (classification, 3 labels)`."""
+    if not made.target:
+        return "none"
+    labels = f", {count(made.labels, 'label')}" if made.labels else ""
+    return f"{', '.join(made.target)} ({made.kind}{labels})"
 
 
 def _more(out: Console, number: int) -> None:
@@ -64,7 +74,15 @@ def _more(out: Console, number: int) -> None:
 
 def tracks(found: Sequence[Json]) -> None:
     """What was heard of each track, or why it cannot be used."""
-    console().print(_rows([each["key"] or "–" for each in found], TRACK_COLUMNS, found))
+    usable = [each for each in found if each["fault"] is None]
+    if usable:
+        shown = _rows([each["key"] or "–" for each in usable], TRACK_COLUMNS, usable)
+        print_table(shown, spare=("channels", "rate", "true peak", "format", "flags"))
+    # As lines: a reason is a sentence, which no column of a terminal holds.
+    for each in found:
+        if each["fault"] is not None:
+            place = each["key"] or "row {}".format(each["row"])
+            console().print(Text(f"{place}: ", "red") + Text(str(each["fault"]["detail"])))
 
 
 def _rows(names: Sequence[str], columns: Mapping[str, Say], found: Sequence[Json]) -> Table:
@@ -94,21 +112,19 @@ TRACK_COLUMNS: dict[str, Say] = {
     "loudness": lambda track: _cell(track, "loudness", "integrated_lufs", 1, " LUFS"),
     "true peak": lambda track: _cell(track, "loudness", "true_peak_dbtp", 1, " dBTP"),
     "flags": _flags,
-    "what is wrong": lambda track: str(_part(track, "fault").get("detail", "")),
 }
 
 
-def analysis(out: Console, shown: Job) -> None:
+def analysis(out: Console, shown: Job, *, is_saving: bool) -> None:
     """The first tracks of an analysis, each in a row, and how often each tag was heard."""
-    rows = list(islice(shown.predictions(), ROWS_SHOWN))
-    if rows:
-        out.print(heard(rows))
     result = shown.result
-    _more(out, result["rows"] - result["errors"] - len(rows))
-    unheard = islice(shown.predictions(errors=True), FAULTS_SHOWN) if result["errors"] else ()
-    for row in unheard:
-        out.print(Text(f"  {row['key']}: ", "red") + Text(str(row["reason"])))
-    _more(out, result["errors"] - FAULTS_SHOWN)
+    # Without it there are no pages to read from.
+    if "jsonl" in shown.raw["params"].get("formats", ("jsonl",)):
+        rows = list(islice(shown.predictions(), ROWS_SHOWN))
+        if rows:
+            print_table(heard(rows), spare=HEARD_SPARE)
+        _more(out, result["rows"] - result["errors"] - len(rows))
+    show_scored.failed(out, shown)
     errors = f", {result['errors']:,} could not be heard" if result["errors"] else ""
     out.print(escape(f"{count(result['rows'], 'track')}{errors}, heard with {result['model']}"))
     if result.get("tags"):
@@ -116,8 +132,7 @@ def analysis(out: Console, shown: Job) -> None:
         out.print(escape(f"  tracks with each tag: {tags}"))
     for name, value in _metrics(result):
         out.print(escape(f"  {name.replace('_', ' ')} {value:.3f}"))
-    if result.get("files"):
-        out.print(f"  etude files {shown.id} -o folder", style="dim")
+    show_scored.reasons(out, shown, is_saving=is_saving)
 
 
 def _metrics(result: Json) -> Iterator[tuple[str, float]]:
@@ -138,6 +153,9 @@ HEARD_COLUMNS: dict[str, Say] = {
     "notes": lambda row: "" if row.get("notes") is None else f"{row['notes']:,}",
     "most like it": lambda row: ", ".join((_part(row, "similar").get("tracks") or ())[:2]),
 }
+
+
+HEARD_SPARE = ("most like it", "danceability", "energy", "notes", "loudness", "key")
 
 
 def heard(rows: Sequence[Json]) -> Table:
@@ -166,8 +184,7 @@ def similar(said: Json) -> None:
         shown.add_row(
             escape(each["track"]), short(each["score"], 3), *(escape("–" if v is None else str(v)) for v in values)
         )
-    out = console()
-    out.print(shown if found else "No track fits.")
+    print_table(shown) if found else console().print("No track fits.")
 
 
 def files(found: Iterable[Any], folder: str) -> None:

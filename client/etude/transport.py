@@ -10,6 +10,7 @@ import httpx
 
 from etude.connection import Connection
 from etude.errors import Refused, Unreachable
+from etude.version import VERSION
 
 # Longer than any restart of a part of the service; shorter while it has never answered: then it may not be there.
 PATIENCE_S, FIRST_PATIENCE_S = 120.0, 10.0
@@ -29,7 +30,7 @@ class Transport:
     def __init__(self, connection: Connection, *, patience_s: float = PATIENCE_S) -> None:
         self.url = connection.url
         self._patience_s, self._has_answered = patience_s, False
-        headers = {"Authorization": f"Bearer {connection.key}", "User-Agent": "etude-client/0.1.0"}
+        headers = {"Authorization": f"Bearer {connection.key}", "User-Agent": f"etude-client/{VERSION}"}
         self._http = httpx.Client(base_url=connection.url, headers=headers, timeout=TIMEOUT, follow_redirects=False)
 
     def close(self) -> None:
@@ -45,6 +46,9 @@ class Transport:
 
     def put(self, path: str, body: Json) -> Json:
         return _read(self._send("PUT", path, json=body, headers={}))
+
+    def patch(self, path: str, body: Json) -> Json:
+        return _read(self._send("PATCH", path, json=body, headers={}))
 
     def delete(self, path: str) -> httpx.Response:
         return self._send("DELETE", path, headers={})

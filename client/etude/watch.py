@@ -3,13 +3,17 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from etude import choice, page
+from etude.choice import Choice, Paths
+from etude.client import Client
+from etude.datasets import Dataset
 from etude.jobs import Job
-from etude.transport import Progress as Told
 
 FIGURES = ("loss", "val_loss", "accuracy", "val_accuracy")
 
@@ -18,7 +22,7 @@ class Bar:
     """One bar for all that happens before a job: bytes that go or come, then what the service makes of them."""
 
     def __init__(self, progress: Progress | None, doing: str) -> None:
-        self._progress, self._doing = progress, doing
+        self._progress, self._doing, self._said = progress, doing, doing
         self._task = None if progress is None else progress.add_task(doing, total=None, count="", figures="", eta="")
 
     def moved(self, done: int, total: int) -> None:
@@ -38,11 +42,14 @@ class Bar:
         if self._progress is not None and self._task is not None:
             cleared = {"figures": "", "eta": "", **fields}
             self._progress.update(self._task, description=doing, completed=done, total=total, **cleared)  # type: ignore[arg-type]
+        elif doing != self._said:
+            self._said = doing
+            print(doing, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def bar(doing: str) -> Iterator[Bar]:
-    """A bar on a terminal, and silence elsewhere."""
+    """A bar on a terminal, and elsewhere a line for each new thing that is done."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield Bar(None, doing)
@@ -51,11 +58,14 @@ def bar(doing: str) -> Iterator[Bar]:
         yield Bar(progress, doing)
 
 
-@contextmanager
-def upload() -> Iterator[Told]:
-    """A bar of the bytes that go."""
+def upload(client: Client, paths: Paths | Choice, **named: Any) -> Dataset:
+    """`Client.upload`, and what moves while it goes."""
+    chosen = paths if isinstance(paths, Choice) else choice.choose(paths)
+    size = decimal(sum(source.size_bytes for source in chosen.sources))
+    if not Console(stderr=True).is_terminal:
+        print(f"uploading {page.count(len(chosen.sources), 'file')}, {size}", file=sys.stderr, flush=True)
     with bar("uploading") as shown:
-        yield shown.moved
+        return client.upload(chosen, progress=shown.moved, on_change=shown.read, **named)
 
 
 def follow(job: Job, *, as_json: bool = False) -> None:

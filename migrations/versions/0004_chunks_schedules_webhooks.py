@@ -72,6 +72,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_deliveries_due", "deliveries", ["state", "next_at"])
     op.create_index("ix_deliveries_webhook_id", "deliveries", ["webhook", "id"])
+    op.create_index("ix_deliveries_ended_at", "deliveries", ["ended_at"])
     op.create_table(
         "fires",
         sa.Column("schedule", sa.String(length=40), nullable=False),
@@ -86,6 +87,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("schedule", "due_at", name=op.f("pk_fires")),
     )
     op.create_index(op.f("ix_fires_job"), "fires", ["job"])
+    op.create_index("ix_fires_outcome", "fires", ["outcome", "schedule"])
     op.create_table(
         "score_chunks",
         sa.Column("job", sa.String(length=40), nullable=False),

@@ -75,6 +75,30 @@ def test_an_upload_tells_what_was_heard_and_what_is_wrong(shell: Shell, recordin
     assert "broken.mp3: " in ran.out
     assert "calm/absent.wav: no uploaded file is called" in ran.out
     assert "calm/loud.wav: no row of the manifest is about this file" in ran.out
+    assert "etude tracks odd@1 --faults" in ran.out and "(classification, 2 labels)" in ran.out
+
+
+def test_the_fields_of_a_request_are_told_as_options(shell: Shell, recordings: Path) -> None:
+    text = (recordings / "manifest.csv").read_text()
+    (recordings / "manifest.csv").write_text(text.replace("artist", "who"))
+    ungrouped = shell.run("upload", str(recordings), "--target", "genre")
+    (recordings / "manifest.csv").write_text(text.replace("file,", "recorded as,"))
+    unnamed = shell.run("upload", str(recordings), "--target", "genre")
+
+    assert "add `--group artist`" in ungrouped.out and "columns.group" not in ungrouped.out
+    assert unnamed.code == 1
+    assert "--file: " in unnamed.err and "`--file song` names it" in unnamed.err and "/columns" not in unnamed.err
+
+
+def test_reasons_are_told_with_how_exact_they_are_and_where_they_are(shell: Shell, recordings: Path) -> None:
+    heard(shell, recordings, "explained")
+    assert shell.run("train", "explained", "--model", "explained", *QUICK, "--watch").code == 0
+
+    ran = shell.run("score", "explained", "explained", "--param", 'explain={"tracks":2}', "--watch")
+
+    assert "2 tracks explained, completeness error at most 0." in ran.out
+    assert f"etude files {ran.out.split()[0]} -o folder" in ran.out
+    assert "broken.mp3: expected" in ran.out
 
 
 def test_tracks_are_listed_and_those_with_faults_alone(shell: Shell, recordings: Path) -> None:
@@ -83,10 +107,13 @@ def test_tracks_are_listed_and_those_with_faults_alone(shell: Shell, recordings:
     every = shell.run("tracks", dataset)
     faults = shell.run("tracks", dataset, "--faults", "--json").json
     few = shell.run("tracks", dataset, "--limit", "2")
+    narrow = shell.run("tracks", dataset, FORCE_COLOR="1", TERM="dumb", COLUMNS="80")
 
     assert "calm/song 0.wav" in every.out and "LUFS" in every.out and "0:03.5" in every.out
     assert [(each["key"], each["fault"]["code"].partition("_")[0]) for each in faults] == [("broken.mp3", "audio")]
     assert few.out.count("song") == 2 and "--limit" in few.out
+    assert "-14.4 LUFS" in narrow.out and "channels" not in narrow.out
+    assert "broken.mp3: expected frames of MP3, received bytes" in narrow.out
 
 
 def test_an_analysis_is_a_table_to_read_and_a_file_with_everything(shell: Shell, recordings: Path) -> None:
@@ -163,8 +190,9 @@ def test_the_models_of_the_service_are_shown_as_others_work(shell: Shell) -> Non
         (("analyze", "songs", "--include", "tags,colour"), 2, "colour: expected some of tags,rhythm"),
         (("similar", "nope@3", "a.wav"), 3, "no such model"),
         (("similar", "etude.tagger-mtt", "a.wav", "--where", "genre"), 2, "column=value"),
-        (("similar", "etude.tagger-mtt@gold", "a.wav"), 2, "etude models etude.tagger-mtt"),
-        (("tracks", "nowhere"), 2, "etude datasets"),
+        (("similar", "etude.tagger-mtt@gold", "a.wav"), 3, "etude models etude.tagger-mtt"),
+        (("tracks", "nowhere"), 3, "etude datasets"),
+        (("tracks", "no/where"), 3, "etude datasets"),
         (("files", "job_nope", "-o", "out"), 3, "no such job"),
         (("upload", "empty"), 2, "nothing to send"),
     ],

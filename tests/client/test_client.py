@@ -141,6 +141,12 @@ def test_a_service_is_found_by_argument_then_variables_then_file(
     assert "from-file" not in repr(connection.find(None, None, environment={}))
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:8431", "localhost", "ftp://host", "http://", "http://host:port"])
+def test_an_address_that_is_none_is_said_at_once(address: str) -> None:
+    with pytest.raises(NotConfigured, match=r"such as http://127\.0\.0\.1:8000"):
+        connection.find(None, None, environment={"ETUDE_URL": address, "ETUDE_KEY": "x"})
+
+
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"url": "http://x"}'])
 def test_a_file_that_is_broken_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "client.json").write_text(content)

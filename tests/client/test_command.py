@@ -121,11 +121,18 @@ def test_faults_of_a_file_are_told_by_row_and_column(shell: Shell) -> None:
         (("job", "job_nope"), 3, "no such job"),
         (("models", "nope"), 3, "no such model"),
         (("train", "nofile.csv"), 2, "no such file"),
-        (("train", "nothing-of-that-name"), 2, "etude datasets"),
-        (("score", "nope", "songs@999"), 2, "etude datasets"),
+        (("train", "no/such/folder"), 2, "no such file or folder: no/such/folder"),
+        (("train", "nothing-of-that-name"), 3, "etude datasets"),
+        (("train", "a.name.with v2"), 3, "etude datasets"),
+        (("train", "songs@999"), 3, "etude datasets"),
+        (("score", "nope", "songs@999"), 3, "no model nope"),
+        (("analyze", "songs", "--model", "etude.nosuch"), 3, "no model etude.nosuch"),
+        (("kinds", "nosuch"), 3, "no kind nosuch"),
+        (("delete", "songs"), 2, "songs@1"),
         (("train",), 2, "DATA"),
         (("jobs", "--state", "lost"), 2, "queued"),
-        (("predictions", "job_nope", "-o", "out.xlsx"), 3, "no such job"),
+        (("predictions", "job_nope", "-o", "out.csv"), 3, "no such job"),
+        (("predictions", "job_nope", "-o", "out.xlsx"), 2, ".parquet or .csv or .jsonl"),
     ],
 )
 def test_what_is_wrong_is_said_and_shows_in_the_exit_code(
@@ -143,6 +150,129 @@ def test_a_wrong_param_is_told_by_its_place(shell: Shell, songs: Path) -> None:
 
     assert ran.code == 2
     assert "/params/epochs" in ran.err and "/params/colour" in ran.err
+
+
+def test_a_param_that_is_nearly_right_is_told_the_right_name(shell: Shell, songs: Path) -> None:
+    shell.run("upload", str(songs), "--name", "nearly", "--target", "genre")
+
+    ran = shell.run("train", "nearly", "--param", "epoch=3", "--param", "zzz=1")
+
+    assert ran.code == 2
+    assert "did you mean epochs?" in ran.err and ran.err.count("did you mean") == 1
+
+
+def test_columns_are_for_files_and_refused_with_a_dataset(shell: Shell, songs: Path) -> None:
+    shell.run("upload", str(songs), "--name", "fixed", "--target", "genre")
+
+    trained = shell.run("train", "fixed", "--target", "energy", "--drop", "tempo")
+    scored = shell.run("score", "etude.tagger-mtt", "fixed@1", "--name", "other", "--audio")
+
+    assert (trained.code, scored.code) == (2, 2)
+    assert "fixed is a dataset whose columns are fixed; --target, --drop are for files." in trained.err
+    assert "fixed@1 is a dataset whose columns are fixed; --name, --audio are for files." in scored.err
+
+
+def test_nothing_is_sent_for_what_cannot_end_well(shell: Shell, songs: Path) -> None:
+    before = shell.run("datasets", "--limit", "10000", "--json").json
+
+    ran = [
+        shell.run("score", "nomodel", str(songs)),
+        shell.run("score", "etude.tagger-mtt@gold", str(songs)),
+        shell.run("train", str(songs), "--target", "gnre"),
+        shell.run("train", str(songs), "--group", "artist"),
+        shell.run("score", "nomodel", str(songs), "-o", "x.txt"),
+        shell.run("score", "nomodel", str(songs), "-o", "f.parquet", "--param", 'formats=["csv"]'),
+        shell.run("analyze", str(songs), "--files", "figures"),
+    ]
+
+    told = ("no model nomodel", "etude models etude.tagger-mtt", "did you mean genre?",
+            "no column artist: its columns are id, tempo, energy, genre", ".parquet or .csv or .jsonl", "needs parquet",
+            "--notes")  # fmt: skip
+    for each, sentence in zip(ran, told, strict=True):
+        assert sentence in each.err
+    assert [each.code for each in ran] == [3, 3, 2, 2, 2, 2, 2]
+    assert shell.run("datasets", "--limit", "10000", "--json").json == before
+    assert not (shell.folder / "figures").exists()
+
+
+def test_a_dataset_may_have_a_dot_in_its_name(shell: Shell, songs: Path) -> None:
+    shell.run("upload", str(songs), "--name", "my.music v2", "--target", "genre")
+
+    assert shell.run("estimate", "my.music v2").code == 0
+    assert shell.run("train", "my.music v2", "--param", "epochs=1").code == 0
+
+
+def test_a_training_says_first_what_was_read_and_what_will_be_learned(shell: Shell, songs: Path) -> None:
+    classes = shell.run("train", str(songs), "--target", "genre", "--param", "epochs=1")
+    numbers = shell.run("train", str(songs), "--target", "tempo", "--param", "epochs=1")
+
+    assert "200 rows, 4 columns, target genre (classification, 2 labels)" in classes.out
+    assert "target tempo (regression)" in numbers.out
+    assert "uploading 1 file, " in classes.err and "reading" in classes.err
+
+
+def test_what_failed_is_told_with_reasons_and_nothing_is_advised_that_was_done(shell: Shell, songs: Path) -> None:
+    (shell.folder / "odd.csv").write_text("id,tempo,energy\n" + "".join(f"s{n},fast,0.5\n" for n in range(9)))
+    assert shell.run("train", str(songs), "--target", "genre", "--model", "reasons", "--watch").code == 0
+
+    saved = shell.run("score", "reasons", "odd.csv", "-o", "OUT.CSV")
+    (job,) = shell.run("jobs", "--model", "reasons", "--action", "score", "--json").json
+    shown = shell.run("job", job["id"])
+
+    assert saved.code == 0 and (shell.folder / "OUT.CSV").exists()
+    assert "9 rows, 9 could not be scored" in saved.out and "… and 4 more" in saved.out
+    assert saved.out.count("tempo: expected a number, received 'fast'") == 5
+    assert f"etude predictions {job['id']} --errors" in saved.out
+    assert "-o predictions.parquet" in shown.out and "-o predictions.parquet" not in saved.out
+
+
+def test_what_a_job_was_not_asked_for_is_no_thing_that_is_not_found(shell: Shell, songs: Path) -> None:
+    trained = shell.run("train", str(songs), "--target", "genre", "--model", "asked", "--watch", "--json").json
+    csv_only = ("--param", 'formats=["csv"]')
+    scored = shell.run("score", "asked", "songs", *csv_only, "--watch", "--json").json
+
+    ran = [
+        shell.run("predictions", trained["id"]),
+        shell.run("predictions", scored["id"], "-o", "out.parquet"),
+        shell.run("files", scored["id"], "-o", "files"),
+        shell.run("tracks", "songs"),
+    ]
+
+    assert [each.code for each in ran] == [2, 2, 2, 2]
+    for each, sentence in zip(ran, ("a scoring alone", "asked for csv", "made no files", "of tables"), strict=True):
+        assert sentence in each.err
+    assert not (shell.folder / "out.parquet").exists() and not (shell.folder / "files").exists()
+
+
+def test_a_dataset_and_a_model_are_deleted_and_what_was_made_is_named(shell: Shell, songs: Path) -> None:
+    assert shell.run("train", str(songs), "--target", "genre", "--model", "short-lived", "--watch").code == 0
+    dataset = next(each for each in shell.run("datasets", "--json").json if each["name"] == "songs")["reference"]
+
+    erased = shell.run("delete", dataset)
+    deleted = shell.run("delete", "--model", "short-lived", "--json")
+
+    assert (erased.code, deleted.code) == (0, 0), erased.err + deleted.err
+    assert f"{dataset} is gone. What was made of it stays: short-lived@1." in erased.out
+    assert shell.run("models", "short-lived").code == 3
+    assert shell.run("delete", dataset).code == 3
+
+
+def test_with_json_every_error_is_an_object_with_a_code(shell: Shell) -> None:
+    ran = {
+        "usage": shell.run("jobs", "--state", "lost", "--json"),
+        "not_found": shell.run("estimate", "nowhere", "--json"),
+        "not_configured": shell.run("jobs", "--json", ETUDE_URL="127.0.0.1:8431", ETUDE_KEY="x"),
+    }
+
+    assert {name: json.loads(each.err)["code"] for name, each in ran.items()} == {name: name for name in ran}
+    assert "http://127.0.0.1:8000" in json.loads(ran["not_configured"].err)["detail"]
+
+
+def test_no_command_is_cut_in_the_list_of_all(shell: Shell) -> None:
+    listed = shell.run("--help", COLUMNS="80").out.partition("Commands:")[2].partition("Results go")[0]
+
+    assert len(listed.split()) > 50
+    assert "..." not in listed
 
 
 def test_a_wrong_key_and_no_service_and_no_address_are_told_apart(shell: Shell, tmp_path: Path) -> None:
@@ -170,7 +300,7 @@ def test_ctrl_c_stops_watching_and_not_the_job(shell: Shell, songs: Path) -> Non
     assert watching.returncode == 130
     assert f"etude cancel {job}" in said + err
     assert shell.run("job", job, "--json").json["state"] == "running"
-    assert shell.run("cancel", job).code == 0
+    assert "asked to end; it ends at the next beat" in shell.run("cancel", job).out
     assert shell.run("watch", job).code == 5
 
 

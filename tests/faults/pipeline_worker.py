@@ -24,7 +24,7 @@ def main() -> None:
 
 
 def _die_at(place: Path) -> None:
-    for name in ("report_rows", "report_tracks"):
+    for name in ("report_scored", "report_tracks"):
         _patch(name, place)
 
 

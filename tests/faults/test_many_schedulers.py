@@ -1,4 +1,4 @@
-"""Any number of schedulers does what one does: fault 26. No job is made on a schedule yet."""
+"""Any number of schedulers does what one does: fault 26; moments of schedules are in test_schedules_fire_once.py."""
 
 import pytest
 from sqlalchemy import select, update

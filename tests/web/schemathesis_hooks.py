@@ -7,6 +7,8 @@ import schemathesis
 NAMES_NOTHING = {"unknown_reference", "unknown_kind"}
 HOLDS_WHAT_SQL_CANNOT = {"json_invalid_text", "json_number_range", "json_not_finite"}
 MISLEADS_A_READER = {"file_name_invalid", "alias_invalid"}
+# What a URL may be, and where a name leads.
+NOT_A_RECEIVER = {"webhook_url_invalid", "webhook_address_refused"}
 # The params depend on the kind: their schema is at /v1/kinds.
 DEPENDS_ON_ANOTHER_FIELD = {
     "invalid_request", "idempotency_mismatch", "unknown_parameter", "target_missing",
@@ -22,5 +24,5 @@ def refused_for_a_reason(ctx: Any, response: Any, case: Any) -> None:
     if not is_positive or response.status_code not in (400, 422):
         return
     code = response.json().get("code")
-    allowed = NAMES_NOTHING | HOLDS_WHAT_SQL_CANNOT | DEPENDS_ON_ANOTHER_FIELD | MISLEADS_A_READER
+    allowed = NAMES_NOTHING | HOLDS_WHAT_SQL_CANNOT | DEPENDS_ON_ANOTHER_FIELD | MISLEADS_A_READER | NOT_A_RECEIVER
     assert code in allowed, f"positive data refused: {code}"

@@ -70,3 +70,16 @@ def test_the_input_is_left_as_it_was() -> None:
     forward.compile(spec, {"output.kernel": np.ones((2, 1), np.float32), "output.bias": np.zeros(1, np.float32)})(x)
 
     np.testing.assert_array_equal(x, np.ones((3, 2)))
+
+
+@pytest.mark.parametrize(("inputs", "units", "outputs"), [(64, 128, 1), (256, 7, 3), (5, 4, 2)])
+def test_a_row_is_answered_alike_whoever_stands_beside_it(inputs: int, units: int, outputs: int) -> None:
+    spec = NetworkSpec(inputs, outputs, (Layer(units=units), Layer(units=units, activation="tanh")), "softmax")
+    run = forward.compile(spec, networks.weights(networks.build(spec, seed=1)))
+    random = np.random.default_rng(2)
+    x = random.normal(size=(3000, inputs)).astype(np.float32)
+    whole = run(x)
+
+    for count in (1, 2, 17, 1023, 1025):
+        rows = random.choice(len(x), count, replace=False)
+        assert np.array_equal(run(x[rows]), whole[rows])

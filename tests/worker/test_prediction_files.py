@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from worker.lines import Field
-from worker.prediction_files import PredictionFiles
+from worker.prediction_files import ChunkFiles, PredictionFiles
 
 ROWS: dict[str, Field] = {
     "key": pa.array(["a", "b"]),
@@ -24,9 +24,14 @@ def write(folder: Path, *chunks: dict[str, Field], formats: list[str] = FORMATS)
     def part(field: Field) -> Field:
         return {n: a.slice(0, 0) for n, a in field.items()} if isinstance(field, dict) else field.slice(0, 0)
 
-    with PredictionFiles(folder, formats, {name: part(field) for name, field in chunks[0].items()}) as files:
-        for chunk in chunks:
-            files.write(chunk, NO_ERRORS)
+    empty = {name: part(field) for name, field in chunks[0].items()}
+    with PredictionFiles(folder, formats, empty) as files:
+        for place, chunk in enumerate(chunks):
+            with ChunkFiles(folder / f"chunk-{place}", formats, empty) as out:
+                out.write(chunk, NO_ERRORS)
+                archive = out.pack()
+            files.append(archive)
+            archive.unlink()
 
 
 def read_csv(folder: Path) -> list[dict[str, str]]:

@@ -39,8 +39,8 @@ def test_points_are_taken_a_few_at_a_time_and_their_sum_is_the_same(count: int) 
 
     found = reasons.explain(judge, windows)
 
-    *points, ends = seen
-    assert sum(points) == reasons.STEPS[0] and ends == 2
+    *points, value, baseline = seen
+    assert sum(points) == reasons.STEPS[0] and value == baseline == 1
     assert max(points) == max(1, reasons.WINDOWS_AT_ONCE // count)
     np.testing.assert_allclose(found.by_frame, (windows.astype(float) ** 3).sum(axis=2), rtol=1e-3, atol=1e-3)
 
@@ -59,7 +59,7 @@ def test_the_answer_names_the_stretch_that_added_most() -> None:
     by_frame[1, 20:60] = 1.0
     reason = Reason(by_frame, value=40.0, baseline=0.0, steps=16)
 
-    said = reasons.tell("rock", 0.9, [(Segment(4, 2, 0.9), reason)])
+    said = reasons.tell("rock", 0.9, [(Segment(4, 2, 0.9), reason)], frames=9 * WINDOW_FRAMES)
 
     assert said["best"]["added"] == pytest.approx(40.0)
     assert said["best"]["start_s"] <= (5 * WINDOW_FRAMES + 20) / 62.5
@@ -68,6 +68,32 @@ def test_the_answer_names_the_stretch_that_added_most() -> None:
     assert sum(each["added"] for each in said["seconds"]) == pytest.approx(40.0)
     assert len(said["seconds"]) == -(-2 * WINDOW_FRAMES // GRAIN_FRAMES)
     assert said["completeness_error"] == 0.0
+
+
+@pytest.mark.parametrize("frames", [1, 2, 31, 32, 50, 63, 100, 186, 187])
+def test_the_reasons_of_a_short_track_lie_within_it(frames: int) -> None:
+    by_frame = np.random.default_rng(frames).normal(size=(1, WINDOW_FRAMES))
+    reason = Reason(by_frame, value=float(by_frame.sum()), baseline=0.0, steps=16)
+    # A centred frame each 256 samples, and one around the end.
+    duration_s = max(frames - 1, 1) * 256 / 16_000
+
+    said = reasons.tell("rock", 0.9, [(Segment(0, 1, 0.9), reason)], frames=frames)
+
+    spans = [(each["start_s"], each["end_s"]) for each in [*said["seconds"], *said["segments"], said["best"]]]
+    assert all(0 <= start_s < end_s <= round(duration_s, 3) for start_s, end_s in spans)
+    assert sum(each["added"] for each in said["seconds"]) == pytest.approx(by_frame.sum(), abs=1e-5)
+    assert [each["start_s"] for each in said["seconds"][1:]] == [each["end_s"] for each in said["seconds"][:-1]]
+
+
+def test_what_a_short_track_adds_is_told_where_it_is_however_often_it_was_heard() -> None:
+    by_frame = np.zeros((1, WINDOW_FRAMES))
+    by_frame[0, [40, 90, 140]] = 1.0
+    reason = Reason(by_frame, value=3.0, baseline=0.0, steps=16)
+
+    said = reasons.tell("rock", 0.9, [(Segment(0, 1, 0.9), reason)], frames=50)
+
+    assert [each["added"] for each in said["seconds"]] == [0.0, 3.0]
+    assert said["best"] == {"start_s": 0.0, "end_s": 0.784, "added": 3.0}
 
 
 def test_the_loudest_segments_are_looked_into_in_the_order_of_time() -> None:

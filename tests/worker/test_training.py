@@ -121,6 +121,22 @@ def test_a_budget_ends_with_what_there_is(one_epoch_a_chunk: None) -> None:
     assert (fitted.stopped_by, fitted.epochs, len(fitted.history)) == ("budget", 3, 3)
 
 
+@pytest.mark.parametrize("stopping", [False, {"patience": 90, "restore_best": False}])
+def test_who_has_enough_gets_the_best_epoch(one_epoch_a_chunk: None, stopping: Any) -> None:
+    class Enough(Silent):
+        def is_enough(self) -> bool:
+            return len(self.reported) >= 6
+
+    wild = {**PARAMS, "learning_rate": 0.3, "early_stopping": stopping}
+
+    fitted = run(watch=Enough(), params=wild)
+
+    best = int(min(fitted.history, key=lambda row: row["val_loss"])["epoch"])
+    alone = run(params={**wild, "epochs": best, "early_stopping": False})
+    assert (fitted.stopped_by, fitted.epochs, fitted.best_epoch) == ("cancel", 6, best)
+    assert best < 6 and all(np.array_equal(fitted.weights[name], kept) for name, kept in alone.weights.items())
+
+
 def test_the_order_of_rows_is_a_function_of_seed_and_epoch() -> None:
     first, again, next_one = training.order(7, 0, 100), training.order(7, 0, 100), training.order(7, 1, 100)
 

@@ -36,6 +36,9 @@ class Silent:
     def save(self, checkpoint: Checkpoint) -> None:
         raise AssertionError("no checkpoint was due")
 
+    def is_enough(self) -> bool:
+        return False
+
     def is_budget_spent(self) -> bool:
         return False
 

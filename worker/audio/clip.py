@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from worker.audio.decoding import Sound, downmix
-
-LONGEST_S = 3.0
+from worker.audio.limits import CLIP_S
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -21,7 +20,7 @@ class Clip:
         self._stereo = sound.channels == 2
         start_s = float(wanted["start_s"])
         self._start = round(start_s * sound.rate_hz)
-        self._end = round(min(float(wanted["end_s"]), start_s + LONGEST_S) * sound.rate_hz)
+        self._end = round(min(float(wanted["end_s"]), start_s + CLIP_S) * sound.rate_hz)
         self._at = sound.first
         self._kept: list[np.ndarray] = []
 

@@ -21,6 +21,8 @@ OPENED = {
     "ogg-opus": (("OGG",), ("OPUS",)),
 }
 OPUS_RATES = (8_000, 12_000, 16_000, 24_000, 48_000)
+# Where the channels of WAV stand in Ogg, whose order libsndfile leaves as it is (Vorbis I, 4.3.9; RFC 7845, 5.1.1.2).
+XIPH = {3: (0, 2, 1), 5: (0, 2, 1, 3, 4), 6: (0, 2, 1, 5, 3, 4), 7: (0, 2, 1, 6, 5, 3, 4), 8: (0, 2, 1, 7, 5, 6, 3, 4)}
 # Elsewhere a seek lands near the frame, and what a frame borrows from those before it is missing.
 SEEKS_EXACTLY = ("wav", "flac")
 # 120 dB above full scale: squares and their sums stay far within float32.
@@ -54,6 +56,7 @@ class Sound:
         self.channels: int = self._file.channels
         self.first = round((start_s or 0.0) * self.rate_hz)
         self._end = None if end_s is None else round(end_s * self.rate_hz)
+        self._order = XIPH.get(self.channels) if header.format.startswith("ogg") else None
         self.frames = 0
         self.truncated = False
 
@@ -62,19 +65,25 @@ class Sound:
         return self.frames / self.rate_hz
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """float32 (up to 65,536 frames, channels), in order; what is heard of an excerpt only.
+        """float32 (up to 65,536 frames, channels as in WAV), in order; what is heard of an excerpt only.
 
-        Raises JobFailed: audio_too_long, audio_not_finite, audio_corrupt, excerpt_beyond_end.
+        Raises JobFailed: audio_too_long, audio_not_finite, audio_corrupt, excerpt_beyond_end, excerpt_invalid.
         """
         with self._file:
+            self._check_excerpt()
             at = self._seek()
             for block in self._read(at):
                 kept = block[max(0, self.first - at) :]
                 at += len(block)
                 if len(kept):
                     self.frames += len(kept)
-                    yield kept
+                    yield kept if self._order is None else np.take(kept, self._order, axis=1)
         self._judge()
+
+    def _check_excerpt(self) -> None:
+        if self._end is not None and self._end <= self.first:
+            said = f"expected an excerpt of a sample or more, received one that ends at sample {self._end:,}"
+            raise JobFailed(f"{said} and starts at {self.first:,}: choose a later end", code="excerpt_invalid")
 
     def _seek(self) -> int:
         """Go to the first frame, or leave the frames before it to be skipped; returns the present place."""

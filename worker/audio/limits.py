@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 MiB = 1024 * 1024
+# The longest piece of a recording that is kept to be played.
+CLIP_S = 3.0
 
 # Why there is no answer of a child's own.
 SAID = {

@@ -13,6 +13,8 @@ ID3_TAGS = 4
 # Padding after a tag, or the tail of a frame where a recording of a stream begins.
 SEARCHED = 64 * 1024
 CHAIN = 3
+# The longest frame: 320 kbit/s at 32 kHz and a byte of padding.
+MOST_FRAME_BYTES = 1441
 KBPS = {
     3: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     2: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -49,10 +51,11 @@ class Frame:
 
 def header(file: BinaryIO, size: int, at: int, limits: AudioLimits) -> Header:
     """Of the first frame behind a place that others follow."""
-    window = read_at(file, at, SEARCHED)
-    start = window.find(0xFF)
+    # A chain that begins where the search ends lies in the window as well: only the file can end it.
+    window = read_at(file, at, SEARCHED + CHAIN * MOST_FRAME_BYTES)
+    start = window.find(0xFF, 0, SEARCHED)
     while start >= 0 and not _chain(window, start):
-        start = window.find(0xFF, start + 1)
+        start = window.find(0xFF, start + 1, SEARCHED)
     first = frame_of(window[start : start + 4]) if start >= 0 else None
     if first is None:
         raise corrupt("expected frames of MP3, received bytes of no known sort")
@@ -78,12 +81,15 @@ def frame_of(head: bytes) -> Frame | None:
 
 
 def _chain(window: bytes, at: int) -> bool:
-    """Whether frames of one sort follow each other from a place on; at the end of a file, fewer are enough."""
-    first = frame_of(window[at : at + 4])
+    """Whether frames of one sort follow each other from a place on.
+
+    At the end of a file fewer are enough, but only of one that is nothing else: elsewhere noise looks like that.
+    """
+    first, is_all = frame_of(window[at : at + 4]), at == 0
     for _ in range(CHAIN):
         frame = frame_of(window[at : at + 4])
         if frame is None or first is None or (frame.version, frame.rate_hz) != (first.version, first.rate_hz):
-            return first is not None and at >= len(window)
+            return first is not None and is_all and at >= len(window)
         at += frame.bytes
     return True
 

@@ -20,21 +20,36 @@ GROUP_BYTES = 40 * 1024 * 1024
 def write(path: Path, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
     """Write all batches as row groups, and yield each once it is written."""
     with pq.ParquetWriter(path, schema, compression="snappy", dictionary_pagesize_limit=DICTIONARY_BYTES) as writer:
-        for group in _row_groups(batches):
-            writer.write_table(group, row_group_size=ROWS_A_BATCH)
-            yield group
+        groups = RowGroups()
+        for batch in batches:
+            yield from _written(writer, groups.add(batch))
+        yield from _written(writer, groups.rest())
 
 
-def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
-    held: list[pa.RecordBatch] = []
-    rows = size = 0
-    for batch in batches:
+def _written(writer: pq.ParquetWriter, groups: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    for group in groups:
+        writer.write_table(group, row_group_size=ROWS_A_BATCH)
+        yield group
+
+
+class RowGroups:
+    """Batches of any size in, groups of one size out: the bytes of a file never depend on who cut the batches."""
+
+    def __init__(self) -> None:
+        self._held: list[pa.RecordBatch] = []
+        self._rows = self._size = 0
+
+    def add(self, batch: pa.RecordBatch) -> Iterator[pa.Table]:
+        """The groups that are full now."""
         rest = batch
-        while rows + rest.num_rows >= ROWS_A_BATCH or size + rest.nbytes >= GROUP_BYTES:
-            fitting = rest.slice(0, ROWS_A_BATCH - rows)
-            yield pa.Table.from_batches([*held, fitting])
-            held, rows, size, rest = [], 0, 0, rest.slice(fitting.num_rows)
-        held.append(rest)
-        rows, size = rows + rest.num_rows, size + rest.nbytes
-    if rows:
-        yield pa.Table.from_batches(held)
+        while self._rows + rest.num_rows >= ROWS_A_BATCH or self._size + rest.nbytes >= GROUP_BYTES:
+            fitting = rest.slice(0, ROWS_A_BATCH - self._rows)
+            yield pa.Table.from_batches([*self._held, fitting])
+            self._held, self._rows, self._size, rest = [], 0, 0, rest.slice(fitting.num_rows)
+        self._held.append(rest)
+        self._rows, self._size = self._rows + rest.num_rows, self._size + rest.nbytes
+
+    def rest(self) -> Iterator[pa.Table]:
+        """What is left in the end, if anything is."""
+        if self._rows:
+            yield pa.Table.from_batches(self._held)

@@ -5,21 +5,17 @@ notes are the authors'; but linear in the recording's length where theirs grow w
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import astuple, dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import signal
 
 RATE, HOP = 22_050, 256
 LOWEST_PITCH = 21
 WINDOW_FRAMES, WINDOW_SAMPLES = 172, 43_844
 # A note survives gaps shorter than this: 128 ms.
 GAP_FRAMES = 11
-CONTOURS_A_KEY = 3
-# A bend is looked for 25 thirds of a semitone to either side, and more willingly near the key.
-BEND_REACH, BEND_WIDTH = 25, 5
 
 
 class Posteriors(NamedTuple):
@@ -31,14 +27,13 @@ class Posteriors(NamedTuple):
 
 
 class Note(NamedTuple):
-    """One note; its bends, if they were asked for, are thirds of a semitone at even steps from onset to offset."""
+    """One note."""
 
     onset_s: float
     offset_s: float
     pitch: int  # as MIDI numbers it: 21 to 108
     velocity: int  # 1 to 127
     amplitude: float  # the mean of its posterior
-    bends: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class _Event(NamedTuple):
     key: int
 
 
-def create(posteriors: Posteriors, thresholds: Thresholds = AUTHORS, *, with_bends: bool = False) -> list[Note]:
+def create(posteriors: Posteriors, thresholds: Thresholds = AUTHORS) -> list[Note]:
     """The notes by onset, then pitch; two of one pitch never overlap."""
     if len(posteriors.note) == 0:
         return []
@@ -77,8 +72,7 @@ def create(posteriors: Posteriors, thresholds: Thresholds = AUTHORS, *, with_ben
     events = list(_at_onsets(onsets, sounding, unexplained, thresholds))
     events += _around_maxima(unexplained, thresholds)
     times = frame_times(len(posteriors.note))
-    contour = posteriors.contour if with_bends else None
-    return sorted(_note(event, times, sounding, contour) for event in events)
+    return sorted(_note(event, times, sounding) for event in _apart(events, thresholds.shortest))
 
 
 def frame_times(count: int) -> np.ndarray:
@@ -102,8 +96,7 @@ def dump(notes: list[Note]) -> bytes:
 
 def parse(content: bytes) -> list[Note]:
     """What `dump` was given, exactly."""
-    rows = [Note(*row) for row in json.loads(content)]
-    return [note._replace(bends=tuple(note.bends)) for note in rows]
+    return [Note(*row) for row in json.loads(content)]
 
 
 def _by_key(frames: np.ndarray, thresholds: Thresholds) -> np.ndarray:
@@ -200,7 +193,21 @@ def _wipe(unexplained: np.ndarray, key: int, start: int, end: int) -> None:
     unexplained[max(key - 1, 0) : key + 2, max(start, 0) : end] = 0
 
 
-def _note(event: _Event, times: np.ndarray, sounding: np.ndarray, contour: np.ndarray | None) -> Note:
+def _apart(events: Iterable[_Event], shortest: int) -> Iterator[_Event]:
+    """Each note until the next of its key at the latest, if it still outlasts the minimum.
+
+    With the authors' minimum they are apart already. Of less than a gap, a note near the end of the recording may be
+    bridged like one, from the last frame back to what sounds before it.
+    """
+    following: dict[int, int] = {}
+    for event in sorted(events, reverse=True):
+        end = min(event.end, following.get(event.key, event.end))
+        if end - event.start > shortest:
+            following[event.key] = event.start
+            yield event._replace(end=end)
+
+
+def _note(event: _Event, times: np.ndarray, sounding: np.ndarray) -> Note:
     amplitude = float(sounding[event.key, event.start : event.end].mean())
     return Note(
         # To the microsecond: what is written down and read again is then the same.
@@ -209,14 +216,4 @@ def _note(event: _Event, times: np.ndarray, sounding: np.ndarray, contour: np.nd
         pitch=LOWEST_PITCH + event.key,
         velocity=min(max(round(127 * amplitude), 1), 127),
         amplitude=round(amplitude, 6),
-        bends=() if contour is None else _bends(event, contour),
     )
-
-
-def _bends(event: _Event, contour: np.ndarray) -> tuple[int, ...]:
-    """For each frame the most likely pitch near the key, in thirds of a semitone away from it."""
-    middle = CONTOURS_A_KEY * event.key
-    first, end = max(middle - BEND_REACH, 0), min(middle + BEND_REACH + 1, contour.shape[1])
-    nearness = signal.windows.gaussian(2 * BEND_REACH + 1, std=BEND_WIDTH)[first - middle + BEND_REACH :][: end - first]
-    likely = (contour[event.start : event.end, first:end] * nearness).argmax(axis=1)
-    return tuple((likely + first - middle).tolist())

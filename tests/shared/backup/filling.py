@@ -46,6 +46,13 @@ def make_value(column: Column[Any], number: int) -> Any:
         "versions.files": [file_of("files", number)],
         "jobs.state": ["succeeded", "queued", "running"][number],
         "jobs.lease_until": [None, None, FAR_AWAY][number],
+        "score_chunks.state": ["open", "done", "running"][number],
+        "score_chunks.lease_until": [None, None, FAR_AWAY][number],
+        "schedules.state": "active",
+        "schedules.overlap": "skip",
+        "schedules.misfire": "once",
+        "webhooks.state": "active",
+        "deliveries.state": "waiting",
         "jobs.checkpoint": [null(), JSON.NULL, {**file_of("checkpoint", 2), "before": None}][number],
     }
     if f"{column.table.name}.{column.name}" in chosen:

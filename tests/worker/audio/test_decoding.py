@@ -27,6 +27,15 @@ CASES = [
     if not (suffix == "opus" and rate_hz > 48_000)
 ]
 RANDOM = np.random.default_rng(0)
+# The speakers of each number of channels, as WAV orders them and as Ogg does.
+SPEAKERS = {
+    3: ("FL FR FC", "FL FC FR"),
+    4: ("FL FR RL RR", "FL FR RL RR"),
+    5: ("FL FR FC RL RR", "FL FC FR RL RR"),
+    6: ("FL FR FC LFE RL RR", "FL FC FR RL RR LFE"),
+    7: ("FL FR FC LFE RC SL SR", "FL FC FR SL SR RC LFE"),
+    8: ("FL FR FC LFE RL RR SL SR", "FL FC FR SL SR RL RR LFE"),
+}
 
 
 def open_sound(
@@ -100,6 +109,23 @@ def test_blocks_of_mp3_join_without_a_crackle(tmp_path: Path) -> None:
     assert np.abs(decoded - at_once(path)).max() < 1e-6
 
 
+@pytest.mark.parametrize("channels", SPEAKERS)
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "opus"])
+def test_the_channels_of_every_format_come_in_the_order_of_wav(tmp_path: Path, suffix: str, channels: int) -> None:
+    ordered, written = (each.split() for each in SPEAKERS[channels])
+    if suffix in LOSSLESS:
+        written = ordered
+    # Each louder than the one before, and all of them low: Opus leaves out the rest of a subwoofer's channel.
+    samples = np.zeros((48_000, channels), np.float32)
+    for place, speaker in enumerate(written):
+        samples[:, place] = 0.1 * (1 + ordered.index(speaker)) * np.sin(2 * np.pi * 80 * np.arange(48_000) / 48_000)
+    path = sounds.write(tmp_path / f"a.{suffix}", samples, rate_hz=48_000)
+
+    decoded = through(open_sound(path))
+
+    assert np.argsort(decoded.std(axis=0)).tolist() == list(range(channels))
+
+
 @pytest.mark.parametrize("suffix", sounds.ENCODERS)
 @pytest.mark.parametrize(("start_s", "end_s"), [(None, 1.5), (0.7, None), (1.3333, 2.7777), (2.0, 2.0001), (3.5, 99.0)])
 def test_an_excerpt_is_exact_to_the_sample(
@@ -129,6 +155,16 @@ def test_an_excerpt_behind_the_end_is_refused(tmp_path: Path, suffix: str) -> No
 
     assert refusal(open_sound(path, start_s=4.0)) == "excerpt_beyond_end"
     assert refusal(open_sound(path, start_s=1e9, end_s=2e9)) == "excerpt_beyond_end"
+
+
+@pytest.mark.parametrize("suffix", sounds.ENCODERS)
+@pytest.mark.parametrize(("start_s", "end_s"), [(None, 1e-6), (1.0, 1.000001), (99.0, 99.000001)])
+def test_an_excerpt_that_is_too_short_for_a_sample_is_no_fault_of_the_file(
+    tmp_path: Path, suffix: str, start_s: float | None, end_s: float
+) -> None:
+    path = sounds.make(tmp_path / f"a.{suffix}")
+
+    assert refusal(open_sound(path, start_s=start_s, end_s=end_s)) == "excerpt_invalid"
 
 
 @pytest.mark.parametrize("suffix", sounds.ENCODERS)

@@ -3,6 +3,7 @@
 import base64
 import functools
 import io
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -205,6 +206,13 @@ def test_silence_between_sounds_is_not_compared() -> None:
     assert likenesses(heard(one), heard(other)) == {}
 
 
+def test_what_follows_the_two_minutes_does_not_make_silence_sound() -> None:
+    hiss = np.random.default_rng(0).normal(size=130 * RATE_HZ) * 1e-4
+    loud = piece(1)
+
+    assert heard(np.concatenate([hiss, loud])) == heard(hiss) == ""
+
+
 def test_a_fingerprint_is_of_two_minutes_and_less_than_four_kilobytes() -> None:
     noise = np.random.default_rng(0).normal(size=300 * RATE_HZ) * 0.1
 
@@ -251,6 +259,48 @@ def test_every_copy_among_thousands_is_found() -> None:
 
     assert sorted(found) == [(place, 2000 + place) for place in range(100)]
     assert np.mean(list(found.values())) == pytest.approx(1 - 2 * 0.12, abs=0.01)
+
+
+@pytest.mark.parametrize(("tracks", "entries"), [(1, 1000), (7, 64), (64, 5000)])
+def test_in_blocks_the_pairs_are_the_same(monkeypatch: pytest.MonkeyPatch, tracks: int, entries: int) -> None:
+    random = np.random.default_rng(0)
+    # Few words, so that many tracks share them and some tracks repeat them.
+    several = [random.integers(0, 3000, random.integers(300), dtype=np.uint32) * 2_654_435 for _ in range(100)]
+    copies = [with_errors(words[place % 20 :], random, 0.1) for place, words in enumerate(several)]
+    texts = [text_of(words) for words in several + copies]
+    whole = likenesses(*texts)
+
+    monkeypatch.setattr(fingerprint, "TRACKS_AT_ONCE", tracks, raising=False)
+    monkeypatch.setattr(fingerprint, "ENTRIES_AT_ONCE", entries, raising=False)
+
+    assert len(whole) > 50
+    assert list(likenesses(*texts).items()) == list(whole.items())
+
+
+def test_memory_is_that_of_the_words_and_of_a_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    texts = [text_of(random_words(random, 760)) for _ in range(2000)]
+    monkeypatch.setattr(fingerprint, "TRACKS_AT_ONCE", 200, raising=False)
+    monkeypatch.setattr(fingerprint, "ENTRIES_AT_ONCE", 10_000, raising=False)
+
+    tracemalloc.start()
+    likenesses(*texts)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    # A word has 4 bytes and its entry 8; all votes at once took 40.
+    assert peak < 20 * 760 * 2000
+
+
+def test_who_waits_for_the_pairs_may_end_it() -> None:
+    class EndedError(Exception):
+        pass
+
+    def end() -> None:
+        raise EndedError
+
+    with pytest.raises(EndedError):
+        fingerprint.pairs(others()[:2], names=["a", "b"], check=end)
 
 
 @pytest.mark.parametrize(("share", "is_found"), [(0.2, True), (0.25, False)])

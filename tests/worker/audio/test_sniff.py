@@ -183,6 +183,29 @@ def test_what_cannot_be_parsed_is_corrupt(tmp_path: Path, name: str, content: by
     assert refusal(put(tmp_path / name, content)).code == "audio_corrupt"
 
 
+@pytest.mark.parametrize("size", [20_000, 200_000])
+def test_noise_is_no_mp3(tmp_path: Path, size: int) -> None:
+    random = np.random.default_rng(0)
+
+    codes = {refusal(put(tmp_path / "a.mp3", b"\0" + random.bytes(size))).code for _ in range(300)}
+
+    assert codes == {"audio_corrupt"}
+
+
+def test_mp3_may_begin_behind_as_much_padding_as_is_searched(tmp_path: Path) -> None:
+    plain = sounds.make(tmp_path / "a.mp3").read_bytes()
+    last, beyond = (put(tmp_path / f"{pad}.mp3", bytes(pad) + plain) for pad in (65_535, 2 * 65_536))
+
+    assert sniff(last, last.name, LIMITS).format == "mp3"
+    assert refusal(beyond).code == "audio_corrupt"
+
+
+def test_mp3_may_be_of_a_single_frame(tmp_path: Path) -> None:
+    plain = sounds.make(tmp_path / "a.mp3").read_bytes()
+
+    assert sniff(put(tmp_path / "b.mp3", plain[:300]), "b.mp3", LIMITS).format == "mp3"
+
+
 @pytest.mark.parametrize("claimed", [1001, 2**28 - 1])
 def test_a_tag_that_claims_more_than_the_file_is_corrupt(tmp_path: Path, claimed: int) -> None:
     failed = refusal(put(tmp_path / "a.mp3", sounds.id3(1000, claimed=claimed)))

@@ -45,6 +45,9 @@ class Recorder:
     def save(self, checkpoint: Checkpoint) -> None:
         """Keep nothing."""
 
+    def is_enough(self) -> bool:
+        return False
+
     def is_budget_spent(self) -> bool:
         return False
 

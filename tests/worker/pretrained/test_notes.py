@@ -3,6 +3,7 @@
 import ast
 from functools import cache
 from importlib import metadata
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,12 +42,10 @@ def authors() -> SimpleNamespace:
 
 AUTHORS_FUNCTIONS = (
     "output_to_notes_polyphonic", "get_infered_onsets", "constrain_frequency", "model_frames_to_time",
-    "get_pitch_bends", "midi_pitch_to_contour_bin",
 )  # fmt: skip
 CONSTANTS = {
     "MIDI_OFFSET": 21, "MAX_FREQ_IDX": 87, "AUDIO_SAMPLE_RATE": 22050, "AUDIO_N_SAMPLES": 43844, "ANNOT_N_FRAMES": 172,
-    "CONTOURS_BINS_PER_SEMITONE": 3, "FFT_HOP": 256, "N_FREQ_BINS_CONTOURS": 264, "ANNOTATIONS_BASE_FREQUENCY": 27.5,
-    "Optional": {None: None, list[int]: None}, "List": list,
+    "FFT_HOP": 256, "Optional": {None: None, list[int]: None}, "List": list,
 }  # fmt: skip
 
 
@@ -68,8 +67,8 @@ def theirs(posteriors: Posteriors, thresholds: Thresholds) -> list[Note]:
     )  # fmt: skip
     times = authors().model_frames_to_time(len(posteriors.note))
     found = [
-        Note(times[start], times[end], int(pitch), max(round(127 * mean), 1), float(mean), tuple(map(int, bends)))
-        for start, end, pitch, mean, bends in authors().get_pitch_bends(posteriors.contour, events)
+        Note(times[start], times[end], int(pitch), max(round(127 * mean), 1), float(mean))
+        for start, end, pitch, mean in events
     ]
     return sorted(found)
 
@@ -97,7 +96,7 @@ def struck(*keys: tuple[int, int, int], frames: int = 300, sure: float = 0.9) ->
 
 
 def assert_alike(ours: list[Note], expected: list[Note]) -> None:
-    assert [(note.pitch, note.bends) for note in ours] == [(note.pitch, note.bends) for note in expected]
+    assert [note.pitch for note in ours] == [note.pitch for note in expected]
     for place, tolerance in ((0, 1e-6), (1, 1e-6), (3, 1), (4, 2e-6)):
         # Where a mean lies between two velocities, the last bit of a sum decides.
         ours_there, theirs_there = [note[place] for note in ours], [note[place] for note in expected]
@@ -110,7 +109,7 @@ def test_the_notes_are_the_authors(smooth: int, steps: int) -> None:
     for seed in range(3):
         made = posteriors(seed, smooth=smooth, steps=steps)
 
-        ours = notes.create(made, with_bends=True)
+        ours = notes.create(made)
 
         assert len(ours) > 20
         assert_alike(ours, theirs(made, AUTHORS))
@@ -129,7 +128,7 @@ def test_the_notes_are_the_authors(smooth: int, steps: int) -> None:
 def test_other_thresholds_make_the_authors_notes_too(thresholds: Thresholds) -> None:
     made = posteriors(7)
 
-    ours = notes.create(made, thresholds, with_bends=True)
+    ours = notes.create(made, thresholds)
 
     assert ours
     assert_alike(ours, theirs(made, thresholds))
@@ -190,9 +189,13 @@ def test_what_leaks_into_the_keys_beside_a_note_is_no_note() -> None:
     assert [note.pitch for note in notes.create(made)] == [60]
 
 
+# The authors' minimum, the service's, and the least that a client may set.
+@pytest.mark.parametrize("minimum_note_ms", [127.7, 81, 30, 11])
 @pytest.mark.parametrize("smooth", [1, 15])
-def test_notes_of_one_pitch_never_overlap_and_all_are_in_bounds(smooth: int) -> None:
-    found = notes.create(posteriors(3, frames=2000, smooth=smooth))
+def test_notes_of_one_pitch_never_overlap_and_all_are_in_bounds(smooth: int, minimum_note_ms: float) -> None:
+    thresholds = Thresholds(minimum_note_ms=minimum_note_ms)
+
+    found = notes.create(posteriors(3, frames=2000, smooth=smooth), thresholds)
 
     ends: dict[int, float] = {}
     for note in found:
@@ -200,23 +203,36 @@ def test_notes_of_one_pitch_never_overlap_and_all_are_in_bounds(smooth: int) -> 
         assert 21 <= note.pitch <= 108 and 1 <= note.velocity <= 127 and 0 < note.amplitude <= 1
         ends[note.pitch] = note.offset_s
     # So dense noise has a bounded number of them.
-    assert 1000 < len(found) <= 88 * 2000 / AUTHORS.shortest
+    assert 1000 < len(found) <= 88 * 2000 / thresholds.shortest
+
+
+@pytest.mark.parametrize("minimum_note_ms", [127.7, 81, 30, 11])
+def test_nor_do_they_where_a_recording_ends(minimum_note_ms: float) -> None:
+    thresholds = Thresholds(minimum_note_ms=minimum_note_ms)
+    ends = [posteriors(seed, frames=30) for seed in range(60)]
+
+    found = [sorted(notes.create(end, thresholds), key=lambda note: (note.pitch, note.onset_s)) for end in ends]
+
+    assert sum(map(len, found)) > 1000
+    pairs = [pair for each in found for pair in pairwise(each)]
+    assert [pair for pair in pairs if pair[0].pitch == pair[1].pitch and pair[0].offset_s > pair[1].onset_s] == []
+    assert all(note.offset_s - note.onset_s > thresholds.shortest * FRAME_S for each in found for note in each)
 
 
 def test_the_posteriors_are_left_as_they_were() -> None:
     made = posteriors(5)
     before = [each.copy() for each in made]
 
-    notes.create(made, Thresholds(lowest_pitch=50, highest_pitch=60), with_bends=True)
+    notes.create(made, Thresholds(lowest_pitch=50, highest_pitch=60))
 
     assert all(np.array_equal(each, kept) for each, kept in zip(made, before, strict=True))
 
 
 def test_what_is_remembered_is_what_was_found() -> None:
-    found = notes.create(posteriors(2), with_bends=True)
+    found = notes.create(posteriors(2))
 
     assert notes.parse(notes.dump(found)) == found
-    assert all(type(note.pitch) is int and type(note.bends) is tuple for note in notes.parse(notes.dump(found)))
+    assert all(type(note) is Note and type(note.pitch) is int for note in notes.parse(notes.dump(found)))
 
 
 def test_notes_made_with_other_thresholds_have_another_name() -> None:

@@ -23,7 +23,7 @@ from worker.heard import Heard, Truth, Wants
 from worker.kinds.analysis import figures
 from worker.kinds.analysis import truth as truths
 from worker.lines import Field
-from worker.listener import Claim, HearAll
+from worker.listener import Claim, MeansOfAll
 from worker.neighbours import Catalogue, fitting, nearest, unit
 from worker.predictions import Answer
 from worker.pretrained import musicnn
@@ -74,19 +74,16 @@ class Analyst:
         music = any(part in self.include for part in MUSIC_PARTS)
         return Wants(tuple(taggers), music=music, notes=notes, precision=self.params.precision)
 
-    def prepared(self, hear: HearAll) -> "Analyst":
+    def prepared(self, means: MeansOfAll) -> "Analyst":
         """With the neighbours of each track, if they are asked for."""
         if self.params.similar is None:
             return self
         keys, vectors, numbers = [], [], []
-        with closing(hear(Wants(taggers=EMBEDDING_NETWORKS, precision=self.params.precision))) as tracks:
-            for heard in tracks:
-                if heard.fault is None:
-                    keys.append(heard.track.key)
-                    vectors.append(
-                        np.concatenate([heard.windows[name].embedding.mean(axis=0) for name in EMBEDDING_NETWORKS])
-                    )
-                    numbers.append(heard.track.number)
+        with closing(means(self.params.precision)) as heard:
+            for track, mean in heard:
+                keys.append(track.key)
+                vectors.append(mean)
+                numbers.append(track.number)
         catalogue = Catalogue(keys, unit(np.array(vectors, np.float32).reshape(len(keys), -1)), {})
         found = nearest(catalogue, range(len(keys)), self.params.similar.k, fitting(catalogue, {}))
         named = {

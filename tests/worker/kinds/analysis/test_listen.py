@@ -3,11 +3,13 @@
 import csv
 import io
 import json
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 
+from shared.audio_params import EMBEDDING_NETWORKS, Precision
 from shared.errors import JobFailed
 from shared.kinds.analysis import ScoreParams
 from shared.pretrained import MTT_TAGS
@@ -15,6 +17,7 @@ from worker import lines
 from worker.heard import Heard, Windows
 from worker.kinds.analysis import listen
 from worker.kinds.analysis.listen import Analyst
+from worker.listener import MeansOfAll
 from worker.pretrained.notes import Note
 from worker.recordings import Track
 
@@ -46,6 +49,16 @@ def heard(number: int, *loud: str, **more: Any) -> Heard:
 
 def analyst(model: str = "etude.tagger-mtt", **params: Any) -> Analyst:
     return listen.open(model, ScoreParams.model_validate(params))
+
+
+def means_of(tracks: Sequence[Heard]) -> MeansOfAll:
+    def means(_: Precision) -> Generator[tuple[Track, np.ndarray], None, None]:
+        for each in tracks:
+            if each.fault is None:
+                halves = [each.windows[name].embedding.mean(axis=0) for name in EMBEDDING_NETWORKS]
+                yield each.track, np.concatenate(halves)
+
+    return means
 
 
 def rows(made: Analyst, *tracks: Heard) -> list[dict[str, Any]]:
@@ -130,7 +143,7 @@ def test_neighbours_are_the_nearest_others(monkeypatch: pytest.MonkeyPatch) -> N
         Heard(track(3), fault=("audio_empty", "x")),
     ]
 
-    made = analyst(include=["loudness"], similar={"k": 1}).prepared(lambda wants: iter(tracks))
+    made = analyst(include=["loudness"], similar={"k": 1}).prepared(means_of(tracks))
 
     (row,) = rows(made, tracks[0])
     assert row["similar"] == {"tracks": ["song-2"], "scores": [pytest.approx(1.0, abs=1e-5)]}

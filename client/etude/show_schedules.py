@@ -1,0 +1,66 @@
+"""Schedules for a person to read: when each is due, and what became of its moments."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from rich.markup import escape
+from rich.text import Text
+
+from etude import page, show
+from etude.errors import EtudeError
+from etude.schedules import Schedule
+
+STATES = {"active": "green", "paused": "yellow"}
+OUTCOMES = {"submitted": "green", "waiting": "cyan", "skipped": "dim", "missed": "yellow", "refused": "red"}
+
+Json = dict[str, Any]
+
+
+def schedules(found: list[Schedule]) -> None:
+    if not found:
+        return page.say("No schedule yet: `etude schedule create --help` says how to make one.")
+    table = page.table("schedule", "state", "cron", "zone", "next", "job")
+    for each in found:
+        state = Text(each.state, style=STATES[each.state])
+        when = page.when(each.raw["next_at"]) if each.raw["next_at"] else "–"
+        job = f"{escape(_job(each.raw['job']))}"
+        table.add_row(escape(each.name), state, escape(each.raw["cron"]), each.raw["timezone"], when, job)
+    return page.console().print(table)
+
+
+def schedule(shown: Schedule) -> None:
+    """One schedule: when, what, and why it stands still if it does."""
+    out, raw = page.console(), shown.raw
+    out.print(Text(f"{shown.name}  {raw['cron']} {raw['timezone']}  ") + Text(shown.state, style=STATES[shown.state]))
+    out.print(escape(f"  {_job(raw['job'])}"))
+    out.print(f"  overlap {raw['overlap']}, misfire {raw['misfire']} within {raw['misfire_grace_s']:g} s")
+    if raw["next_at"]:
+        out.print(f"  next {page.when(raw['next_at'])}")
+    if shown.error:
+        show.error(EtudeError(str(shown.error.get("detail")), problem=shown.error), as_json=False)
+        out.print(escape(f"  etude schedule resume {shown.name}"), style="dim")
+
+
+def moments(found: Iterable[datetime]) -> None:
+    for moment in found:
+        page.say(page.when(moment.isoformat()))
+
+
+def runs(found: list[Json]) -> None:
+    if not found:
+        return page.say("No run yet.")
+    table = page.table("due", "outcome", "job", "state", "why")
+    for each in found:
+        job = each["job"] or {"id": "–", "state": "–"}
+        due = page.when(each["due_at"]) + (" by hand" if each["by_hand"] else "")
+        state = Text(job["state"], style=show.COLOURS.get(job["state"], ""))
+        why = escape((each["error"] or {}).get("detail", ""))
+        table.add_row(due, Text(each["outcome"], style=OUTCOMES.get(each["outcome"], "")), job["id"], state, why)
+    return page.console().print(table)
+
+
+def _job(job: Json) -> str:
+    data = job["dataset"] if isinstance(job["dataset"], str) else ", ".join(job["dataset"])
+    words = (job["action"], job.get("kind"), job.get("model"), "on", data)
+    return " ".join(word for word in words if word)

@@ -1,0 +1,50 @@
+"""What a scoring made, for a person to read: how many rows, of which labels, why some failed, and where the rest is."""
+
+from itertools import islice
+
+from rich.console import Console
+from rich.text import Text
+
+from etude import page
+from etude.jobs import Job
+
+CLASSES_SHOWN, FAILED_SHOWN = 30, 5
+
+
+def scored(out: Console, shown: Job, *, is_saving: bool) -> None:
+    """A scoring; `is_saving`: its predictions are saved already, and nothing is said of how to."""
+    result = shown.result
+    errors = f", {result['errors']:,} could not be scored" if result["errors"] else ""
+    out.print(f"{page.count(result['rows'], 'row')}{errors}")
+    failed(out, shown)
+    if result.get("classes"):
+        table = page.table("predicted", "rows")
+        for name, count in sorted(result["classes"].items(), key=lambda pair: -pair[1])[:CLASSES_SHOWN]:
+            table.add_row(Text(str(name)), f"{count:,}")
+        out.print(table)
+    reasons(out, shown)
+    if not is_saving:
+        out.print(f"  etude predictions {shown.id} -o predictions.parquet", style="dim")
+
+
+def failed(out: Console, shown: Job) -> None:
+    """Why rows failed: the first of them, and the command that tells of all."""
+    number = shown.result["errors"]
+    if not number:
+        return
+    for row in islice(shown.predictions(errors=True), FAILED_SHOWN):
+        column = f"{row['column']}: " if row.get("column") else ""
+        out.print(Text(f"  {row['key']}: ", "red") + Text(f"{column}{row['reason']}"))
+    if number > FAILED_SHOWN:
+        out.print(f"  … and {number - FAILED_SHOWN:,} more")
+    out.print(f"  etude predictions {shown.id} --errors", style="dim")
+
+
+def reasons(out: Console, shown: Job, *, is_saving: bool = False) -> None:
+    """How many tracks have a reason, how exact these are, and how to fetch them."""
+    explained = shown.result.get("explained")
+    if explained:
+        worst = page.short(explained["largest_completeness_error"], 4)
+        out.print(f"{page.count(explained['tracks'], 'track')} explained, completeness error at most {worst}")
+    if not is_saving and (explained or shown.result.get("files")):
+        out.print(f"  etude files {shown.id} -o folder", style="dim")

@@ -1,0 +1,98 @@
+"""What there is, for a person to read: datasets, workers, models with their versions, kinds."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from rich.markup import escape
+from rich.text import Text
+
+from etude import page
+from etude.datasets import Dataset
+
+WORKER_COLOURS = {"idle": "dim", "busy": "cyan", "draining": "yellow", "gone": "dim", "silent": "red"}
+# No name of a tenant's model begins so.
+OWN = "etude."
+
+Json = dict[str, Any]
+
+
+def datasets(found: Iterable[Dataset]) -> None:
+    table = page.table("dataset", "state", "rows", "id", "created")
+    for each in found:
+        rows = "" if each.raw["rows"] is None else f"{each.raw['rows']:,}"
+        table.add_row(each.reference, each.state, rows, each.id, page.when(each.raw["created_at"]))
+    page.print_table(table, spare=("created", "rows"))
+
+
+def workers(found: list[Json]) -> None:
+    if not found:
+        return page.say("No worker has ever been here: jobs wait until one is started.")
+    table = page.table("worker", "state", "does", "since", "last beat")
+    for each in found:
+        state = Text(each["state"], style=WORKER_COLOURS.get(each["state"], ""))
+        job = each["job"] or {}
+        does = " ".join(str(job[name]) for name in ("action", "model", "stage", "id") if job.get(name))
+        since = job.get("since") or each["started_at"]
+        table.add_row(escape(each["name"]), state, escape(does), page.when(since), page.ago(each["beat_at"]))
+    return page.print_table(table, spare=("since",))
+
+
+def models(found: Iterable[Json]) -> None:
+    table = page.table("model", "kind", "newest", "aliases", "created")
+    for each in found:
+        aliases = ", ".join(f"{alias} → {version}" for alias, version in each["aliases"].items())
+        said = aliases or ("comes with the service" if each["name"].startswith(OWN) else "")
+        table.add_row(each["name"], each["kind"], str(each["newest_version"]), said, page.when(each["created_at"]))
+    page.print_table(table, spare=("created", "kind"))
+
+
+def model(shown: Json) -> None:
+    """A model's versions, each with its first metrics; of the service's own whose they are."""
+    table = page.table("version", "aliases", "metrics", "parameters", "job", "created")
+    for version in shown["versions"]:
+        # The service's own were made by no job.
+        job_id = version["links"].get("job", "").rpartition("/")[2] or "–"
+        aliases, parameters = ", ".join(version["aliases"]), f"{version['parameters']:,}"
+        row = (version["reference"], aliases, _first_metrics(version), parameters, job_id)
+        table.add_row(*row, page.when(version["created_at"]))
+    page.print_table(table, spare=("created", "parameters"))
+    for version in shown["versions"]:
+        _card(version["lineage"].get("card"))
+
+
+def _first_metrics(version: Json) -> str:
+    part, metrics = next(iter(version["metrics"].items()), ("", {}))
+    scalars = [(name, metric["value"]) for name, metric in metrics.items() if "value" in metric][:3]
+    figures = ", ".join(f"{name} {page.figure(value)}" for name, value in scalars)
+    return f"{figures} (the authors' own figures)" if part == "published" and figures else figures
+
+
+def _card(card: Json | None) -> None:
+    """Whose a model of the service is, and on what terms."""
+    if card is None:
+        return
+    out = page.console()
+    out.print(escape(f"{card['title']} by {card['authors']}, {card['licence']}, from {card['package']}"))
+    for name in ("paper", "published_source", "training_data_note"):
+        if card.get(name):
+            out.print(escape(f"  {card[name]}"), style="dim")
+
+
+def estimate(said: Json) -> None:
+    fits = "fits" if said["fits"] else "does not fit this service"
+    page.say(f"{said['parameters']:,} parameters, {said['memory_bytes'] / 1e6:,.1f} MB: {fits}")
+
+
+def kinds(found: list[Json], *, in_full: bool) -> None:
+    for kind in found:
+        page.say(f"{kind['name']}: {kind['description']}")
+        for action, schema in kind["actions"].items():
+            names = schema["params"].get("properties", {})
+            if not in_full:
+                page.say(f"  {action}: {', '.join(names)}")
+                continue
+            table = page.table(f"{action}: param", "default")
+            for name, field in names.items():
+                table.add_row(name, escape(json.dumps(field.get("default"), ensure_ascii=False)))
+            page.print_table(table)

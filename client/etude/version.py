@@ -1,0 +1,3 @@
+"""The version of this client, which it also tells the service."""
+
+VERSION = "0.1.0"

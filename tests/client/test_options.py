@@ -1,0 +1,36 @@
+"""Params from files and from the command line, and files that predictions may be saved in."""
+
+from pathlib import Path
+
+import click
+import pytest
+from etude import options
+
+
+@pytest.mark.parametrize(("content", "told"), [("{", "not JSON"), ("[1]", "received list"), ("3", "received int")])
+def test_a_file_of_params_that_is_no_object_is_said_of_the_option(tmp_path: Path, content: str, told: str) -> None:
+    path = tmp_path / "params.json"
+    path.write_text(content)
+
+    with pytest.raises(click.BadParameter, match=told) as caught:
+        options.read_params((), str(path))
+
+    assert caught.value.param_hint == "--params"
+
+
+def test_single_params_go_before_those_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "params.json"
+    path.write_text('{"epochs": 5, "seed": 1}')
+
+    assert options.read_params(("epochs=7", "optimizer=adam"), str(path)) == {
+        "epochs": 7, "seed": 1, "optimizer": "adam",
+    }  # fmt: skip
+
+
+def test_a_file_of_a_form_that_is_not_asked_for_is_refused() -> None:
+    options.demand_format("out.CSV", {"formats": ["csv"]})
+    options.demand_format("out.parquet", {})
+    options.demand_format(None, {"formats": ["csv"]})
+
+    with pytest.raises(click.UsageError, match="needs parquet"):
+        options.demand_format("out.parquet", {"formats": ["csv"]})

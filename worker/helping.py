@@ -1,0 +1,76 @@
+"""A worker without a job helps with the chunks of one that another worker has claimed."""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+
+from shared import chunks, claims, workers
+from shared.chunks import Chunk
+from shared.claims import Claim, Wish
+from shared.errors import ClaimLost
+from shared.log import logger
+from worker import pipeline, scoring
+from worker.desk import Desk
+from worker.heart import Heart
+from worker.post import Post, skills
+
+Json = dict[str, Any]
+log = logger("helping")
+
+
+class GuestPulse:
+    """Of a worker that helps: it beats for its chunk, and has nothing to say of the job."""
+
+    def __init__(self, claim: Claim, chunk: Chunk) -> None:
+        self.claim = claim
+        self.chunk: Chunk | None = chunk
+
+    def beat(self, sql: Connection, *, progress: Json | None, cost: Json | None) -> Wish:
+        if self.chunk is None:
+            return Wish(cancel=False, keep=None, drain=False)
+        return chunks.beat(sql, self.claim, self.chunk)
+
+    def leave(self, sql: Connection, reason: Exception, *, cost: Json) -> None:
+        if self.chunk is not None:
+            chunks.give_back(sql, self.chunk)
+
+
+def help_out(post: Post, claim: Claim, chunk: Chunk) -> None:
+    """Do this chunk and those after it, until none is open or a job waits."""
+    pulse = GuestPulse(claim, chunk)
+    heart = Heart(post.database, claim, beat_s=post.settings.beat_s, stall_s=post.settings.stall_s, pulse=pulse)
+    post.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    scratch = Path(tempfile.mkdtemp(prefix="help-", dir=post.scratch))
+    desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch)
+    heart.start()
+    try:
+        opened = pipeline.open_scoring(desk)
+        while pulse.chunk is not None:
+            scoring.help_with(desk, opened, pulse.chunk)
+            pulse.chunk = None
+            pulse.chunk = _next(post, claim)
+    except scoring.LEAVING as reason:
+        log.info("left", job=claim.job_id, reason=type(reason).__name__)
+    finally:
+        heart.stop()
+        shutil.rmtree(scratch, ignore_errors=True)
+        if pulse.chunk is not None:
+            with post.database.transaction() as sql:
+                chunks.give_back(sql, pulse.chunk)
+
+
+def _next(post: Post, claim: Claim) -> Chunk | None:
+    """Another chunk of the same job; none where a job waits: it has nobody else."""
+    with post.database.transaction() as sql:
+        at_most = post.settings.tenant_running
+        if workers.is_draining(sql, post.worker) or claims.count_due(
+            sql, pipeline.QUEUE, skills=skills(), running_at_most=at_most
+        ):
+            return None
+        try:
+            return chunks.take(sql, claim, lease_s=claim.lease_s)
+        except ClaimLost:
+            return None
