@@ -82,7 +82,7 @@ class Head:
         starts = crops.starts(count, self.listening).tolist()
         size = min(count, self.listening.windows_per_segment)
         found = [Segment(start, size, float(score)) for start, score in zip(starts, scores, strict=True)]
-        return Claim(label, float(scores.mean()), found)
+        return Claim(label, float(scores.mean()), found, head_judges.explained(self.model))
 
     def _windows(self, heard: Heard) -> int:
         return len(audio_training.embedding(heard)) if heard.mel is None else len(musicnn.windows(heard.mel))

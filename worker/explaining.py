@@ -88,7 +88,7 @@ def _reason(desk: Desk, judge: Judge, claim: Claim, mel: np.ndarray) -> Json:
     for segment in reasons.choose(claim.segments):
         found.append((segment, reasons.explain(judge, reasons.windows_of(mel, segment))))
         desk.check()
-    return reasons.tell(claim.label, claim.score, found, frames=len(mel))
+    return reasons.tell(claim.label, claim.score, found, of=claim.of, frames=len(mel))
 
 
 def _cut(desk: Desk, loudest: Sequence[_Moment], uploads: Mapping[str, Row[Any]], add: AddFiles) -> None:

@@ -15,7 +15,7 @@ from worker import audio_training, features, fronts, networks
 from worker.artifacts import Model
 from worker.features import Number
 from worker.pretrained import musicnn
-from worker.reasons import Judge
+from worker.reasons import Explained, Judge
 
 Tensor = Any  # TensorFlow ships no types
 Ear = Callable[[Tensor], Tensor]
@@ -28,8 +28,15 @@ def labels(model: Model) -> list[str]:
     return list(model.target.get("labels") or model.target["columns"])
 
 
+def explained(model: Model) -> Explained:
+    """What a judge's figure is."""
+    return "log_odds" if "labels" in model.target else "prediction"
+
+
 def scores(model: Model, outputs: np.ndarray) -> np.ndarray:
-    """From the network's outputs to a score for each of `labels` (rows, labels)."""
+    """From the network's outputs to a score for each of `labels` (rows, labels), of a regression in its own units."""
+    if "labels" not in model.target:
+        return outputs * np.array(model.target["scale"]) + np.array(model.target["mean"])
     if model.target.get("encoding") != "binary":
         return outputs
     is_positive = np.array([label == model.target["positive"] for label in labels(model)])
@@ -37,7 +44,10 @@ def scores(model: Model, outputs: np.ndarray) -> np.ndarray:
 
 
 def judge(model: Model, listening: Listening, label: str) -> Judge:
-    """From mel windows (paths, windows, frames, bands) of one segment to the label's log-odds (paths,)."""
+    """From mel windows (paths, windows, frames, bands) of one segment to the label's log-odds (paths,).
+
+    Of a regression it is the prediction, in the client's units.
+    """
     hear = _hears(model, listening)
     spec = replace(model.network, front=None, output_activation="linear")
     dense = networks.build(spec, seed=0)
@@ -51,6 +61,8 @@ def judge(model: Model, listening: Listening, label: str) -> Judge:
 
 def _odds(model: Model, label: str, logits: Tensor) -> Tensor:
     encoding, place = model.target.get("encoding"), labels(model).index(label)
+    if encoding is None:
+        return logits[:, place] * model.target["scale"][place] + model.target["mean"][place]
     if encoding == "binary":
         return logits[:, 0] if label == model.target["positive"] else -logits[:, 0]
     if encoding == "one_hot":

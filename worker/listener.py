@@ -9,7 +9,7 @@ import numpy as np
 from shared.audio_params import Precision
 from worker.heard import Heard, Truth, Wants
 from worker.predictions import Answer
-from worker.reasons import Judge, Segment
+from worker.reasons import Explained, Judge, Segment
 from worker.recordings import Track
 from worker.track_files import TrackFile
 
@@ -25,6 +25,7 @@ class Claim:
     label: str
     score: float
     segments: Sequence[Segment]
+    of: Explained = "log_odds"
 
 
 class Listener(Protocol):

@@ -6,7 +6,7 @@ front end says as zeros; the integral is a Gauss-Legendre sum, whose error is to
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -82,6 +82,10 @@ def _slopes(judge: Judge, shares: Any, target: Any) -> np.ndarray:  # Any: Tenso
     return slopes
 
 
+# Of a label its log-odds; of a regression the number that is predicted, in the client's units.
+Explained = Literal["log_odds", "prediction"]
+
+
 @dataclass(frozen=True)
 class Segment:
     """Windows that are judged together: the first of them, how many, and how likely they make the label."""
@@ -97,7 +101,9 @@ def choose(segments: Sequence[Segment]) -> list[Segment]:
     return sorted(best, key=lambda each: each.first)
 
 
-def tell(label: str, score: float, reasons: Sequence[tuple[Segment, Reason]], *, frames: int) -> Json:
+def tell(
+    label: str, score: float, reasons: Sequence[tuple[Segment, Reason]], *, frames: int, of: Explained = "log_odds"
+) -> Json:
     """The answer as JSON, of a track of so many frames: what each half second added, and the three that added most."""
     parts = [_Part(segment.first * WINDOW_FRAMES, _folded(reason, frames)) for segment, reason in reasons]
     # Frames are centred, so that the last one lies around the end.
@@ -105,7 +111,7 @@ def tell(label: str, score: float, reasons: Sequence[tuple[Segment, Reason]], *,
     return {
         "label": label,
         "score": round(score, 6),
-        "method": "integrated gradients of the log-odds; baseline: silence",
+        "method": f"integrated gradients of the {of.replace('_', '-')}; baseline: silence",
         "steps": max(reason.steps for _, reason in reasons),
         "completeness_error": round(max(reason.completeness_error for _, reason in reasons), 6),
         "segments": [
@@ -113,8 +119,8 @@ def tell(label: str, score: float, reasons: Sequence[tuple[Segment, Reason]], *,
                 "start_s": _s(segment.first * WINDOW_FRAMES),
                 "end_s": _s(min((segment.first + segment.windows) * WINDOW_FRAMES, end)),
                 "score": round(segment.score, 6),
-                "log_odds": round(reason.value, 6),
-                "log_odds_of_silence": round(reason.baseline, 6),
+                of: round(reason.value, 6),
+                f"{of}_of_silence": round(reason.baseline, 6),
             }
             for segment, reason in reasons
         ],

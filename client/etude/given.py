@@ -26,8 +26,8 @@ def existing(client: Client, reference: str, *, format: Format | None = None, **
     asked = [f"--{role}" for role, value in columns.items() if value]
     asked += [f"--{format}"] if format else []
     if asked:
-        verb = "is" if len(asked) == 1 else "are"
-        raise click.UsageError(f"{reference} is a dataset whose columns are fixed; {', '.join(asked)} {verb} for files.")
+        said = f"{', '.join(asked)} {'is' if len(asked) == 1 else 'are'} for files."
+        raise click.UsageError(f"{reference} is a dataset whose columns are fixed; {said}")
     return client.dataset(reference)
 
 

@@ -10,7 +10,13 @@ from etude.choice import choose
 
 @pytest.mark.parametrize(
     "content",
-    [b"song,my genre\n", b"\xef\xbb\xbf\r\nsong;my genre\r\n", b"song\t my genre \n", b'song,"my genre"', b"song,my genre\r1,2"],
+    [
+        b"song,my genre\n",
+        b"\xef\xbb\xbf\r\nsong;my genre\r\n",
+        b"song\t my genre \n",
+        b'song,"my genre"',
+        b"song,my genre\r1,2",
+    ],
 )
 def test_a_name_that_stands_in_the_first_line_is_taken_however_it_is_written(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.csv").write_bytes(content)

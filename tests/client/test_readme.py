@@ -12,7 +12,8 @@ from tests.client.conftest import LIMIT_S
 
 @pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md"])
 def test_the_calls_lead_from_a_file_to_a_model(home: Path, songs: Path, page: str) -> None:
-    found = next(part for part in re.findall(r"(?s)```\n(.*?)```", Path(page).read_text()) if part.startswith("URL="))
+    blocks = re.findall(r"(?ms)^```\w*\n(.*?)^```$", Path(page).read_text())
+    (found,) = (block for block in blocks if block.startswith("URL="))
     url = json.loads((home / "client.json").read_text())["url"]
     script = found.replace("http://127.0.0.1:8000", url).replace(".etude/client.json", str(home / "client.json"))
 

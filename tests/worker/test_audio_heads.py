@@ -192,7 +192,21 @@ def test_a_regression_is_scored_in_the_client_s_units(tmp_path: Path) -> None:
     said = trained.head.answer(strangers()).fields["prediction"].to_numpy()
     # Few tracks, few epochs: nearer to its own tempo than to the other.
     np.testing.assert_allclose(said, [60.0 + 80 * (number % 2) for number in range(10)], atol=39)
-    assert trained.head.claims(strangers(1)[0], [])[0].label == "tempo"
+    (claim,) = trained.head.claims(strangers(1)[0], [])
+    assert (claim.label, claim.of) == ("tempo", "prediction")
+    assert claim.score == pytest.approx(said[0], rel=1e-5)
+
+
+def test_a_regression_is_explained_in_the_client_s_units(tmp_path: Path) -> None:
+    columns = {"tempo": [60.0 + 80 * (number % 2) for number in range(20)]}
+    trained = train(tmp_path, columns, tracks(20), EMBEDDING, kind="regression", target=("tempo",))
+    shown = real(5)
+
+    (claim,) = trained.head.claims(shown, [])
+    tempo = float(trained.head.judge("tempo")(windows_of(shown, 5))[0])
+
+    assert 40 < tempo < 160
+    np.testing.assert_allclose(tempo, claim.score, rtol=1e-3)
 
 
 def test_several_labels_are_each_scored(tmp_path: Path) -> None:

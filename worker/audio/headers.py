@@ -60,7 +60,7 @@ def check(limits: AudioLimits, *, rate_hz: int, channels: int) -> None:
         raise JobFailed(said, code="audio_parameters")
 
 
-def wav(file: BinaryIO, size: int, limits: AudioLimits) -> Header:
+def wav(file: BinaryIO, limits: AudioLimits) -> Header:
     """Of a file that begins with RIFF…WAVE."""
     at, layout = 12, None
     for _ in range(WAV_CHUNKS):

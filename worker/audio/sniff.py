@@ -69,7 +69,7 @@ def _header(file: BinaryIO, size: int, limits: AudioLimits) -> Header:
     if head.startswith(b"fLaC"):
         return headers.flac(file, at, limits)
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE" and at == 0:
-        return headers.wav(file, size, limits)
+        return headers.wav(file, limits)
     if head.startswith(b"OggS") and at == 0:
         return headers.ogg(file, size, limits)
     _refuse_others(head)

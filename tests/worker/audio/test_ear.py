@@ -164,31 +164,24 @@ def test_a_cut_file_is_flagged(tmp_path: Path) -> None:
     assert heard["quality"]["flags"] == ["truncated"]
 
 
-@pytest.mark.parametrize(("rate_hz", "times"), [(22_050, 1), (11_025, 2)])
-def test_a_recording_is_decoded_once_for_all_who_announced_their_rate(tmp_path: Path, rate_hz: int, times: int) -> None:
+def test_a_recording_is_decoded_once_for_all_who_hear_it(tmp_path: Path) -> None:
     song = sounds.make(tmp_path / "a.wav", seconds=20.0)
     want = {
         "quality": True,
         "wave": {"22050": str(tmp_path / "a.f32"), "44100": str(tmp_path / "b.f32")},
         "mel": str(tmp_path / "a.mel"),
-        "odd": {"do": "count", "rate_hz": rate_hz},
+        "odd": {"do": "count", "rate_hz": 22_050},
     }
 
     heard = hear(ask(song, want))["heard"]
 
-    assert heard["odd"]["bytes"] == pytest.approx(times * song.stat().st_size, rel=0.1)
+    assert heard["odd"]["bytes"] == pytest.approx(song.stat().st_size, rel=0.1)
 
 
-def test_what_several_hear_cannot_be_changed_by_one(song: Path) -> None:
-    assert hear(ask(song, {"odd": {"do": "write"}}))["heard"]["odd"] == {"changed": False}
+def test_what_several_hear_cannot_be_changed_by_one(tmp_path: Path, song: Path) -> None:
+    want = {"wave": {"16000": str(tmp_path / "a.f32")}, "odd": {"do": "write"}}
 
-
-def test_a_listener_that_is_not_there_fails_only_what_wants_it(song: Path) -> None:
-    requests = [ask(song, {"absent": None}, id=1), ask(song, {"unheard_of": 1}, id=2), ask(song, {}, id=3)]
-
-    answers, _ = hear_all(requests)
-
-    assert [answers[id].get("fault", {}).get("code") for id in (1, 2, 3)] == ["listener_missing"] * 2 + [None]
+    assert hear(ask(song, want))["heard"]["odd"] == {"changed": False}
 
 
 def test_every_listener_of_the_register_is_there(song: Path, tmp_path: Path) -> None:
