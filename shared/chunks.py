@@ -5,6 +5,7 @@ Others help: as guests of its attempt they write with the job's fence and with t
 inside one transaction.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -216,6 +217,12 @@ def tally(sql: Connection, job_id: str) -> Tally:
         ).where(chunks.c.job == job_id)
     ).one()
     return Tally(int(row.rows), row.done, row.total, row.workers, row.buried)
+
+
+def page(sql: Connection, job_id: str, *, first: int, limit: int) -> Sequence[Row[Any]]:
+    """Chunks of a job from row `first` on, as they are now."""
+    mine = (chunks.c.job == job_id) & (chunks.c.first >= first)
+    return sql.execute(select(chunks).where(mine).order_by(chunks.c.first).limit(limit)).all()
 
 
 def done_from(sql: Connection, job_id: str, first: int, *, gaps: bool = False, limit: int = 100) -> list[Done]:

@@ -190,10 +190,9 @@ def find(sql: Connection, webhook_id: str, delivery_id: str) -> Row[Any]:
 
 
 def redeliver(sql: Connection, webhook_id: str, delivery_id: str) -> Row[Any]:
-    """Have a delivery tried now, under the same id, however it ended; one that is being tried is left to it."""
+    """Have a delivery tried now, under the same id, however it ended; one that is being tried keeps its lease."""
     mine = (deliveries.c.id == delivery_id) & (deliveries.c.webhook == webhook_id)
-    change = {"state": WAITING, "next_at": now(), "ended_at": None}
-    sql.execute(update(deliveries).where(mine, _is_free()).values(change))
+    sql.execute(update(deliveries).where(mine).values(state=WAITING, next_at=now(), ended_at=None))
     return find(sql, webhook_id, delivery_id)
 
 

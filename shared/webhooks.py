@@ -138,8 +138,7 @@ def change(sql: Connection, tenant: str, webhook_id: str, values: Json) -> Row[A
 
 def disable(sql: Connection, webhook_id: str, error: Json) -> None:
     """Switch a webhook off because of what its receiver did; what still waits for it is not sent any more."""
-    is_on = (webhooks.c.id == webhook_id) & (webhooks.c.state == ACTIVE)
-    sql.execute(update(webhooks).where(is_on).values(state=DISABLED, error=error))
+    sql.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(state=DISABLED, error=error))
     _give_up(sql, webhook_id)
 
 

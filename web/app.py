@@ -18,6 +18,7 @@ from shared.settings import Settings
 from shared.storage import Storage
 from web import (
     api,
+    chunks,
     datasets,
     errors,
     health,
@@ -38,7 +39,7 @@ from web.shown import Shown
 from web.waiting import WaitingRoom
 
 # Their import declares the routes.
-DECLARED = (datasets, health, jobs, kinds, models, openapi, predictions, schedules, similar, webhooks, workers)
+DECLARED = (chunks, datasets, health, jobs, kinds, models, openapi, predictions, schedules, similar, webhooks, workers)
 
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 HEADERS = [

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import Connection, event, insert, select, update
 
 from shared import claims, deliveries, ids, jobs, models, recovery, webhooks
 from shared.claims import Claim
@@ -31,8 +31,11 @@ def make(database: Database, tenant: str, *events: str) -> str:
 
 def rows(database: Database, webhook: str | None = None) -> list[Any]:
     with database.reading() as sql:
-        chosen = select(table).order_by(table.c.id)
-        return list(sql.execute(chosen if webhook is None else chosen.where(table.c.webhook == webhook)).all())
+        return [row for row in rows_of(sql) if webhook in (None, row.webhook)]
+
+
+def rows_of(sql: Connection) -> list[Any]:
+    return list(sql.execute(select(table).order_by(table.c.id)).all())
 
 
 def hook(database: Database, webhook: str) -> Any:
@@ -284,8 +287,8 @@ def test_a_delivery_is_claimed_by_one_of_many(database: Database, tenant: str) -
     taken: list[str] = []
 
     def claim_all() -> None:
-        while mine := claimed(database):
-            taken.extend(each.id for each in mine)
+        for _ in range(3):
+            taken.extend(each.id for each in claimed(database))
 
     threads = [threading.Thread(target=claim_all) for _ in range(4)]
     for thread in threads:
@@ -351,34 +354,57 @@ def test_a_claim_whose_process_died_runs_out_and_counts_as_a_try(database: Datab
     assert (again.id, again.body, again.attempts) == (lost.id, lost.body, 2)
 
 
-def test_a_try_that_was_given_up_for_dead_has_no_say_any_more(database: Database, tenant: str) -> None:
-    webhook = make(database, tenant)
+@pytest.mark.parametrize(("came_to", "state"), [(ARRIVED, "delivered"), (BROKEN, "waiting")])
+def test_a_try_that_was_given_up_for_dead_has_no_say_any_more(
+    database: Database, tenant: str, came_to: Tried, state: str
+) -> None:
+    make(database, tenant)
     succeed(database, tenant)
     (frozen,) = claimed(database)
     let_pass(database, deliveries.LEASE_S + 1)
-    tried(database, ARRIVED)
+    tried(database, came_to)
+    before = rows(database)
 
     with database.transaction() as sql:
-        deliveries.record(sql, frozen, BROKEN)
+        deliveries.record(sql, frozen, Tried(0.1, status=410))
 
-    assert [row.state for row in rows(database)] == ["delivered"]
-    assert hook(database, webhook).failing_since is None
+    assert rows(database) == before
+    assert [row.state for row in before] == [state]
+
+
+def test_what_a_try_came_to_is_said_of_its_own_delivery(database: Database, tenant: str) -> None:
+    make(database, tenant)
+    for _ in range(2):
+        succeed(database, tenant)
+    first, _ = claimed(database)
+
+    with database.transaction() as sql:
+        deliveries.record(sql, first, ARRIVED)
+
+    assert {row.id: row.state for row in rows(database)}[first.id] == "delivered"
+    assert sorted(row.state for row in rows(database)) == ["delivered", "waiting"]
 
 
 def test_gone_is_taken_at_its_word(database: Database, tenant: str) -> None:
     webhook = make(database, tenant)
     succeed(database, tenant)
-    (first,) = claimed(database)
+    tried(database, ARRIVED)
     fail(database, tenant)
+    (taken,) = claimed(database)
+    succeed(database, tenant)
+    kept = make(database, tenant)
+    succeed(database, tenant)
 
     with database.transaction() as sql:
-        deliveries.record(sql, first, Tried(0.1, status=410))
+        deliveries.record(sql, taken, Tried(0.1, status=410))
+    succeed(database, tenant)
 
     row = hook(database, webhook)
     assert (row.state, row.error["code"]) == ("disabled", "webhook_gone")
-    assert [row.state for row in rows(database)] == ["failed", "failed"]
-    succeed(database, tenant)
-    assert (claimed(database), len(rows(database))) == ([], 2)
+    assert [row.state for row in rows(database, webhook)] == ["delivered", "failed", "failed", "failed"]
+    assert (hook(database, kept).state, hook(database, kept).failing_since) == ("active", None)
+    assert [row.state for row in rows(database, kept)] == ["waiting", "waiting"]
+    assert [each.webhook for each in claimed(database)] == [kept, kept]
 
 
 def test_after_days_without_an_answer_nothing_more_is_sent(database: Database, tenant: str) -> None:
@@ -400,7 +426,9 @@ def test_after_days_without_an_answer_nothing_more_is_sent(database: Database, t
 
 
 def test_one_that_arrives_starts_the_count_again(database: Database, tenant: str) -> None:
-    webhook = make(database, tenant)
+    webhook, failing = make(database, tenant), make(database, tenant, "job.failed")
+    with database.transaction() as sql:
+        sql.execute(update(hooks).where(hooks.c.id == failing).values(failing_since=now()))
     for came_to, days in ((BROKEN, 4), (ARRIVED, 0), (BROKEN, 4), (BROKEN, 0)):
         with database.transaction() as sql:
             sql.execute(update(table).values(state="delivered"))
@@ -408,7 +436,8 @@ def test_one_that_arrives_starts_the_count_again(database: Database, tenant: str
         tried(database, came_to)
         let_pass(database, days * DAY_S)
 
-    assert hook(database, webhook).state == "active"
+    assert (hook(database, webhook).state, hook(database, failing).state) == ("active", "active")
+    assert hook(database, failing).failing_since is not None
 
 
 @pytest.mark.parametrize("by", ["disabling", "deleting"])
@@ -423,12 +452,14 @@ def test_what_waits_for_a_webhook_that_is_off_is_not_sent(database: Database, te
             webhooks.change(sql, tenant, webhook, {"state": "disabled"})
         else:
             webhooks.remove(sql, tenant, webhook)
+    before = rows(database)
     with database.transaction() as sql:
-        deliveries.record(sql, in_hand, BROKEN)
+        deliveries.record(sql, in_hand, ARRIVED)
 
     let_pass(database, DAY_S)
     assert claimed(database) == []
-    assert [row.state for row in rows(database)] == (["failed", "failed"] if by == "disabling" else [])
+    assert [(row.id, row.state, row.log) for row in rows(database)] == [(row.id, "failed", []) for row in before]
+    assert len(before) == (2 if by == "disabling" else 0)
 
 
 def test_a_webhook_that_is_switched_on_again_is_as_good_as_new(database: Database, tenant: str) -> None:
@@ -465,12 +496,18 @@ def test_a_delivery_is_sent_again_by_hand_under_its_id(database: Database, tenan
     succeed(database, tenant)
     first = tried(database, ARRIVED)
 
+    fail(database, tenant)
+    tried(database, ARRIVED)
+    other = make(database, tenant)
+
     with database.transaction() as sql:
-        deliveries.redeliver(sql, webhook, first.id)
+        assert deliveries.redeliver(sql, webhook, first.id).id == first.id
+        with pytest.raises(NotFound):
+            deliveries.redeliver(sql, other, rows_of(sql)[1].id)
     again = tried(database, ARRIVED)
 
     assert (again.id, again.body, again.attempts) == (first.id, first.body, 2)
-    assert [row.state for row in rows(database)] == ["delivered"]
+    assert [row.state for row in rows(database)] == ["delivered", "delivered"]
 
 
 def test_a_delivery_that_is_being_tried_is_left_to_it(database: Database, tenant: str) -> None:

@@ -1,5 +1,6 @@
 """Loaded by schemathesis: what it takes for right in form may be refused only for what no schema can say."""
 
+from itertools import count
 from typing import Any
 
 import schemathesis
@@ -26,3 +27,14 @@ def refused_for_a_reason(ctx: Any, response: Any, case: Any) -> None:
     code = response.json().get("code")
     allowed = NAMES_NOTHING | HOLDS_WHAT_SQL_CANNOT | DEPENDS_ON_ANOTHER_FIELD | MISLEADS_A_READER | NOT_A_RECEIVER
     assert code in allowed, f"positive data refused: {code}"
+
+
+_numbers = count()
+
+
+@schemathesis.hook
+def before_call(context: Any, case: Any, kwargs: Any) -> None:
+    """In a chain of calls no key twice: its first answer is replayed, though what that made may be deleted by now."""
+    is_chain = case.meta is not None and case.meta.phase.name.value == "stateful"
+    if is_chain and "Idempotency-Key" in (case.headers or {}):
+        case.headers["Idempotency-Key"] = f"chain-{next(_numbers)}"

@@ -14,10 +14,12 @@ A change of speed by 1 % is not found.
 import base64
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import scipy.fft
+
+from worker.audio.decoded import Decoded
 
 RATE_HZ = 16_000
 FRAME, HOP = 16_384, 2_500
@@ -63,12 +65,6 @@ Check = Callable[[], None]
 Votes = tuple[np.ndarray, np.ndarray]
 
 
-class Track(Protocol):
-    """What is asked of a decoded track."""
-
-    def mono(self, rate_hz: int, /) -> np.ndarray: ...
-
-
 @dataclass(frozen=True)
 class Pair:
     """Two tracks, by their places in what was passed; likeness is 1 for the same bits and 0 for what chance gives."""
@@ -78,7 +74,7 @@ class Pair:
     likeness: float
 
 
-def hear(track: Track, _argument: object) -> Json:
+def hear(track: Decoded, _argument: object) -> Json:
     """The fingerprint as base64 text of big-endian words; empty of a silent track and of less than 1.8 s."""
     return {"hash": base64.b64encode(words(track.mono(RATE_HZ)).astype(">u4").tobytes()).decode()}
 

@@ -6,10 +6,13 @@ float16 before they multiply, which overflows on loud music; this is the same wi
 """
 
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import scipy.fft
+
+from worker.audio.decoded import Decoded
+from worker.audio.slaney import filter_bank
 
 RATE_HZ = 16_000
 FFT, HOP, BANDS = 512, 256, 96
@@ -28,13 +31,7 @@ HANN = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FFT) / FFT)
 Json = dict[str, Any]  # Any: JSON
 
 
-class Track(Protocol):
-    """What is asked of a decoded track."""
-
-    def mono(self, rate_hz: int, /) -> np.ndarray: ...
-
-
-def hear(track: Track, path: str) -> Json:
+def hear(track: Decoded, path: str) -> Json:
     """Write the log-mel spectrogram as raw little-endian float32, (frames, 96) in rows."""
     spectrogram = log_mel(track.mono(RATE_HZ))
     Path(path).write_bytes(spectrogram.astype("<f4", copy=False).data)
@@ -77,27 +74,9 @@ def _power(windowed: np.ndarray) -> np.ndarray:
     return parts[:, 0::2] + parts[:, 1::2]
 
 
-def filter_bank() -> np.ndarray:
-    """Triangles of equal area on Slaney's mel scale (Auditory Toolbox, 1998), float32 (257 bins, 96 bands)."""
-    edges = _hz(np.linspace(0, _mel(RATE_HZ / 2), BANDS + 2))
-    bins = np.fft.rfftfreq(FFT, 1 / RATE_HZ)[:, None]
-    low, peak, high = edges[:-2], edges[1:-1], edges[2:]
-    triangles = np.minimum((bins - low) / (peak - low), (high - bins) / (high - peak))
-    return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
-
-
-def _mel(hz: float) -> float:
-    """Slaney's scale above 1 kHz, where it is logarithmic: 27 steps to 6.4 kHz."""
-    return 15 + 27 * float(np.log(hz / 1000) / np.log(6.4))
-
-
-def _hz(mel: np.ndarray) -> np.ndarray:
-    return np.where(mel < 15, mel * 200 / 3, 1000 * 6.4 ** ((mel - 15) / 27))
-
-
 def _filters() -> list[tuple[int, int, int, int, np.ndarray]]:
     """Groups of bands with the bins that any of them needs, and their weights times the gain of the logarithm."""
-    bank = filter_bank()
+    bank = filter_bank(rate_hz=RATE_HZ, fft=FFT, bands=BANDS)
     filters = []
     for first, last in GROUPS:
         needed = np.flatnonzero(bank[:, first:last].any(axis=1))

@@ -1,11 +1,12 @@
 """All musical descriptors of a recording, from one pass over its spectrum."""
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from worker.audio import character, onsets, rhythm, spectrum, tonality
 from worker.audio.character import Beat, Sums
+from worker.audio.decoded import Decoded
 from worker.audio.quality import SILENCE_DBFS
 from worker.audio.spectrum import RATE_HZ as RATE_HZ
 
@@ -15,13 +16,7 @@ SILENT = 10 ** (SILENCE_DBFS / 20)
 Json = dict[str, Any]  # Any: JSON
 
 
-class Track(Protocol):
-    """What is asked of a decoded track."""
-
-    def mono(self, rate_hz: int, /) -> np.ndarray: ...
-
-
-def hear(track: Track, argument: None) -> Json:
+def hear(track: Decoded, argument: None) -> Json:
     """Rhythm, tonality, spectrum and character."""
     return describe(track.mono(RATE_HZ))
 

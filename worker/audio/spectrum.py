@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import scipy.fft
 
+from worker.audio.slaney import filter_bank
+
 RATE_HZ = 22_050
 FFT, HOP, BANDS = 2048, 512, 128
 FRAMES_PER_S = RATE_HZ / HOP
@@ -38,17 +40,18 @@ def magnitudes(waveform: np.ndarray) -> Iterator[np.ndarray]:
     """Mono float32 (samples,) to blocks of at most 256 frames, float32 (frames, 1025); 1 + samples // 512 in all."""
     count = 1 + len(waveform) // HOP
     for at in range(0, count, FRAMES_A_BLOCK):
-        frames = _frames(waveform, at, min(FRAMES_A_BLOCK, count - at))
-        yield np.abs(scipy.fft.rfft(frames * HANN, axis=1, overwrite_x=True, workers=1))
+        yield transform(waveform, range(at, min(at + FRAMES_A_BLOCK, count)), hop=HOP, window=HANN)
 
 
-def _frames(waveform: np.ndarray, at: int, count: int) -> np.ndarray:
-    """So many overlapping frames from a frame on, (count, 2048), with zeros beyond the ends."""
-    first, last = at * HOP - FFT // 2, (at + count - 1) * HOP + FFT // 2
+def transform(waveform: np.ndarray, frames: range, *, hop: int, window: np.ndarray) -> np.ndarray:
+    """Magnitudes of some overlapping frames, as long as the window and with zeros beyond the ends, (frames, bins)."""
+    size = len(window)
+    first, last = frames.start * hop - size // 2, (frames.stop - 1) * hop + size // 2
     inside = waveform[max(first, 0) : last]
     padded = np.zeros(last - first, np.float32)
     padded[max(-first, 0) :][: len(inside)] = inside
-    return np.lib.stride_tricks.sliding_window_view(padded, FFT)[::HOP]
+    framed = np.lib.stride_tricks.sliding_window_view(padded, size)[::hop]
+    return np.abs(scipy.fft.rfft(framed * window, axis=1, overwrite_x=True, workers=1))
 
 
 def mel(block: np.ndarray) -> np.ndarray:
@@ -120,17 +123,6 @@ def cepstrum(bands: np.ndarray) -> np.ndarray:
     return scipy.fft.dct(decibels.mean(axis=0, dtype=np.float64), norm="ortho")[:COEFFICIENTS]
 
 
-def filter_bank() -> np.ndarray:
-    """Triangles of equal area on Slaney's mel scale (Auditory Toolbox, 1998), float32 (1025 bins, 128 bands)."""
-    highest = 15 + 27 * np.log(RATE_HZ / 2 / 1000) / np.log(6.4)
-    mels = np.linspace(0, highest, BANDS + 2)
-    edges = np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
-    low, peak, high = edges[:-2], edges[1:-1], edges[2:]
-    bins = HZ.astype(np.float64)[:, None]
-    triangles = np.minimum((bins - low) / (peak - low), (high - bins) / (high - peak))
-    return (np.maximum(triangles, 0) * 2 / (high - low)).astype(np.float32)
-
-
-BANK = filter_bank()
+BANK = filter_bank(rate_hz=RATE_HZ, fft=FFT, bands=BANDS)
 # Where the middle of each band lies.
 BAND_HZ = BANK.T @ HZ / BANK.sum(axis=0)

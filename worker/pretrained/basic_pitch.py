@@ -4,7 +4,8 @@ Basic Pitch of Bittner et al. (ICASSP 2022, arXiv 2203.09893). The network is re
 authors' package; no graph of theirs is run. What becomes a note is decided in worker/pretrained/notes.py.
 """
 
-from functools import lru_cache
+from functools import cache
+from threading import Lock
 
 import keras
 import numpy as np
@@ -28,6 +29,9 @@ WINDOWS_A_CALL = 8
 HARMONICS = [round(constant_q.BINS_AN_OCTAVE * float(np.log2(ratio))) for ratio in (0.5, 1, 2, 3, 4, 5, 6, 7)]
 # Keras' default, with which the authors trained.
 EPSILON = 1e-3
+
+# A cache alone lets two threads make the same at once.
+_loading = Lock()
 
 Tensors = dict[str, np.ndarray]
 
@@ -72,9 +76,14 @@ def _count_frames(samples: int) -> int:
     return full * STEP_FRAMES + min(STEP_FRAMES, -(-rest // HOP))
 
 
-@lru_cache(maxsize=1)
 def load() -> Transcriber:
-    """The transcriber. Raises JobFailed when its files are missing or are not what we know."""
+    """The transcriber, made once a process. Raises JobFailed when its files are missing or are not what we know."""
+    with _loading:
+        return _load()
+
+
+@cache
+def _load() -> Transcriber:
     return Transcriber()
 
 

@@ -7,6 +7,7 @@ the Million Song Dataset. They are rebuilt here with the weights from their auth
 from collections.abc import Callable
 from functools import cache, cached_property, lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 
 import keras
@@ -23,6 +24,9 @@ NAMES = ("mtt-musicnn", "msd-musicnn", "mtt-vgg", "msd-vgg")
 THREADS = threads.processors()
 # Bounds memory: the first convolution of vgg makes 9 MB a window.
 WINDOWS_A_CALL = 8
+
+# A cache alone lets two threads make the same at once.
+_loading = Lock()
 
 SIGNATURE = [tf.TensorSpec((None, WINDOW_FRAMES, BANDS), tf.float32)]
 
@@ -99,7 +103,8 @@ def load(name: str, *, precision: Precision = "float32") -> Tagger:
 
     bfloat16 allows convolutions in that type where it is faster: tags then differ by up to 0.01.
     """
-    return _load(name, precision)
+    with _loading:
+        return _load(name, precision)
 
 
 @lru_cache(maxsize=2 * len(NAMES))

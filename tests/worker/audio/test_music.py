@@ -78,7 +78,7 @@ def test_a_track_is_asked_for_its_rate() -> None:
 
 
 def test_the_ear_knows_it() -> None:
-    assert ear.LISTENERS["music"] == music.__name__
+    assert ear.LISTENERS["music"] is music
 
 
 def test_the_same_sound_has_the_same_figures_to_the_last_digit() -> None:

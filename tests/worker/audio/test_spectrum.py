@@ -92,10 +92,6 @@ def test_the_zero_crossings_are_librosas(waveform: np.ndarray) -> None:
     np.testing.assert_allclose(ours[2:-2], expected[2:-2], atol=1.01 / 2048)
 
 
-def test_the_filter_bank_is_librosas() -> None:
-    np.testing.assert_allclose(spectrum.BANK.T, librosa.filters.mel(sr=RATE_HZ, n_fft=2048, n_mels=128), atol=1e-8)
-
-
 def test_figures_are_what_they_are_called() -> None:
     tone, hiss = (described(SOUNDS[name].astype(np.float32)) for name in ("a chord", "noise"))
 

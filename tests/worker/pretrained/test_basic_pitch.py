@@ -3,8 +3,10 @@
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 import pytest
@@ -133,3 +135,22 @@ def test_other_weights_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         basic_pitch.read()
 
     assert caught.value.code == "integrity"
+
+
+def test_threads_that_ask_at_once_get_the_same_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, both = [], Barrier(2)
+
+    class Slow:
+        def __init__(self) -> None:
+            made.append(self)
+            # Until the other makes one too, or plainly does not.
+            with suppress(BrokenBarrierError):
+                both.wait(timeout=0.5)
+
+    monkeypatch.setattr(basic_pitch, "Transcriber", Slow)
+    basic_pitch._load.cache_clear()
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: basic_pitch.load(), range(2))
+    basic_pitch._load.cache_clear()
+
+    assert first is second is made[0] and len(made) == 1

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import Barrier, BrokenBarrierError
 
 import numpy as np
 import pytest
@@ -298,3 +300,22 @@ def test_less_than_a_window_is_repeated_until_it_fills_one(frames: int) -> None:
 def test_nothing_at_all_makes_no_window() -> None:
     with pytest.raises(ValueError, match="at least one frame"):
         musicnn.windows(np.empty((0, 96), np.float32))
+
+
+def test_threads_that_ask_at_once_get_the_same_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, both = [], Barrier(2)
+
+    class Slow:
+        def __init__(self, *_: object) -> None:
+            made.append(self)
+            # Until the other makes one too, or plainly does not.
+            with suppress(BrokenBarrierError):
+                both.wait(timeout=0.5)
+
+    monkeypatch.setattr(musicnn, "Tagger", Slow)
+    musicnn._load.cache_clear()
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: musicnn.load("mtt-vgg"), range(2))
+    musicnn._load.cache_clear()
+
+    assert first is second is made[0] and len(made) == 1
