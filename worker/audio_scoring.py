@@ -142,7 +142,8 @@ def _some(heard: Iterable[Heard]) -> Iterator[list[Heard]]:
 
 def _columns(paths: Sequence[Path], names: Sequence[str]) -> pa.Table:
     """The columns of the manifest that are repeated in the predictions."""
-    absent = [name for name in names if any(name not in tables.schema([path]) for path in paths)]
+    present = set.intersection(*(set(tables.schema([path])) for path in paths))
+    absent = [name for name in names if name not in present]
     if absent:
         faults = [Fault("expected a column of this name in every dataset", column=name) for name in absent]
         said = f"A manifest lacks columns that are needed: {listed(absent)}. Rename or add them."

@@ -141,7 +141,6 @@ def choose(due: Sequence[Due], in_hand: Counter[str], *, room: int) -> list[str]
 
 def main() -> None:
     chosen = settings.read()
-    settings.demand(chosen, "pepper")
     log.configure(chosen.log_level)
     stopped = processes.when_told_to_stop()
     Delivering(chosen).run(stopped)

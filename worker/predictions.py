@@ -154,7 +154,8 @@ def score(
 
 def _refuse_absent(paths: Sequence[Path], scorer: Scorer, params: TableScoring) -> None:
     wanted = [*(each.name for each in scorer.features), *params.columns]
-    absent = sorted({name for path in paths for name in wanted if name not in tables.schema([path])}, key=wanted.index)
+    present = set.intersection(*(set(tables.schema([path])) for path in paths))
+    absent = [name for name in dict.fromkeys(wanted) if name not in present]
     if absent:
         raise JobFailed(
             f"The table lacks columns that are needed: {listed(absent)}. Rename or add them.",

@@ -36,6 +36,11 @@ def test_nothing_given_is_a_service_of_its_own_under_one_folder(
         ("ETUDE_SQLITE_SYNCHRONOUS", "off"),
         ("ETUDE_LOG_LEVEL", "loud"),
         ("ETUDE_UPLOAD_BYTES", "2 GB"),
+        ("ETUDE_WEBHOOK_PORTS", "443,https"),
+        ("ETUDE_WEBHOOK_PORTS", "0"),
+        ("ETUDE_WEBHOOK_PORTS", "443,"),
+        ("ETUDE_WEBHOOK_PRIVATE", "true"),
+        ("ETUDE_WEBHOOK_PRIVATE", "10.1.2.3/24"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_by_name(name: str, value: str) -> None:

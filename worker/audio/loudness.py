@@ -17,7 +17,7 @@ ABSOLUTE_GATE_LUFS = -70.0
 INTEGRATED_GATE_LU, RANGE_GATE_LU = -10.0, -20.0
 RANGE_PERCENTILES = 10, 95
 
-# In the order of WAV, in which all formats are decoded: 3.0, quadro, 5.0, 5.1, 6.1 and 7.1. Speakers at the sides (60 to
+# In the order of WAV, in which all formats are decoded: 3.0, quadro, 5.0, 5.1, 6.1, 7.1. Speakers at the sides (60 to
 # 120 degrees) count 1.41 (+1.5 dB), those behind as those in front, the low-frequency channel not at all.
 WEIGHTS = {
     1: (1.0,),
