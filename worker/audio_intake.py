@@ -4,7 +4,7 @@ Files are decoded in confined children (worker/listening.py); here are only thei
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def run(desk: Desk, row: Upload) -> Ending:
     desk.enter("listening")
     tracks = [_track(entry, number, uploads) for number, entry in enumerate(listed.entries)]
     heard = _hear(desk, tracks, uploads)
-    tracks = _alike([_judged(track, heard) for track in tracks], heard.said)
+    tracks = _alike([_judged(track, heard) for track in tracks], heard.said, desk.check)
     desk.enter("storing")
     reports = [track_report.report(track, heard.said.get(track.content), tracks) for track in tracks]
     profile = _profile(desk, listed, tracks, reports)
@@ -193,11 +193,12 @@ def _judged(track: Track, heard: _Heard) -> Track:
     return replace(track, duration_s=said["duration_s"])
 
 
-def _alike(tracks: list[Track], heard: dict[str, Json]) -> list[Track]:
+def _alike(tracks: list[Track], heard: dict[str, Json], check: Callable[[], None]) -> list[Track]:
     """Say of each track which one is the first that sounds the same."""
     usable = [track for track in tracks if track.fault is None]
     prints = [heard[track.content]["fingerprint"]["hash"] for track in usable]
-    alike = [(pair.first, pair.second) for pair in fingerprint.pairs(prints, names=[track.key for track in usable])]
+    names = [track.key for track in usable]
+    alike = [(pair.first, pair.second) for pair in fingerprint.pairs(prints, names=names, check=check)]
     place = {track.content: number for number, track in enumerate(usable)}
     alike += [(place[track.content], number) for number, track in enumerate(usable)]
     firsts = _firsts(len(usable), alike)

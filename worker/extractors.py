@@ -6,8 +6,8 @@ The number in a name goes up when what it stands for changes; then everything is
 from shared.audio_params import EMBEDDING_NETWORKS, Precision
 
 # What is heard of a track when it is uploaded, the musical figures, and the log-mel spectrogram.
-EAR, MUSIC, MEL = "ear@2", "music@1", "mel@1"
-TAGGER_VERSION, NOTES_VERSION = 1, 1
+EAR, MUSIC, MEL = "ear@3", "music@1", "mel@1"
+TAGGER_VERSION, NOTES_VERSION = 1, 2
 
 
 def tagger(name: str, precision: Precision = "float32") -> str:
