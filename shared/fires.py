@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, insert, select, update
 
-from shared import cron, job_list, jobs, refusals, submission
+from shared import cron, job_list, jobs, refusals, submission, webhooks
 from shared.database import now
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, RequestRefused, TooManyRequests
 from shared.jobs import QUEUED, RUNNING
@@ -201,7 +201,7 @@ def _make_way(taken: Taken) -> None:
 
 def _refuse(taken: Taken, refusal: RequestRefused) -> Json:
     error = refusal.as_json()
-    _tell(taken.row, "schedule.refused", error)
+    _tell(taken.sql, taken.row, "schedule.refused", error)
     if refusal.code not in PASSING:
         _pause(taken.sql, taken.row, refusal)
     return {"outcome": REFUSED, "error": error}
@@ -211,12 +211,13 @@ def _pause(sql: Connection, row: Row[Any], error: EtudeError) -> None:
     drop_waiting(sql, row.id)
     change = {"state": PAUSED, "next_at": None, "error": error.as_json(), "revision": schedules.c.revision + 1}
     sql.execute(update(schedules).where(schedules.c.id == row.id).values(change))
-    _tell(row, "schedule.paused", error.as_json())
+    _tell(sql, row, "schedule.paused", error.as_json())
 
 
-def _tell(row: Row[Any], type_: str, data: Json) -> None:
+def _tell(sql: Connection, row: Row[Any], type_: str, error: Json) -> None:
     """The events of a schedule: `schedule.refused`, `schedule.paused`."""
-    log.warning(type_, schedule=row.id, tenant=row.tenant, code=data["code"])
+    log.warning(type_, schedule=row.id, tenant=row.tenant, code=error["code"])
+    webhooks.tell(sql, row.tenant, type_, {"schedule": row.id, "error": error["code"]})
 
 
 def _note(taken: Taken, due_at: float, said: Json) -> None:

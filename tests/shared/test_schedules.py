@@ -1,17 +1,19 @@
 """Schedules: what becomes of each moment, at moments that the tests choose."""
 
 import dataclasses
+import json
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Row, literal, select, update
 
-from shared import cron, fires, jobs, schedules
+from shared import cron, fires, jobs, schedules, webhooks
 from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound
 from shared.settings import Settings
 from shared.tables import datasets as dataset_table
+from shared.tables import deliveries
 from shared.tables import fires as fire_table
 from shared.tables import jobs as job_table
 from shared.tables import schedules as table
@@ -381,10 +383,15 @@ def test_a_refusal_that_does_not_pass_pauses_the_schedule_and_says_why(
 ) -> None:
     with database.transaction() as sql:
         schedule = make(sql, tenant, settings)
+        webhooks.create(sql, tenant, url="https://example.com", events=["*"], description=None)
     erase(database)
 
     fire(database, schedule, NIGHT, settings)
 
+    with database.reading() as sql:
+        told = [json.loads(body) for body in sql.execute(select(deliveries.c.body)).scalars()]
+    assert {each["type"] for each in told} == {"schedule.refused", "schedule.paused"}
+    assert all(each["data"] == {"schedule": schedule, "error": "unknown_reference"} for each in told)
     row, (run,) = find(database, schedule), runs(database, schedule)
     assert (row.state, row.next_at, row.error["code"]) == ("paused", None, "unknown_reference")
     assert (run.outcome, run.job, run.error) == ("refused", None, row.error)
