@@ -209,9 +209,7 @@ def _check_target(rows: list[Row[Any]], kind: str | None) -> None:
             said = f"the target column {column['name']!r} has the same value in every row"
             raise _fault("/dataset", said, code="target_constant", column=column["name"])
         if kind == "regression" and column["name"] in targets and column["type"] not in ("number", "integer"):
-            said = (
-                f"expected numbers in {column['name']!r}, which holds words: train a classification"
-            )
+            said = f"expected numbers in {column['name']!r}, which holds words: train a classification"
             raise _fault("/dataset", said, code="target_not_numeric", column=column["name"])
 
 
