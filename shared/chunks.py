@@ -5,7 +5,7 @@ Others help: as guests of its attempt they write with the job's fence and with t
 inside one transaction.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from shared import claims
 from shared.claims import Claim, Skills, Wish
 from shared.database import now
 from shared.errors import ClaimLost, EtudeError
+from shared.jobs import ENDED
 from shared.jobs import RUNNING as JOB_RUNNING
 from shared.tables import chunks, jobs, workers
 
@@ -79,20 +80,46 @@ def forget(sql: Connection, claim: Claim) -> None:
     sql.execute(delete(chunks).where(chunks.c.job == claim.job_id))
 
 
-def cut(sql: Connection, claim: Claim, *, total: int, size: int) -> bool:
+def cut(sql: Connection, claim: Claim, *, total: int, size: int, resume_of: str | None = None) -> bool:
     """Cut `total` rows into chunks of `size`, unless an earlier attempt has; returns whether there was anything to cut.
 
-    What an earlier attempt has done stays done; what it was at is open again, for it can be written no more.
+    What an earlier attempt has done stays done; what it was at is open again, for it can be written no more. What the
+    job `resume_of` has done, of the same rows by the same model, is done here too.
     """
     claims.hold(sql, claim)
     if _first_of(sql, claim.job_id) is not None:
         _reopen(sql, (chunks.c.job == claim.job_id) & (chunks.c.state == RUNNING))
         return False
-    starts = range(0, total, size)
-    for at in range(0, len(starts), CUT_AT_ONCE):
-        cut_now = starts[at : at + CUT_AT_ONCE]
-        sql.execute(insert(chunks), [_new(claim.job_id, first, min(size, total - first)) for first in cut_now])
-    return bool(starts)
+    done = [] if resume_of is None else _done_of(sql, resume_of)
+    taken_over = [
+        {**_new(claim.job_id, each.first, each.rows), "state": DONE, "output": each.output, "ended_at": each.ended_at}
+        for each in done
+    ]
+    missing = [
+        _new(claim.job_id, first, min(size, end - first))
+        for start, end in _gaps(done, total)
+        for first in range(start, end, size)
+    ]
+    for rows in (taken_over, missing):
+        for at in range(0, len(rows), CUT_AT_ONCE):
+            sql.execute(insert(chunks), rows[at : at + CUT_AT_ONCE])
+    return bool(missing)
+
+
+def _done_of(sql: Connection, job_id: str) -> Sequence[Row[Any]]:
+    chosen = select(chunks).where(chunks.c.job == job_id, chunks.c.state == DONE)
+    return sql.execute(chosen.order_by(chunks.c.first)).all()
+
+
+def _gaps(done: Sequence[Row[Any]], total: int) -> Iterator[tuple[int, int]]:
+    """Where rows are missing: the first of them, and the first after them."""
+    at = 0
+    for each in done:
+        if at < each.first:
+            yield at, each.first
+        at = each.first + each.rows
+    if at < total:
+        yield at, total
 
 
 def take(sql: Connection, claim: Claim, *, lease_s: float) -> Chunk | None:
@@ -217,6 +244,25 @@ def tally(sql: Connection, job_id: str) -> Tally:
         ).where(chunks.c.job == job_id)
     ).one()
     return Tally(int(row.rows), row.done, row.total, row.workers, row.buried)
+
+
+def named(sql: Connection, folder: str) -> set[str]:
+    """The keys under a folder of an attempt that a chunk names: its own, or one of a job that goes on from it."""
+    key = chunks.c.output["file"]["key"].as_string()
+    chosen = select(key).where(chunks.c.state == DONE, key.startswith(folder, autoescape=True))
+    return set(sql.execute(chosen).scalars())
+
+
+def forget_old(sql: Connection, *, after_s: float, at_most: int) -> list[str]:
+    """Let go of the chunks of jobs that have ended so long ago; returns the files that no row names any more."""
+    is_old = jobs.c.state.in_(ENDED) & (jobs.c.ended_at < now() - after_s)
+    mine = chunks.alias("mine")
+    old = select(jobs.c.id).where(is_old, exists().where(mine.c.job == jobs.c.id)).limit(at_most)
+    gone = sql.execute(delete(chunks).where(chunks.c.job.in_(old)).returning(chunks.c.output)).scalars().all()
+    keys = {output["file"]["key"] for output in gone if output is not None}
+    key = chunks.c.output["file"]["key"].as_string()
+    kept = set(sql.execute(select(key).where(key.in_(keys))).scalars()) if keys else set()
+    return sorted(keys - kept)
 
 
 def page(sql: Connection, job_id: str, *, first: int, limit: int) -> Sequence[Row[Any]]:

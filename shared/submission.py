@@ -5,9 +5,9 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy import Connection, Row
 
-from shared import builtin, datasets, expectation, jobs, models, networks, refusals
+from shared import builtin, datasets, expectation, job_list, jobs, models, networks, refusals
 from shared.audio_params import EMBEDDING_SIZE, AudioTraining
-from shared.errors import Fault, InvalidRequest
+from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
 from shared.fronts import WINDOW_S
 from shared.kinds import KINDS
 from shared.networks import Size
@@ -30,6 +30,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     params = _params(wanted, kind)
     _check_formats(rows, kind, version)
     _check_hearing(params, rows)
+    _check_resume(sql, tenant, params, [row.id for row in rows], version)
     expected_s = expectation.of_listening(_hours(rows), has_networks=getattr(params, "front", None) is None)
     if isinstance(params, TableTraining):
         meant = _meant(params, rows)
@@ -75,6 +76,26 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
         "fits": size.memory_bytes <= settings.training_memory_bytes,
         "expected_s": None,
     }
+
+
+def _check_resume(sql: Connection, tenant: str, params: BaseModel, rows: list[str], version: Row[Any] | None) -> None:
+    """Refuse to go on from a job that did not do the same, or has done all of it."""
+    earlier = getattr(params, "resume_of", None)
+    if earlier is None or version is None:
+        return
+    try:
+        job = job_list.find(sql, tenant, earlier)
+    except NotFound as cause:
+        said = f"expected a scoring of yours that was cancelled or failed, received {earlier!r}, which names no job"
+        raise _fault("/params/resume_of", said, code="unknown_reference") from cause
+    asked = params.model_dump(mode="json", exclude_unset=True, exclude={"resume_of"})
+    before = {name: value for name, value in job.params.items() if name != "resume_of"}
+    if (job.action, job.version, job.datasets, before) != ("score", version.id, rows, asked):
+        said = "expected the datasets, the model version and the params of the job that is gone on from"
+        raise _fault("/params/resume_of", said, code="resume_mismatch")
+    if job.state not in (jobs.CANCELLED, jobs.FAILED):
+        said = f"The job {earlier} is {job.state}: only one that was cancelled or failed is gone on from."
+        raise NotAllowedNow(said, code=f"job_{job.state}")
 
 
 def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:

@@ -146,3 +146,5 @@ class TableScoring(Closed):
 
     formats: Annotated[list[FileFormat], Field(min_length=1, max_length=3)] = Field(default_factory=_every_format)
     columns: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
+    # A scoring of the same rows by the same version that was cancelled or failed: what it has done is taken over.
+    resume_of: Annotated[str, Field(max_length=40)] | None = None

@@ -115,7 +115,7 @@ def score(desk: Desk) -> Ending:
     opened = open_scoring(desk)
     desk.enter("scoring")
     folder = _folder(desk)
-    whole = scoring.run(desk, opened, folder)
+    whole = scoring.run(desk, opened, folder, resume_of=desk.claim.params.get("resume_of"))
     if not whole.is_cancelled:
         desk.enter("storing")
     counts = {"predictions": whole.rows, "errors": whole.errors, "files": whole.files}

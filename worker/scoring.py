@@ -88,10 +88,11 @@ class Whole:
     is_cancelled: bool = False
 
 
-def run(desk: Desk, scoring: Scoring, folder: Path) -> Whole:
-    """Have every chunk done, and write the whole into the folder; once cancelled, what was done by then."""
+def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) -> Whole:
+    """Have every chunk done that `resume_of` has not, and write the whole; once cancelled, what was done by then."""
+    size = max(scoring.size, -(-scoring.total // CHUNKS_AT_MOST))
     with desk.database.transaction() as sql:
-        chunks.cut(sql, desk.claim, total=scoring.total, size=max(scoring.size, -(-scoring.total // CHUNKS_AT_MOST)))
+        chunks.cut(sql, desk.claim, total=scoring.total, size=size, resume_of=resume_of)
     whole = Whole()
     with PredictionFiles(folder, scoring.formats, scoring.empty, has_files=scoring.has_files) as files:
         try:

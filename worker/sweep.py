@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 
-from shared import features, storage
+from shared import chunks, features, storage
 from shared.database import Database, now
 from shared.jobs import CANCELLED, FAILED, SUCCEEDED
 from shared.storage import Storage
@@ -15,6 +15,8 @@ QUIET_S = 60.0
 SWEPT_AT_ONCE = 100
 # A failed job may be retried, and goes on from its last checkpoint while that is there.
 RETRY_S = 24 * 3600.0
+# A scoring that was cancelled, or failed, can be gone on from for so long.
+CHUNKS_KEPT_S = 7 * 24 * 3600.0
 # As long as a client may repeat a request with the same Idempotency-Key.
 ANSWERS_KEPT_S = 24 * 3600.0
 
@@ -27,6 +29,9 @@ def run(database: Database, files: Storage) -> None:
         _sweep(database, files, row)
     with database.transaction() as sql:
         sql.execute(delete(answers).where(answers.c.created_at < now() - ANSWERS_KEPT_S))
+        unnamed = chunks.forget_old(sql, after_s=CHUNKS_KEPT_S, at_most=SWEPT_AT_ONCE)
+    for key in unnamed:
+        files.delete(key)
 
 
 def _sweepable() -> Any:  # Any: a select of many columns
@@ -49,7 +54,7 @@ def _sweep(database: Database, files: Storage, row: Row[Any]) -> None:
         ).first()
         wrote = sql.execute(select(outputs.c.job).where(outputs.c.job == row.job, outputs.c.key.startswith(folder)))
         is_published = made is not None or wrote.first() is not None
-        kept = features.named(sql, folder)
+        kept = features.named(sql, folder) | chunks.named(sql, folder)
     temporary = (f"{folder}checkpoints/", f"{folder}features/", f"{folder}chunks/")
     for swept in temporary if is_published else (folder,):
         if not kept:

@@ -60,6 +60,8 @@ class ScoreParams(Closed):
     precision: Literal["float32", "bfloat16"] = "float32"
     formats: Annotated[list[FileFormat], Field(min_length=1, max_length=3)] = Field(default_factory=_every_format)
     columns: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
+    # As for every scoring.
+    resume_of: Annotated[str, Field(max_length=40)] | None = None
 
 
 ACTIONS = {"score": ScoreParams}

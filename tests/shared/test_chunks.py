@@ -1,7 +1,7 @@
 """Chunks of a scoring in SQL: claimed once, fenced, halved where they fail, lost with their workers."""
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from shared import chunks, claims, jobs, recovery
 from shared.chunks import Chunk
@@ -198,3 +198,55 @@ def test_a_chunk_that_is_given_back_has_lost_nothing(database: Database, tenant:
 
     again = take(database, claim)
     assert again is not None and (again.first, again.losses, again.fence) == (0, 0, chunk.fence + 1)
+
+
+def end(database: Database, claim: Claim, *, ago_s: float = 0.0) -> None:
+    with database.transaction() as sql:
+        claims.finish_cancelled(sql, claim, cost={})
+        mine = job_table.c.id == claim.job_id
+        sql.execute(update(job_table).where(mine).values(ended_at=job_table.c.ended_at - ago_s))
+
+
+def test_what_another_job_has_done_is_taken_over_and_the_gaps_are_cut(database: Database, tenant: str) -> None:
+    earlier = begin(database, tenant, total=20, size=4)
+    taken = [take(database, earlier) for _ in range(4)]
+    for chunk in (taken[1], taken[3]):
+        assert chunk is not None
+        finish(database, earlier, chunk)
+    end(database, earlier)
+    with database.transaction() as sql:
+        factories.make_job(sql, tenant, action="score")
+        claim = claims.claim_next(sql, "train", worker="w1", skills=SKILLS, lease_s=30)
+        assert claim is not None
+        chunks.cut(sql, claim, total=20, size=3, resume_of=earlier.job_id)
+
+    assert spans(database, claim.job_id) == [
+        (0, 3, "open"), (3, 1, "open"), (4, 4, "done"), (8, 3, "open"), (11, 1, "open"), (12, 4, "done"),
+        (16, 3, "open"), (19, 1, "open"),
+    ]  # fmt: skip
+    with database.reading() as sql:
+        assert [each.output for each in chunks.done_from(sql, claim.job_id, 4)] == [{"rows": 4}]
+
+
+def test_old_chunks_are_forgotten_and_their_files_when_no_other_job_names_them(database: Database, tenant: str) -> None:
+    earlier = begin(database, tenant, total=8, size=4)
+    for key in ("t/a/chunks/0", "t/a/chunks/4"):
+        chunk = take(database, earlier)
+        assert chunk is not None
+        with database.transaction() as sql:
+            chunks.finish(sql, earlier, chunk, {"file": {"key": key}})
+    end(database, earlier, ago_s=100)
+    with database.transaction() as sql:
+        factories.make_job(sql, tenant, action="score")
+        claim = claims.claim_next(sql, "train", worker="w1", skills=SKILLS, lease_s=30)
+        assert claim is not None
+        chunks.cut(sql, claim, total=8, size=4, resume_of=earlier.job_id)
+        sql.execute(delete(chunk_table).where(chunk_table.c.job == claim.job_id, chunk_table.c.first == 0))
+        assert chunks.forget_old(sql, after_s=200, at_most=10) == []
+        assert chunks.named(sql, "t/a/") == {"t/a/chunks/0", "t/a/chunks/4"}
+
+        gone = chunks.forget_old(sql, after_s=50, at_most=10)
+
+        assert gone == ["t/a/chunks/0"]
+        assert chunks.named(sql, "t/a/") == {"t/a/chunks/4"} and chunks.named(sql, "t/b/") == set()
+    assert spans(database, earlier.job_id) == []

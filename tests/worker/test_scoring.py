@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from shared import chunks, jobs, recovery
+from shared import chunks, jobs, recovery, submission
 from shared.database import Database
+from shared.errors import EtudeError
 from shared.settings import Settings
 from shared.storage import Storage
+from shared.tables import attempts, outputs, versions
 from shared.tables import chunks as chunk_table
-from shared.tables import outputs, versions
+from shared.wanted import NewJob
 from tests.worker import working
 from tests.worker.working import Working
-from worker import runner
+from worker import runner, sweep
 from worker.post import Post
 from worker.prediction_files import ChunkFiles
 from worker.predictions import RowScoring
@@ -206,3 +208,59 @@ def test_a_scoring_goes_on_where_the_worker_left_it(
     assert working.find(post, job).state == jobs.SUCCEEDED
     assert sorted(set(scored)) == list(range(0, ROWS, 7)) and len(scored) == len(set(scored)) + 1
     assert files_of(post, job) == files_of(post, alone)
+
+
+def test_another_job_does_only_what_a_cancelled_one_has_not(
+    post: Post, tenant: str, scoring: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good, job = scoring(), scoring()
+    quick = dataclasses.replace(post, settings=dataclasses.replace(post.settings, beat_s=0.1))
+    runner.run(post, "train", only_tenant=None)
+    scored: list[int] = []
+
+    def cancel(first: int, end: int) -> None:
+        scored.append(first)
+        if first == 28:
+            working.cancel(post, tenant, job)
+            working.wait(lambda: working.find(post, job).cancel_requested_at)
+
+    with monkeypatch.context() as patched:
+        spoil(patched, cancel)
+        runner.run(quick, "train", only_tenant=None)
+    with post.database.transaction() as sql:
+        sql.execute(update(attempts).values(ended_at=attempts.c.ended_at - 2 * sweep.QUIET_S))
+    sweep.run(post.database, post.storage)
+    row = working.find(post, job)
+    again = working.submit(post, tenant, row.datasets[0], action="score", version=row.version,
+                           params={"resume_of": job})  # fmt: skip
+    scored.clear()
+    spoil(monkeypatch, lambda first, end: scored.append(first))
+    runner.run(post, "train", only_tenant=None)
+
+    assert working.find(post, again).state == jobs.SUCCEEDED, working.find(post, again).error
+    assert min(scored) >= row.result["rows"] > 0
+    assert files_of(post, again) == files_of(post, good)
+    assert working.find(post, again).result == working.find(post, good).result
+
+
+def test_only_the_same_scoring_is_gone_on_from_and_only_when_it_has_ended(
+    post: Post, tenant: str, scoring: Callable[[], str]
+) -> None:
+    job = scoring()
+    row = working.find(post, job)
+
+    def refusal(other: str = tenant, **params: Any) -> str | None:
+        wanted = NewJob(action="score", model="songs@1", dataset=row.datasets[0], params={"resume_of": job, **params})
+        try:
+            with post.database.reading() as sql:
+                submission.check(sql, other, wanted, post.settings)
+        except EtudeError as error:
+            return error.code
+        return None
+
+    assert refusal() == "job_queued"
+    with post.database.transaction() as sql:
+        jobs.cancel(sql, tenant, job)
+    assert refusal() is None
+    assert refusal(columns=["genre"]) == "resume_mismatch"
+    assert refusal(resume_of="job_nobody") == "unknown_reference"
