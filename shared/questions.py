@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+from pydantic import TypeAdapter
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -52,6 +53,25 @@ class Question(Closed):
     where: dict[str, str]
 
 
+class Comparison(Closed):
+    """Which rows do two scorings predict otherwise? From the `first` of these on."""
+
+    tenant: str
+    here: str
+    there: str
+    first: int
+    limit: int
+
+
+Asked = Question | Comparison
+_ASKED: TypeAdapter[Asked] = TypeAdapter(Asked)
+
+
+def read(content: bytes) -> Asked:
+    """The question that was put."""
+    return _ASKED.validate_json(content)
+
+
 @dataclass(frozen=True)
 class Taken:
     """A question in the hands of the one worker that answers it; the content is not read yet."""
@@ -67,7 +87,7 @@ class Asker:
         self._redis, self._limit_s = _connect(settings), settings.answer_s
         self._seats = threading.Semaphore(ASKING_AT_ONCE)
 
-    def ask(self, question: Question) -> Json:
+    def ask(self, question: Asked) -> Json:
         """The answer. Raises the error that it is, and Unavailable when there is none within the limit."""
         if not self._seats.acquire(blocking=False):
             raise Unavailable("Too many clients ask at this moment: ask again.", retry_after_s=1)
@@ -81,7 +101,7 @@ class Asker:
     def close(self) -> None:
         self._redis.close()
 
-    def _wait(self, question: Question) -> bytes:
+    def _wait(self, question: Asked) -> bytes:
         name, until = secrets.token_hex(16), time.monotonic() + self._limit_s
         self._put(name, question)
         while (left_s := until - time.monotonic()) > 0:
@@ -92,7 +112,7 @@ class Asker:
         said = f"No answer came within {self._limit_s:g} s; a large dataset takes longer the first time: ask again."
         raise Unavailable(said, code="answer_late", retry_after_s=1)
 
-    def _put(self, name: str, question: Question) -> None:
+    def _put(self, name: str, question: Asked) -> None:
         with self._redis.pipeline() as both:
             both.set(_question(name), question.model_dump_json(), px=max(1, round(self._limit_s * 1000)))
             both.rpush(WAITING, name)

@@ -20,6 +20,7 @@ from web import (
     api,
     chunks,
     datasets,
+    differences,
     errors,
     health,
     jobs,
@@ -39,7 +40,21 @@ from web.shown import Shown
 from web.waiting import WaitingRoom
 
 # Their import declares the routes.
-DECLARED = (chunks, datasets, health, jobs, kinds, models, openapi, predictions, schedules, similar, webhooks, workers)
+DECLARED = (
+    chunks,
+    datasets,
+    differences,
+    health,
+    jobs,
+    kinds,
+    models,
+    openapi,
+    predictions,
+    schedules,
+    similar,
+    webhooks,
+    workers,
+)
 
 REQUEST_ID = re.compile(r"^[A-Za-z0-9._-]{1,64}$")
 HEADERS = [

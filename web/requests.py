@@ -184,6 +184,12 @@ class DeliveriesPage(Page):
     state: Literal["waiting", "delivered", "failed"] | None = None
 
 
+class DiffQuery(RowsPage):
+    """The scoring to compare with; a page of the rows that are predicted otherwise."""
+
+    other: Annotated[str, Field(alias="with", min_length=1, max_length=40)]
+
+
 class SimilarQuery(Closed):
     """A track of a dataset, and how many like it; `where.genre=rock` keeps those of which the manifest says so."""
 

@@ -219,6 +219,18 @@ class Similar(Open):
     heard: int
 
 
+class Diff(Open):
+    same: int
+    changed: int
+    only_here: int
+    only_there: int
+    only_here_keys: list[Any]
+    only_there_keys: list[Any]
+    largest_move: float | None
+    data: list[Json]
+    next_cursor: str | None
+
+
 class ListedModel(Open):
     id: str
     name: str

@@ -13,9 +13,11 @@ from redis.exceptions import RedisError
 from shared import datasets, log, processes, questions, settings
 from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
-from shared.questions import Inbox, Question, Taken
+from shared.questions import Comparison, Inbox, Question, Taken
 from shared.storage import Storage
 from worker.catalogues import Catalogues, Held
+from worker.comparisons import Comparisons, find_file
+from worker.differences import Difference
 from worker.neighbours import fitting, nearest
 
 # With Redis away it is asked again ever more seldom.
@@ -24,6 +26,8 @@ BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 MOST_ANSWER_BYTES = 4 * 1024 * 1024
 # In an error: more names than that help nobody.
 COLUMNS_NAMED = 50
+# Of the rows that only one of two scorings has.
+KEYS_SHOWN = 100
 
 logger = log.logger("answers")
 
@@ -34,7 +38,8 @@ class Answering:
     def __init__(self, chosen: settings.Settings) -> None:
         self._inbox = Inbox(chosen)
         self._database = Database(chosen, pool_size=1)
-        self.catalogues = Catalogues(Storage(chosen), _folder(chosen.home))
+        storage, folder = Storage(chosen), _folder(chosen.home)
+        self.catalogues, self.comparisons = Catalogues(storage, folder), Comparisons(storage, folder)
         self._failures, self._beat_at, self._is_away = 0, 0.0, False
 
     def run(self, stopped: threading.Event) -> None:
@@ -80,7 +85,14 @@ class Answering:
             self._is_away = True
 
     def _answer(self, content: bytes) -> bytes:
-        question = Question.model_validate_json(content)
+        question = questions.read(content)
+        if isinstance(question, Comparison):
+            with self._database.reading() as sql:
+                here, there = (find_file(sql, question.tenant, job) for job in (question.here, question.there))
+            return difference(self.comparisons.find(here, there), question)
+        return self._find_similar(question)
+
+    def _find_similar(self, question: Question) -> bytes:
         with self._database.reading() as sql:
             try:
                 row = datasets.find(sql, question.tenant, question.dataset)
@@ -126,6 +138,17 @@ def similar(held: Held, question: Question) -> bytes:
     answer = orjson.dumps({"data": data, "heard": held.heard})
     if len(answer) > MOST_ANSWER_BYTES:
         said = f"k: expected fewer, for these rows of the manifest take more than {MOST_ANSWER_BYTES:,} bytes"
+        raise InvalidRequest(said, code="invalid_parameter")
+    return answer
+
+
+def difference(found: Difference, question: Comparison) -> bytes:
+    """A page of what two scorings predict otherwise, as JSON."""
+    keys = {name: getattr(found, name).slice(0, KEYS_SHOWN).to_pylist() for name in ("only_here", "only_there")}
+    shown = {f"{name}_keys": some for name, some in keys.items()}
+    answer = orjson.dumps({**found.as_json(), **shown, "data": found.rows(question.first, question.limit)})
+    if len(answer) > MOST_ANSWER_BYTES:
+        said = f"limit: expected less, for these rows take more than {MOST_ANSWER_BYTES:,} bytes"
         raise InvalidRequest(said, code="invalid_parameter")
     return answer
 

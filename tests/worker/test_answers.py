@@ -14,16 +14,21 @@ from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import insert, update
 
 from shared import datasets, processes, pulse, questions, queue, redis_server
 from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
 from shared.processes import Program, Supervisor, die_with_parent
-from shared.questions import Asker, Question
+from shared.questions import Asked, Asker, Comparison, Question
 from shared.settings import Settings
 from shared.storage import Storage
+from shared.tables import jobs, outputs
 from shared.up import environment_of
+from tests.factories import make_job
 from tests.heard import change, contents_of, cosines, hear, make_audio, random_means
 from tests.waiting import until
 from worker import answers
@@ -102,7 +107,7 @@ def test_conditions_choose_and_more_than_there_are_is_all_there_are(
     assert len(tracks(asker.ask(question(tenant, songs, k=100)))) == 11
 
 
-def refused(asker: Asker, asked: Question) -> EtudeError:
+def refused(asker: Asker, asked: Asked) -> EtudeError:
     with pytest.raises(EtudeError) as told:
         asker.ask(asked)
     return told.value
@@ -258,6 +263,58 @@ def start(tmp_path: Path) -> Iterator[Callable[[Settings], Process]]:
     for each in started:
         each.process.kill()
         each.process.wait()
+
+
+def make_scoring(
+    database: Database, storage: Storage, tenant: str, folder: Path, predictions: dict[str, str] | None
+) -> str:
+    """A scoring that has ended, with these predictions by key, or that wrote no Parquet file."""
+    with database.transaction() as sql:
+        job = make_job(sql, tenant, action="score")
+        sql.execute(update(jobs).where(jobs.c.id == job).values(state="succeeded"))
+    if predictions is not None:
+        path, key = folder / f"{job}.parquet", f"t/{tenant}/jobs/{job}/predictions.parquet"
+        pq.write_table(pa.table({"key": list(predictions), "prediction": list(predictions.values())}), path)
+        stored = storage.put_file(key, path)
+        with database.transaction() as sql:
+            file = {"key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256, "rows": len(predictions)}
+            sql.execute(insert(outputs).values(job=job, name="predictions.parquet", **file))
+    return job
+
+
+def comparison(tenant: str, here: str, there: str, *, first: int = 0, limit: int = 10) -> Comparison:
+    return Comparison(tenant=tenant, here=here, there=there, first=first, limit=limit)
+
+
+def test_two_scorings_are_compared_page_by_page(
+    worker: Answering, asker: Asker, database: Database, storage: Storage, tenant: str, tmp_path: Path
+) -> None:
+    here = make_scoring(database, storage, tenant, tmp_path, {f"t{n}": "rock" for n in range(30)})
+    said = {f"t{n}": "pop" if n % 3 == 0 else "rock" for n in range(1, 31)}
+    there = make_scoring(database, storage, tenant, tmp_path, said)
+
+    first, rest = (asker.ask(comparison(tenant, here, there, first=at, limit=5)) for at in (0, 5))
+
+    assert (first["same"], first["changed"]) == (20, 9)
+    assert (first["only_here_keys"], first["only_there_keys"]) == (["t0"], ["t30"])
+    assert [row["key"] for row in first["data"]] == ["t3", "t6", "t9", "t12", "t15"]
+    assert first["data"][0] == {"key": "t3", "here": {"prediction": "rock"}, "there": {"prediction": "pop"}}
+    assert [row["key"] for row in rest["data"]] == ["t18", "t21", "t24", "t27"]
+
+
+def test_what_cannot_be_compared_is_refused(
+    worker: Answering, asker: Asker, database: Database, storage: Storage, tenant: str, tmp_path: Path
+) -> None:
+    good = make_scoring(database, storage, tenant, tmp_path, {"a": "rock"})
+    bare = make_scoring(database, storage, tenant, tmp_path, None)
+    with database.transaction() as sql:
+        training, waiting = make_job(sql, tenant), make_job(sql, tenant, action="score")
+
+    others = (bare, training, waiting, "job_nobody")
+    codes = [refused(asker, comparison(tenant, good, other)).code for other in others]
+
+    assert codes == ["not_found", "not_comparable", "no_predictions_yet", "not_found"]
+    assert refused(asker, comparison("stranger", good, good)).code == "not_found"
 
 
 def test_it_leaves_in_good_order_when_told(
