@@ -118,6 +118,11 @@ class Client:
     def job(self, job_id: str) -> Job:
         return Job(self._transport, self._get(f"/v1/jobs/{quote(job_id, safe='')}"))
 
+    def diff(self, job_id: str, other: str, *, limit: int = 50, cursor: int = 0) -> Json:
+        """What two scorings predict otherwise: counts, and up to `limit` of the rows from the `cursor`th on."""
+        query = {"with": other, "limit": limit, "cursor": cursor}
+        return self._get(f"/v1/jobs/{quote(job_id, safe='')}/diff", query)
+
     def jobs(self, *, limit: int | None = None, **filters: str | None) -> Iterator[Job]:
         """The newest first; filters: state, kind, action, model, schedule."""
         given = {name: value for name, value in filters.items() if value is not None}

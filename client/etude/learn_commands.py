@@ -65,6 +65,9 @@ def _demand_labels(chosen: Choice, target: tuple[str, ...]) -> None:
 @click.option("-o", "--output", type=options.TableFile(), help="Wait, and save as .parquet, .csv or .jsonl.")
 @options.format
 @options.params
+@click.option(
+    "--resume", metavar="JOB", help="A cancelled or failed scoring of the same: only what is missing is done."
+)
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
 @options.as_json
 def score(
@@ -76,11 +79,12 @@ def score(
     format_: Format | None,
     param: tuple[str, ...],
     params_file: str | None,
+    resume: str | None,
     is_watching: bool,
     as_json: bool,
 ) -> None:
     """Predict every row or recording of DATA with MODEL: name, name@3 or name@champion."""
-    params = options.read_params(param, params_file)
+    params = options.read_params(param, params_file) | ({} if resume is None else {"resume_of": resume})
     options.demand_format(output, params)
     with Client() as client:
         # Before anything is sent for a model that is not there.

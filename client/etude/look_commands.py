@@ -2,7 +2,7 @@
 
 import click
 
-from etude import Client, options, show, show_service
+from etude import Client, options, show, show_scored, show_service
 from etude.errors import NotFound
 
 
@@ -64,4 +64,16 @@ def kinds(name: str | None, as_json: bool) -> None:
         show.as_json(found) if as_json else show_service.kinds(found, in_full=name is not None)
 
 
-COMMANDS = (workers, models, datasets, estimate, kinds)
+@click.command(short_help="Tell what two scorings predict otherwise.")
+@click.argument("job")
+@click.argument("other")
+@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Rows to show.")
+@options.as_json
+def diff(job: str, other: str, limit: int, as_json: bool) -> None:
+    """Tell which rows the scoring JOB predicts otherwise than the scoring OTHER did."""
+    with Client() as client:
+        found = client.diff(job, other, limit=limit)
+        show.as_json(found) if as_json else show_scored.diff(found)
+
+
+COMMANDS = (workers, models, datasets, estimate, kinds, diff)

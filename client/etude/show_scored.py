@@ -1,6 +1,7 @@
 """What a scoring made, for a person to read: how many rows, of which labels, why some failed, and where the rest is."""
 
 from itertools import islice
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -9,6 +10,9 @@ from etude import page
 from etude.jobs import Job
 
 CLASSES_SHOWN, FAILED_SHOWN = 30, 5
+SHOWN_SIGNS = 60
+
+Json = dict[str, Any]
 
 
 def scored(out: Console, shown: Job, *, is_saving: bool) -> None:
@@ -48,3 +52,26 @@ def reasons(out: Console, shown: Job, *, is_saving: bool = False) -> None:
         out.print(f"{page.count(explained['tracks'], 'track')} explained, completeness error at most {worst}")
     if not is_saving and (explained or shown.result.get("files")):
         out.print(f"  etude files {shown.id} -o folder", style="dim")
+
+
+def diff(found: Json) -> None:
+    """How many rows two scorings predict alike, and those that they do not."""
+    counts = {name: found[name] for name in ("same", "changed", "only_here", "only_there")}
+    page.say(", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items()))
+    if found["largest_move"] is not None:
+        page.say(f"the most that a probability has moved: {page.short(found['largest_move'], 4)}")
+    if found["data"]:
+        table = page.table("key", "here", "there")
+        for row in found["data"]:
+            table.add_row(Text(str(row["key"])), Text(_predicted(row["here"])), Text(_predicted(row["there"])))
+        page.print_table(table)
+    if found["changed"] > len(found["data"]):
+        page.say(f"… and {found['changed'] - len(found['data']):,} more: --json, --limit")
+
+
+def _predicted(said: Json) -> str:
+    """The prediction, with how likely it was; of an analysis what differs."""
+    if "prediction" not in said:
+        return ", ".join(f"{name} {value}" for name, value in said.items())[:SHOWN_SIGNS]
+    likely = said.get("probabilities", {}).get(str(said["prediction"]))
+    return str(said["prediction"]) + ("" if likely is None else f"  {page.short(likely, 3)}")

@@ -37,6 +37,22 @@ def test_from_a_file_to_predictions(shell: Shell, songs: Path) -> None:
     assert [row["prediction"] for row in rows[:2]] == ["rock", "pop"]
 
 
+def test_two_scorings_are_compared_and_one_is_gone_on_from(shell: Shell, songs: Path) -> None:
+    assert shell.run("train", str(songs), "--target", "genre", "--model", "first", "--watch").code == 0
+    other = ("--param", "seed=5", "--param", "epochs=1")
+    assert shell.run("train", "songs@latest", "--model", "second", *other, "--watch").code == 0
+    jobs = [shell.run("score", model, "songs@latest", "--watch", "--json").json["id"] for model in ("first", "second")]
+
+    told, same = shell.run("diff", *jobs), shell.run("diff", jobs[0], jobs[0], "--json").json
+    counted = shell.run("diff", *jobs, "--json").json
+    resumed = shell.run("score", "first", "songs@latest", "--resume", jobs[0])
+
+    assert told.code == 0, told.err
+    assert f"{counted['changed']:,} changed" in told.out and counted["changed"] + counted["same"] == same["same"]
+    assert (same["changed"], same["only_here"], same["only_there"]) == (0, 0, 0)
+    assert resumed.code != 0 and "succeeded" in resumed.err
+
+
 def test_everything_is_there_as_json(shell: Shell, songs: Path) -> None:
     job = shell.run("train", str(songs), "--target", "genre", "--model", "as-json", "--watch", "--json")
     dataset = job.json["datasets"][0]
