@@ -143,3 +143,10 @@ def list_epochs(sql: Connection, job_id: str) -> list[dict[str, Any]]:
 
 def find_output(sql: Connection, job_id: str, name: str) -> Row[Any] | None:
     return sql.execute(select(outputs).where(outputs.c.job == job_id, outputs.c.name == name)).one_or_none()
+
+
+def outputs_of_version(sql: Connection, tenant: str, version: str, name: str) -> Sequence[Row[Any]]:
+    """The files of one name that scorings by a model version wrote, each with its job's `params`."""
+    chosen = select(outputs, jobs.c.params).join(jobs, jobs.c.id == outputs.c.job)
+    mine = (jobs.c.tenant == tenant) & (jobs.c.version == version) & (outputs.c.name == name)
+    return sql.execute(chosen.where(mine).order_by(jobs.c.id)).all()

@@ -148,3 +148,5 @@ class TableScoring(Closed):
     columns: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
     # A scoring of the same rows by the same version that was cancelled or failed: what it has done is taken over.
     resume_of: Annotated[str, Field(max_length=40)] | None = None
+    # Leave out what the same version has scored in a job that had this set, and remember what is scored now.
+    skip_scored: bool = False

@@ -24,6 +24,7 @@ from worker.prediction_files import ChunkFiles
 from worker.predictions import Answer
 from worker.preparation import listed
 from worker.recordings import Track
+from worker.scored import Scored, digests_of_tracks
 
 Json = dict[str, Any]
 
@@ -57,7 +58,17 @@ class TrackScoring:
 
     unit, has_files = "tracks", True
 
-    def __init__(self, desk: Desk, catalogue: Catalogue, listener: Listener, params: Any, *, size: int) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        catalogue: Catalogue,
+        listener: Listener,
+        params: Any,
+        *,
+        size: int,
+        known: Scored | None = None,
+    ) -> None:
+        self._known, self.remembers = known, known is not None
         self._table = _columns(catalogue.paths, params.columns)
         self._desk, self._catalogue, self._explain = desk, catalogue, params.explain
 
@@ -72,7 +83,7 @@ class TrackScoring:
     def score(self, first: int, end: int, out: ChunkFiles, progress: Callable[[int], None]) -> Json:
         """Score the tracks from `first` to before `end`."""
         totals, claimed, measured = self._nothing.totals, list[Chosen](), list[Mapping[str, float]]()
-        tracks = self._catalogue.tracks[first:end]
+        tracks, skipped = self._new(self._catalogue.tracks[first:end])
         hearing = perception.perceive(
             self._desk, tracks, self._catalogue.uploads, self._listener.wants, lambda done: progress(first + done)
         )
@@ -80,14 +91,23 @@ class TrackScoring:
             for some in _some(heard):
                 good = [each for each in some if each.fault is None]
                 answer = self._listener.answer(good)
-                out.write(_rows(good, answer, self._table), _errors([each for each in some if each.fault is not None]))
+                bad = [each for each in some if each.fault is not None]
+                out.write(_rows(good, answer, self._table), _errors(bad), _digests([each.track for each in good]))
                 for each in good:
                     out.add(each.track.number, each.track.key, self._listener.files(each))
                 measured += self._measure(good)
                 claimed += self._claims(good)
                 totals = totals + answer.totals
         worst = self._tell_reasons(claimed, out)
-        return {"totals": totals.tolist(), "measured": measured, "explained": len(claimed), "worst": worst}
+        return {"totals": totals.tolist(), "measured": measured, "explained": len(claimed), "worst": worst,
+                "skipped": skipped}  # fmt: skip
+
+    def _new(self, tracks: Sequence[Track]) -> tuple[Sequence[Track], int]:
+        """The tracks that were not scored before, and how many were."""
+        if self._known is None:
+            return tracks, 0
+        is_known = self._known.has(_digests(tracks)).tolist()
+        return [track for track, known in zip(tracks, is_known, strict=True) if not known], sum(is_known)
 
     def _measure(self, good: Sequence[Heard]) -> list[Mapping[str, float]]:
         truths = self._catalogue.truths
@@ -108,12 +128,15 @@ class TrackScoring:
     def bury(self, row: int, reason: str, out: ChunkFiles) -> Json:
         """Say of a track why it cannot be scored, without touching it."""
         out.write(self.empty, _errors([Heard(self._catalogue.tracks[row], fault=("row_unscorable", reason))]))
-        return {"totals": self._nothing.totals.tolist(), "measured": [], "explained": 0, "worst": 0.0}
+        return {"totals": self._nothing.totals.tolist(), "measured": [], "explained": 0, "worst": 0.0,
+                "skipped": 0}  # fmt: skip
 
     def summarise(self, told: Sequence[Json], *, rows: int) -> Json:
         """What the result says of all tracks together; `rows` were scored."""
         totals = sum((np.array(each["totals"]) for each in told), start=self._nothing.totals)
         said = self._listener.summarise(totals, rows)
+        if self.remembers:
+            said = {"skipped": sum(each["skipped"] for each in told), **said}
         if any(each["explained"] for each in told):
             tracks, worst = sum(each["explained"] for each in told), max(each["worst"] for each in told)
             said |= {"explained": {"tracks": tracks, "largest_completeness_error": worst}}
@@ -163,6 +186,10 @@ def _as_texts(part: pa.Table, names: Sequence[str]) -> pa.Table:
         place = part.column_names.index(name)
         part = part.set_column(place, name, part.column(name).cast(pa.string()))
     return part
+
+
+def _digests(tracks: Sequence[Track]) -> np.ndarray:
+    return digests_of_tracks([track.key for track in tracks], [track.content for track in tracks])
 
 
 def _rows(good: Sequence[Heard], answer: Answer, table: pa.Table) -> dict[str, Field]:

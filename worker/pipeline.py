@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from shared import chunks, models
+from shared import chunks, job_list, models
 from shared.kinds import KINDS
 from shared.models import NewVersion
 from shared.networks import measure
@@ -22,6 +22,7 @@ from worker import (
     lineage,
     perception,
     recordings,
+    scored,
     scoring,
     training,
 )
@@ -32,6 +33,7 @@ from worker.features import as_json
 from worker.kinds.protocol import Kind, Prepared
 from worker.listener import Listener
 from worker.predictions import RowScoring
+from worker.scored import Scored
 from worker.scoring import Scoring
 
 Json = dict[str, Any]
@@ -118,7 +120,7 @@ def score(desk: Desk) -> Ending:
     whole = scoring.run(desk, opened, folder, resume_of=desk.claim.params.get("resume_of"))
     if not whole.is_cancelled:
         desk.enter("storing")
-    counts = {"predictions": whole.rows, "errors": whole.errors, "files": whole.files}
+    counts = {"predictions": whole.rows, "errors": whole.errors, "files": whole.files, "scored": whole.rows}
     files = [desk.put(path.name, path, rows=counts[path.stem]) for path in sorted(folder.iterdir())]
     summary = {"rows": whole.rows + whole.errors, "errors": whole.errors}
     if opened.has_files:
@@ -137,14 +139,28 @@ def score(desk: Desk) -> Ending:
 def open_scoring(desk: Desk) -> Scoring:
     """The model and the datasets of a scoring, ready to be done in chunks."""
     rows, params = desk.dataset_rows(), _params(desk)
+    known = _known(desk) if params.skip_scored else None
     parts = [desk.fetch_parts(row) for row in rows]
     paths = [path for each in parts for path in each]
     if rows[0].format == "audio":
         catalogue = audio_scoring.open_catalogue(desk, rows, parts)
         listener = _listener(desk, rows, paths, params)
-        return TrackScoring(desk, catalogue, listener, params, size=desk.settings.chunk_tracks)
+        return TrackScoring(desk, catalogue, listener, params, size=desk.settings.chunk_tracks, known=known)
     scorer = _kind(desk).predict.open(_fetch_model(desk))
-    return RowScoring(paths, rows[0].profile, scorer, params, size=desk.settings.chunk_rows)
+    return RowScoring(paths, rows[0].profile, scorer, params, size=desk.settings.chunk_rows, known=known)
+
+
+def _known(desk: Desk) -> Scored:
+    """What the same version has scored before, in jobs that asked for the same and remembered it."""
+    with desk.database.reading() as sql:
+        files = job_list.outputs_of_version(sql, desk.claim.tenant, desk.claim.version or "", scored.FILE)
+    asked = _asked(desk.claim.params)
+    same = [file for file in files if file.job != desk.claim.job_id and _asked(file.params) == asked]
+    return Scored(desk.get(file.key, sha256=file.sha256) for file in same)
+
+
+def _asked(params: Json) -> Json:
+    return {name: value for name, value in params.items() if name not in scored.NO_MATTER}
 
 
 def _listener(desk: Desk, rows: Sequence[Row[Any]], paths: Sequence[Path], params: Any) -> Listener:

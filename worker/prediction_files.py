@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from worker import scored
 from worker.formats import canonical
 from worker.lines import COPIED_BYTES, Field, Lines, LooseLines
 from worker.track_files import TrackFile, TrackFiles
@@ -40,11 +41,18 @@ class PredictionFiles:
     """
 
     def __init__(
-        self, folder: Path, formats: Sequence[str], empty: Mapping[str, Field], *, has_files: bool = False
+        self,
+        folder: Path,
+        formats: Sequence[str],
+        empty: Mapping[str, Field],
+        *,
+        has_files: bool = False,
+        remembers: bool = False,
     ) -> None:
         self._open, self._groups = ExitStack(), canonical.RowGroups()
         self._errors = self._open.enter_context(Lines(folder / "errors.jsonl"))
         self._files = self._open.enter_context(TrackFiles(folder)) if has_files else None
+        self._scored = self._open.enter_context((folder / scored.FILE).open("wb")) if remembers else None
         self._parquet = self._csv = self._lines = None
         flat = _flat(empty)
         if "parquet" in formats:
@@ -75,6 +83,8 @@ class PredictionFiles:
                         self._write(self._groups.add(batch))
             if self._files is not None:
                 _add_files(chunk, self._files)
+            if self._scored is not None:
+                self._scored.write(chunk.read(scored.FILE))
 
     def _write(self, groups: Iterable[pa.Table]) -> None:
         assert self._parquet is not None
@@ -107,7 +117,15 @@ def _add_files(chunk: zipfile.ZipFile, to: TrackFiles) -> None:
 class ChunkFiles:
     """What a chunk of a scoring leaves behind, in every wanted format, as one file."""
 
-    def __init__(self, folder: Path, formats: Sequence[str], empty: Mapping[str, Field], *, has_files: bool = False):
+    def __init__(
+        self,
+        folder: Path,
+        formats: Sequence[str],
+        empty: Mapping[str, Field],
+        *,
+        has_files: bool = False,
+        remembers: bool = False,
+    ) -> None:
         folder.mkdir()
         self._folder, self._open = folder, ExitStack()
         self._errors = self._open.enter_context(LooseLines(folder / "errors.jsonl"))
@@ -123,11 +141,14 @@ class ChunkFiles:
             self._lines = self._open.enter_context(LooseLines(folder / "predictions.jsonl"))
         if has_files:
             self._files = self._open.enter_context(pa.ipc.new_stream(folder / "files.arrow", FILES))
+        self._scored = self._open.enter_context((folder / scored.FILE).open("wb")) if remembers else None
         self.rows = self.errors = self.files = 0
 
-    def write(self, rows: Mapping[str, Field], errors: Mapping[str, Field]) -> None:
-        """Add rows, and rows that could not be scored."""
+    def write(self, rows: Mapping[str, Field], errors: Mapping[str, Field], digests: np.ndarray | None = None) -> None:
+        """Add rows, by which they are known again, and rows that could not be scored."""
         self._errors.write(errors)
+        if self._scored is not None and digests is not None:
+            self._scored.write(digests.astype("<u8").tobytes())
         flat = _flat(rows)
         if self._rows is not None:
             self._rows.write_batch(flat)

@@ -23,6 +23,7 @@ from worker.features import BadCells, Feature
 from worker.lines import Field
 from worker.prediction_files import ChunkFiles, PredictionFiles
 from worker.preparation import listed
+from worker.scored import Scored, digests_of_rows
 from worker.tables import Piece
 
 Json = dict[str, Any]
@@ -63,11 +64,12 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is done with every piece; `columns` are repeated in the predictions."""
+    """What is done with every piece; `columns` are repeated in the predictions, rows that are known left out."""
 
     scorer: Scorer
     key: str | None
     columns: Sequence[str]
+    known: Scored | None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,8 @@ class _Scored:
     rows: dict[str, Field]
     errors: dict[str, Field]
     totals: np.ndarray
+    skipped: int
+    digests: np.ndarray | None  # of the rows
 
 
 class RowScoring:
@@ -86,27 +90,35 @@ class RowScoring:
     unit, has_files = "rows", False
 
     def __init__(
-        self, paths: Sequence[Path], profile: Mapping[str, Any], scorer: Scorer, params: TableScoring, *, size: int
+        self,
+        paths: Sequence[Path],
+        profile: Mapping[str, Any],
+        scorer: Scorer,
+        params: TableScoring,
+        *,
+        size: int,
+        known: Scored | None = None,
     ) -> None:
         _refuse_absent(paths, scorer, params)
-        self._plan = _Plan(scorer, profile["roles"]["id"], params.columns)
+        self._plan = _Plan(scorer, profile["roles"]["id"], params.columns, known)
         self._pieces, self.total = tables.pieces(paths), tables.count_rows(paths)
         self._nothing = _score(self._plan, tables.no_rows(paths), 0)
         self.formats, self.size, self.empty = params.formats, size, self._nothing.rows
+        self.remembers = known is not None
 
     def score(self, first: int, end: int, out: ChunkFiles, progress: Callable[[int], None]) -> Json:
         """Score the rows from `first` to before `end`; `progress(end)` is called row group by row group."""
-        totals = self._nothing.totals
+        totals, skipped = self._nothing.totals, 0
         with (
             # The threads are ours; BLAS's own would only stand in their way.
             threadpool_limits(1, user_api="blas"),
             closing(_in_order(self._plan, tables.within(self._pieces, first, end))) as parts,
         ):
             for scored in parts:
-                out.write(scored.rows, scored.errors)
-                totals = totals + scored.totals
+                out.write(scored.rows, scored.errors, scored.digests)
+                totals, skipped = totals + scored.totals, skipped + scored.skipped
                 progress(scored.end)
-        return {"totals": totals.tolist()}
+        return {"totals": totals.tolist(), "skipped": skipped}
 
     def bury(self, row: int, reason: str, out: ChunkFiles) -> Json:
         """Say of a row why it cannot be scored, without touching it."""
@@ -116,12 +128,13 @@ class RowScoring:
             (batch,) = tables.read_piece(piece, [self._plan.key], rows=1)
             key = batch.column(0)
         out.write(self.empty, _errors(key, row, {0: (None, reason)}))
-        return {"totals": self._nothing.totals.tolist()}
+        return {"totals": self._nothing.totals.tolist(), "skipped": 0}
 
     def summarise(self, told: Sequence[Json], *, rows: int) -> Json:
         """What the result says of all chunks together; `rows` were scored."""
         totals = sum((np.array(each["totals"]) for each in told), start=self._nothing.totals)
-        return self._plan.scorer.summarise(totals, rows)
+        skipped = {"skipped": sum(each["skipped"] for each in told)} if self.remembers else {}
+        return {**skipped, **self._plan.scorer.summarise(totals, rows)}
 
 
 def score(
@@ -196,22 +209,25 @@ def _score(plan: _Plan, batch: pa.RecordBatch, first: int) -> _Scored:
     x, bad = features.matrix(
         plan.scorer.features, {each.name: tables.column(batch.column(each.name)) for each in plan.scorer.features}
     )
-    reasons = _reasons(bad)
-    good = np.ones(len(x), bool)
+    keys = batch.column(plan.key) if plan.key else pa.array(np.arange(first, first + len(x)))
+    digests = None if plan.known is None else digests_of_rows(keys, x)
+    is_new = np.ones(len(x), bool) if plan.known is None or digests is None else ~plan.known.has(digests)
+    reasons = {row: why for row, why in _reasons(bad).items() if is_new[row]}
+    good = is_new.copy()
     good[list(reasons)] = False
-    outputs = plan.scorer.network(x[good] if reasons else x)
+    outputs = plan.scorer.network(x if good.all() else x[good])
     finite = np.isfinite(outputs).all(axis=1)
     if not finite.all():
         lost = np.flatnonzero(good)[~finite]
         reasons.update(dict.fromkeys(lost.tolist(), (None, NOT_FINITE)))
         good[lost], outputs = False, outputs[finite]
     answer = plan.scorer.answer(outputs)
-    keys = batch.column(plan.key) if plan.key else pa.array(np.arange(first, first + len(x)))
     kept = pa.array(good)
     rows: dict[str, Field] = {"key": keys.filter(kept), **answer.fields}
     if plan.columns:
         rows["columns"] = {name: batch.column(name).filter(kept) for name in plan.columns}
-    return _Scored(first + len(x), rows, _errors(keys, first, reasons), answer.totals)
+    errors, skipped = _errors(keys, first, reasons), int((~is_new).sum())
+    return _Scored(first + len(x), rows, errors, answer.totals, skipped, None if digests is None else digests[good])
 
 
 def _reasons(bad: Sequence[BadCells]) -> dict[int, tuple[str | None, str]]:

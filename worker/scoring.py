@@ -66,6 +66,10 @@ class Scoring(Protocol):
     def has_files(self) -> bool:
         """Whether tracks have files of their own."""
 
+    @property
+    def remembers(self) -> bool:
+        """Whether rows that were scored before are left out, and those of now are known later."""
+
     def score(self, first: int, end: int, out: ChunkFiles, progress: Callable[[int], None]) -> Json:
         """Score the rows from `first` to before `end`; returns what adds up over chunks. `progress(end)` may raise."""
 
@@ -94,7 +98,8 @@ def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) ->
     with desk.database.transaction() as sql:
         chunks.cut(sql, desk.claim, total=scoring.total, size=size, resume_of=resume_of)
     whole = Whole()
-    with PredictionFiles(folder, scoring.formats, scoring.empty, has_files=scoring.has_files) as files:
+    kinds = {"has_files": scoring.has_files, "remembers": scoring.remembers}
+    with PredictionFiles(folder, scoring.formats, scoring.empty, **kinds) as files:
         try:
             while whole.end < scoring.total:
                 tell = _report(desk, scoring)
@@ -154,7 +159,8 @@ def _score(desk: Desk, scoring: Scoring, chunk: Chunk, tell: Callable[[int], Non
 @contextmanager
 def _chunk_files(desk: Desk, scoring: Scoring, chunk: Chunk) -> Iterator[ChunkFiles]:
     folder = desk.scratch / f"chunk-{chunk.first}"
-    with ChunkFiles(folder, scoring.formats, scoring.empty, has_files=scoring.has_files) as out:
+    kinds = {"has_files": scoring.has_files, "remembers": scoring.remembers}
+    with ChunkFiles(folder, scoring.formats, scoring.empty, **kinds) as out:
         yield out
 
 

@@ -62,6 +62,7 @@ class ScoreParams(Closed):
     columns: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
     # As for every scoring.
     resume_of: Annotated[str, Field(max_length=40)] | None = None
+    skip_scored: bool = False
 
 
 ACTIONS = {"score": ScoreParams}

@@ -109,6 +109,18 @@ def test_the_same_question_again_is_answered_from_memory_and_alike(service: Serv
 
     pages = [service.call("GET", f"/v1/jobs/{job['id']}/predictions") for job in (first, second)]
     assert pages[0] == pages[1]
+    said = service.call("GET", f"/v1/jobs/{second['id']}/diff?with={first['id']}")
+    assert (said["same"], said["changed"], said["only_here"], said["data"]) == (12, 0, 0, [])
+
+
+def test_recordings_that_were_scored_are_left_out(service: Service, dataset: Json) -> None:
+    params = {"include": ["tags"], "skip_scored": True}
+    wanted = {"action": "score", "kind": "analysis", "dataset": dataset["id"], "params": params}
+
+    first, second = (run(service, **wanted) for _ in range(2))
+
+    assert (first["result"]["rows"], first["result"]["errors"], first["result"]["skipped"]) == (13, 1, 0)
+    assert (second["result"]["rows"], second["result"]["errors"], second["result"]["skipped"]) == (1, 1, 12)
 
 
 def test_a_tagger_of_ones_own_labels(service: Service, dataset: Json) -> None:

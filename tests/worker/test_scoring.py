@@ -4,23 +4,26 @@ import dataclasses
 import json
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import literal, select, update
 
-from shared import chunks, jobs, recovery, submission
+from shared import chunks, fires, jobs, recovery, schedules, submission
 from shared.database import Database
 from shared.errors import EtudeError
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import attempts, outputs, versions
 from shared.tables import chunks as chunk_table
+from shared.tables import datasets as dataset_table
+from shared.tables import schedules as schedule_table
 from shared.wanted import NewJob
-from tests.worker import working
+from tests.worker import canonical, working
 from tests.worker.working import Working
-from worker import runner, sweep
+from worker import differences, runner, sweep
 from worker.post import Post
 from worker.prediction_files import ChunkFiles
 from worker.predictions import RowScoring
@@ -264,3 +267,85 @@ def test_only_the_same_scoring_is_gone_on_from_and_only_when_it_has_ended(
     assert refusal() is None
     assert refusal(columns=["genre"]) == "resume_mismatch"
     assert refusal(resume_of="job_nobody") == "unknown_reference"
+
+
+def grown(post: Post, tenant: str, folder: Path, *, rows: int, version: int) -> str:
+    """A version of the dataset `catalogue`: the first rows of one table."""
+    columns = {name: values[:rows] for name, values in canonical.music(ROWS + 40, seed=4).items()}
+    (folder / f"v{version}").mkdir()
+    dataset = working.store_table(post, tenant, folder / f"v{version}", columns, id="piece")
+    with post.database.transaction() as sql:
+        mine = dataset_table.c.id == dataset
+        sql.execute(update(dataset_table).where(mine).values(name="catalogue", version=version))
+    return dataset
+
+
+def test_every_night_only_what_is_new_is_scored_and_the_difference_is_told(
+    post: Post, tenant: str, scoring: Callable[[], str], tmp_path: Path
+) -> None:
+    scoring()
+    runner.run(post, "train", only_tenant=None)
+    grown(post, tenant, tmp_path, rows=ROWS, version=1)
+    asked = {"action": "score", "model": "songs@1", "dataset": "catalogue@latest", "params": {"skip_scored": True}}
+    night = datetime(2031, 3, 28, 2, tzinfo=UTC).timestamp()
+    with post.database.transaction() as sql:
+        said = {"name": "nightly", "cron": "0 3 * * *", "timezone": "Europe/Berlin", "job": asked, "overlap": "skip",
+                "misfire": "once", "misfire_grace_s": 3600.0}  # fmt: skip
+        schedule = schedules.create(sql, tenant, said, post.settings)
+        sql.execute(update(schedule_table).values(next_at=night))
+    # The clocks go forward in the third night: three o'clock in Berlin is an hour earlier.
+    for version, at in enumerate((night, night + 86_400, night + 2 * 86_400 - 3600)):
+        if version:
+            grown(post, tenant, tmp_path, rows=ROWS + 20 * version, version=version + 1)
+        with post.database.transaction() as sql:
+            seen = sql.execute(select(schedule_table, literal(at).label("at"))).one()
+            assert seen.next_at == at and fires.fire(sql, seen, post.settings)
+        runner.run(post, "train", only_tenant=None)
+    with post.database.reading() as sql:
+        nights = [run.job for run in schedules.list_runs(sql, schedule.id, limit=9, before=None)][::-1]
+    whole = working.submit(post, tenant, working.find(post, nights[2]).datasets[0], action="score",
+                           version=working.find(post, nights[2]).version, params={})  # fmt: skip
+    runner.run(post, "train", only_tenant=None)
+
+    results = [working.find(post, job).result for job in nights]
+    assert [(each["rows"], each["skipped"]) for each in results] == [(ROWS, 0), (20, ROWS), (20, ROWS + 20)]
+    parts = [lines_of(post, job, "predictions") for job in nights]
+    assert [row for part in parts for row in part] == lines_of(post, whole, "predictions")
+    for job in (*nights, whole):
+        (tmp_path / job).write_bytes(files_of(post, job)["predictions.parquet"])
+    found = differences.compare(tmp_path / whole, tmp_path / nights[0])
+    assert found.as_json() | {"largest_move": None} == {
+        "same": ROWS, "changed": 0, "only_here": 40, "only_there": 0, "largest_move": None
+    }  # fmt: skip
+    assert found.largest_move == 0.0
+    assert differences.compare(tmp_path / nights[1], tmp_path / nights[0]).as_json()["only_here"] == 20
+
+
+def test_a_row_that_has_changed_is_scored_again_and_one_that_failed_too(
+    post: Post, tenant: str, scoring: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = scoring()
+    row = working.find(post, first)
+    wanted: Json = {"action": "score", "version": row.version, "params": {"skip_scored": True}}
+    columns = canonical.music(20, seed=7)
+    (tmp_path / "a").mkdir(), (tmp_path / "b").mkdir()
+    before = working.store_table(post, tenant, tmp_path / "a", columns, id="piece")
+    changed = {**columns, "tempo": [value + (place == 4) for place, value in enumerate(columns["tempo"])]}
+    after = working.store_table(post, tenant, tmp_path / "b", changed, id="piece")
+    one, again, other = (working.submit(post, tenant, dataset, **wanted) for dataset in (before, before, after))
+
+    def break_(start: int, end: int) -> None:
+        if start <= 9 < end and not fixed:
+            raise ZeroDivisionError
+
+    fixed: list[bool] = []
+    spoil(monkeypatch, break_)
+    for _ in range(2):
+        runner.run(post, "train", only_tenant=None)
+    fixed.append(True)
+    for _ in range(2):
+        runner.run(post, "train", only_tenant=None)
+
+    assert working.find(post, one).result["errors"] == 1 and working.find(post, one).result["skipped"] == 0
+    assert [each["key"] for each in lines_of(post, again, "predictions")] == ["p9"]
+    assert [each["key"] for each in lines_of(post, other, "predictions")] == ["p4"]
