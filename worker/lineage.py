@@ -1,6 +1,7 @@
-"""Where a model version came from: dataset, params, seed, split, code and library versions."""
+"""Where a model version came from, or a row of predictions: datasets, params, seed, split, code and libraries."""
 
-from importlib.metadata import version
+from collections.abc import Sequence
+from importlib.metadata import version as version_of
 from typing import Any
 
 from sqlalchemy import Row
@@ -19,12 +20,7 @@ def of_training(claim: Claim, dataset: Row[Any], params: TableTraining, split: J
     return {
         "job": claim.job_id,
         "attempt": claim.attempt,
-        "dataset": {
-            "id": dataset.id,
-            "reference": f"{dataset.name}@{dataset.version}",
-            "sha256": dataset.sha256,
-            "format": dataset.format,
-        },
+        "dataset": _of_dataset(dataset),
         "params": params.model_dump(mode="json"),
         "seed": params.seed,
         "split": split,
@@ -32,11 +28,31 @@ def of_training(claim: Claim, dataset: Row[Any], params: TableTraining, split: J
     }
 
 
+def of_scoring(version: Row[Any], datasets: Sequence[Row[Any]]) -> Json:
+    """What every row of a scoring goes back to; `training` is the job whose own lineage has params, seed and split."""
+    return {
+        "model": f"{version.name}@{version.number}",
+        "version": version.id,
+        "training": version.lineage.get("job"),
+        "datasets": [_of_dataset(dataset) for dataset in datasets],
+        "code": {"etude": CODE_VERSION, **_libraries()},
+    }
+
+
+def _of_dataset(dataset: Row[Any]) -> Json:
+    return {
+        "id": dataset.id,
+        "reference": f"{dataset.name}@{dataset.version}",
+        "sha256": dataset.sha256,
+        "format": dataset.format,
+    }
+
+
 def _libraries() -> dict[str, str]:
     found = {}
     for name in LIBRARIES:
         try:
-            found[name] = version(name)
+            found[name] = version_of(name)
         except ModuleNotFoundError:  # one of TensorFlow's two flavours is always absent
             continue
     return found

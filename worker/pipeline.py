@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from shared import chunks, job_list, models
+from shared import chunks, datasets, job_list, models
 from shared.kinds import KINDS
 from shared.models import NewVersion
 from shared.networks import measure
@@ -122,10 +122,11 @@ def score(desk: Desk) -> Ending:
         desk.enter("storing")
     counts = {"predictions": whole.rows, "errors": whole.errors, "files": whole.files, "scored": whole.rows}
     files = [desk.put(path.name, path, rows=counts[path.stem]) for path in sorted(folder.iterdir())]
-    summary = {"rows": whole.rows + whole.errors, "errors": whole.errors}
+    summary: Json = {"rows": whole.rows + whole.errors, "errors": whole.errors}
     if opened.has_files:
         summary["files"] = whole.files
     summary |= opened.summarise(whole.told, rows=whole.rows)
+    summary["lineage"] = _lineage(desk)
 
     def record(sql: Connection) -> Json:
         if whole.is_cancelled:
@@ -148,6 +149,13 @@ def open_scoring(desk: Desk) -> Scoring:
         return TrackScoring(desk, catalogue, listener, params, size=desk.settings.chunk_tracks, known=known)
     scorer = _kind(desk).predict.open(_fetch_model(desk))
     return RowScoring(paths, rows[0].profile, scorer, params, size=desk.settings.chunk_rows, known=known)
+
+
+def _lineage(desk: Desk) -> Json:
+    with desk.database.reading() as sql:
+        version = models.find_by_id(sql, desk.claim.version or "")
+        rows = [datasets.find(sql, desk.claim.tenant, dataset) for dataset in desk.claim.datasets]
+    return lineage.of_scoring(version, rows)
 
 
 def _known(desk: Desk) -> Scored:

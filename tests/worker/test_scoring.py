@@ -87,7 +87,13 @@ def test_many_chunks_make_the_bytes_of_one(post: Post, other: Post, scoring: Cal
     assert set(expected) == {"predictions.parquet", "predictions.csv", "predictions.jsonl", "predictions.index",
                              "errors.jsonl", "errors.index"}  # fmt: skip
     assert files_of(post, cut) == expected
-    assert working.find(post, cut).result == working.find(post, whole).result
+    result = working.find(post, cut).result
+    assert result == working.find(post, whole).result
+    with post.database.reading() as sql:
+        (made,) = sql.execute(select(versions)).all()
+    said = result["lineage"]
+    assert (said["model"], said["version"], said["training"]) == ("songs@1", made.id, made.job)
+    assert said["datasets"] == [made.lineage["dataset"]] and said["code"] == made.lineage["code"]
     with post.database.reading() as sql:
         assert sql.execute(select(chunk_table)).all() == []
 
