@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 from shared import chunks, claims, workers
 from shared.chunks import Chunk
 from shared.claims import Claim, Wish
-from shared.errors import ClaimLost
+from shared.errors import ClaimLost, JobFailed, TryAgain, Unavailable
 from shared.log import logger
 from worker import pipeline, scoring
 from worker.desk import Desk
@@ -18,6 +19,9 @@ from worker.heart import Heart
 from worker.post import Post, skills
 
 Json = dict[str, Any]
+# After a failure that is not about rows: a full disk of this host, perhaps.
+REST_S = 5.0
+
 log = logger("helping")
 
 
@@ -54,6 +58,9 @@ def help_out(post: Post, claim: Claim, chunk: Chunk) -> None:
             pulse.chunk = _next(post, claim)
     except scoring.LEAVING as reason:
         log.info("left", job=claim.job_id, reason=type(reason).__name__)
+        if isinstance(reason, TryAgain | Unavailable | JobFailed):
+            # It would fail at once again, and be rung for at once.
+            time.sleep(REST_S)
     finally:
         heart.stop()
         shutil.rmtree(scratch, ignore_errors=True)
