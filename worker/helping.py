@@ -49,6 +49,7 @@ def help_out(post: Post, claim: Claim, chunk: Chunk) -> None:
     post.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
     scratch = Path(tempfile.mkdtemp(prefix="help-", dir=post.scratch))
     desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch)
+    is_failing = False
     heart.start()
     try:
         opened = pipeline.open_scoring(desk)
@@ -58,15 +59,16 @@ def help_out(post: Post, claim: Claim, chunk: Chunk) -> None:
             pulse.chunk = _next(post, claim)
     except scoring.LEAVING as reason:
         log.info("left", job=claim.job_id, reason=type(reason).__name__)
-        if isinstance(reason, TryAgain | Unavailable | JobFailed):
-            # It would fail at once again, and be rung for at once.
-            time.sleep(REST_S)
+        is_failing = isinstance(reason, TryAgain | Unavailable | JobFailed)
     finally:
         heart.stop()
         shutil.rmtree(scratch, ignore_errors=True)
         if pulse.chunk is not None:
             with post.database.transaction() as sql:
                 chunks.give_back(sql, pulse.chunk)
+    if is_failing:
+        # It would fail again at once, and be rung for at once.
+        time.sleep(REST_S)
 
 
 def _next(post: Post, claim: Claim) -> Chunk | None:
