@@ -127,6 +127,8 @@ def figures(job: Job) -> str:
     """The last epoch's loss and accuracy, on both sides of the split; of recordings the hours that were heard."""
     metrics = job.progress.get("metrics") or {}
     heard = [f"{metrics['hours']:.2f} h heard"] if "hours" in metrics else []
+    if metrics.get("workers", 0) > 1:
+        heard.append(f"{metrics['workers']:.0f} workers")
     return " ".join([*heard, *(f"{name} {metrics[name]:.4f}" for name in FIGURES if name in metrics)])
 
 
