@@ -2,7 +2,6 @@
 
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+import trustme
 
 from shared import addresses
 from shared.deliveries import Claim
@@ -231,17 +231,12 @@ class Certificates:
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    folder = tmp_path_factory.mktemp("certificates")
-    subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout",
-         "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=hook.test", "-addext",
-         "subjectAltName=DNS:hook.test"],
-        cwd=folder, check=True, capture_output=True,
-    )  # fmt: skip
-    secured = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    secured.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    return Certificates(secured, ssl.create_default_context(cafile=str(folder / "cert.pem")))
+def certificates() -> Certificates:
+    authority = trustme.CA()
+    secured, trust = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.issue_cert("hook.test").configure_cert(secured)
+    authority.configure_trust(trust)
+    return Certificates(secured, trust)
 
 
 def test_tls_is_spoken_with_the_name_and_not_with_the_address(certificates: Certificates) -> None:
