@@ -132,6 +132,7 @@ class _Augmenting(keras.layers.Layer):
         return self.change(x) if training else x
 
     def change(self, x: Tensor) -> Tensor:
+        """The changed segments, of the same shape: each kind says how."""
         raise NotImplementedError
 
 

@@ -32,6 +32,7 @@ from worker.ending import Ending
 from worker.features import as_json
 from worker.kinds.protocol import Kind, Prepared
 from worker.listener import Listener
+from worker.networks import NetworkSpec
 from worker.predictions import RowScoring
 from worker.scored import Scored
 from worker.scoring import Scoring
@@ -70,20 +71,13 @@ def train(desk: Desk) -> Ending:
     features = as_json(prepared.features)
     model = artifacts.Model(name, network, fitted.weights, features, prepared.target, listens_to)
     files = [desk.put(name, content) for name, content in artifacts.pack(model).items()]
-    size = measure(
-        network.hidden,
-        inputs=network.inputs,
-        outputs=network.outputs,
-        batch_size=params.batch_size,
-        front=network.front,
-    )
     version = NewVersion(
         files=files,
         metrics=metrics,
         baselines=baselines,
         warnings=cautions,
         lineage=lineage.of_training(desk.claim, row, params, prepared.split),
-        parameters=size.parameters,
+        parameters=_count_parameters(network, params),
     )
     said = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}
 
@@ -92,6 +86,17 @@ def train(desk: Desk) -> Ending:
         return {**made, **said, "metrics": metrics, "baselines": baselines, "warnings": cautions}
 
     return Ending(record)
+
+
+def _count_parameters(network: NetworkSpec, params: Any) -> int:
+    size = measure(
+        network.hidden,
+        inputs=network.inputs,
+        outputs=network.outputs,
+        batch_size=params.batch_size,
+        front=network.front,
+    )
+    return size.parameters
 
 
 def _prepare(desk: Desk, kind: Kind, row: Row[Any], params: Any) -> tuple[Prepared, Json | None]:

@@ -98,8 +98,7 @@ def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) ->
     with desk.database.transaction() as sql:
         chunks.cut(sql, desk.claim, total=scoring.total, size=size, resume_of=resume_of)
     whole = Whole()
-    kinds = {"has_files": scoring.has_files, "remembers": scoring.remembers}
-    with PredictionFiles(folder, scoring.formats, scoring.empty, **kinds) as files:
+    with PredictionFiles(folder, scoring.formats, scoring.empty, **_beside_rows(scoring)) as files:
         try:
             while whole.end < scoring.total:
                 tell = _report(desk, scoring)
@@ -159,9 +158,13 @@ def _score(desk: Desk, scoring: Scoring, chunk: Chunk, tell: Callable[[int], Non
 @contextmanager
 def _chunk_files(desk: Desk, scoring: Scoring, chunk: Chunk) -> Iterator[ChunkFiles]:
     folder = desk.scratch / f"chunk-{chunk.first}"
-    kinds = {"has_files": scoring.has_files, "remembers": scoring.remembers}
-    with ChunkFiles(folder, scoring.formats, scoring.empty, **kinds) as out:
+    with ChunkFiles(folder, scoring.formats, scoring.empty, **_beside_rows(scoring)) as out:
         yield out
+
+
+def _beside_rows(scoring: Scoring) -> dict[str, bool]:
+    """What a chunk holds beside its rows, and so the whole."""
+    return {"has_files": scoring.has_files, "remembers": scoring.remembers}
 
 
 def _as_error(cause: Exception) -> EtudeError:

@@ -7,6 +7,8 @@ import pytest
 from etude import header
 from etude.choice import choose
 
+# What is taken raises nothing; what is refused is in the test of hints.
+
 
 @pytest.mark.parametrize(
     "content",

@@ -59,6 +59,7 @@ def test_no_row_is_missing_or_there_twice_however_often_workers_are_killed(house
     house.wait(lambda: house.find(killed).state == SUCCEEDED or len(at_work(house, killed)) == len(both))
     for _ in range(KILLS):
         house.wait(lambda: house.find(killed).state == SUCCEEDED or at_work(house, killed))
+        # Anywhere: within a chunk, between two, or while a new child begins.
         time.sleep(chance.uniform(0.05, 0.4))
         helped |= at_work(house, killed)
         for child in chance.choice(both).children():
