@@ -246,6 +246,30 @@ def tally(sql: Connection, job_id: str) -> Tally:
     return Tally(int(row.rows), row.done, row.total, row.workers, row.buried)
 
 
+def shares(sql: Connection, job_id: str) -> Sequence[Row[Any]]:
+    """What each worker has done of a job: rows, chunks, seconds, and chunks that failed with it last and are open.
+
+    A row of no worker is what nobody has taken yet, or another job has done. `total` counts all chunks of a row.
+    """
+    is_done, has_failed = chunks.c.state == DONE, (chunks.c.state == OPEN) & (chunks.c.losses > 0)
+    took_s = func.sum(chunks.c.ended_at - chunks.c.started_at).filter(is_done)
+    chosen = select(
+        chunks.c.worker,
+        func.coalesce(func.sum(chunks.c.rows).filter(is_done), 0).label("rows"),
+        func.count().filter(is_done).label("done"),
+        func.coalesce(took_s, 0.0).label("took_s"),
+        func.count().filter(has_failed).label("failed"),
+        func.count().label("total"),
+    )
+    return sql.execute(chosen.where(chunks.c.job == job_id).group_by(chunks.c.worker).order_by(chunks.c.worker)).all()
+
+
+def present(sql: Connection, job_id: str) -> Sequence[Row[Any]]:
+    """The chunks of a job that are being done now, the latest last."""
+    mine = (chunks.c.job == job_id) & (chunks.c.state == RUNNING)
+    return sql.execute(select(chunks).where(mine).order_by(chunks.c.started_at)).all()
+
+
 def named(sql: Connection, folder: str) -> set[str]:
     """The keys under a folder of an attempt that a chunk names: its own, or one of a job that goes on from it."""
     key = chunks.c.output["file"]["key"].as_string()

@@ -57,6 +57,7 @@ class Claim:
     version: str | None
     params: Json
     budget: Json
+    promote: Json | None
     checkpoint: Json | None
     compute_s: float
     deadline_in_s: float | None
@@ -226,8 +227,8 @@ def as_claim(row: Row[Any], worker: str, lease_s: float) -> Claim:
     return Claim(
         job_id=row.id, fence=row.fence, attempt=row.attempt, tenant=row.tenant, worker=worker, action=row.action,
         kind=row.kind, datasets=row.datasets, model=row.model, version=row.version, params=row.params,
-        budget=row.budget, checkpoint=row.checkpoint, compute_s=(row.cost or {}).get("compute_s", 0.0),
-        deadline_in_s=row.deadline_in_s, lease_s=lease_s,
+        budget=row.budget, promote=row.promote, checkpoint=row.checkpoint,
+        compute_s=(row.cost or {}).get("compute_s", 0.0), deadline_in_s=row.deadline_in_s, lease_s=lease_s,
     )  # fmt: skip
 
 

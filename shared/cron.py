@@ -9,7 +9,7 @@ not come, what comes twice comes twice.
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from itertools import takewhile
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -65,12 +65,15 @@ def _zones() -> frozenset[str]:
     return frozenset(available_timezones() - NO_PLACES)
 
 
+# Of many schedules most have the same few expressions, and are due at the same moments.
+@lru_cache(maxsize=4096)
 def next_after(cron: str, zone: str, at: float) -> float | None:
     """The first moment later than `at`; None when none comes."""
     return next(after(cron, zone, at), None)
 
 
-def newest(cron: str, zone: str, *, since: float, until: float, at_most: int) -> list[float]:
+@lru_cache(maxsize=4096)
+def newest(cron: str, zone: str, *, since: float, until: float, at_most: int) -> tuple[float, ...]:
     """The last moments from `since` to `until`, both included, in order.
 
     However long that is: it looks back only as far as so many of them reach.
@@ -80,7 +83,7 @@ def newest(cron: str, zone: str, *, since: float, until: float, at_most: int) ->
         start = max(since, until - window_s)
         found = list(takewhile(lambda moment: moment <= until, after(cron, zone, start - 1)))
         if len(found) >= at_most or start == since:
-            return found[-at_most:]
+            return tuple(found[-at_most:])
         window_s *= 2
 
 

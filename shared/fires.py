@@ -9,7 +9,20 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from shared import cron, job_list, jobs, refusals, submission, webhooks
 from shared.database import now
@@ -33,6 +46,9 @@ TOLERANCE_S = 60.0
 MOMENTS_AT_MOST = 100
 # A schedule has a few open jobs, and they are its newest; all that it ever had may be a million.
 LOOKED_AT = 100
+# What a page of the last runs shows, of a schedule of every month, too.
+RUNS_KEPT = 100
+FORGOTTEN_AT_ONCE = 1000
 # Refusals that pass by themselves; after any other the schedule would be refused for ever.
 PASSING = ("dataset_not_ready", "too_many_jobs")
 
@@ -86,7 +102,7 @@ def submit_waiting(sql: Connection, seen: Row[Any], settings: Settings) -> bool:
     """Submit the oldest run that waits, if nothing is before it still; returns whether one was looked at."""
     # Changes nothing, and holds the row.
     taken = sql.execute(_as_seen(seen).values(next_at=seen.next_at).returning(schedules)).one_or_none()
-    if taken is None or sql.execute(_under_way(seen.id)).first() is not None:
+    if taken is None or sql.execute(_UNDER_WAY, {"of": seen.id}).first() is not None:
         return False
     oldest = sql.execute(select(func.min(table.c.due_at)).where(_waits(seen.id))).scalar()
     if oldest is None:
@@ -121,6 +137,33 @@ def check(sql: Connection, tenant: str, job: Json, settings: Settings) -> jobs.N
         raise InvalidRequest(cause.detail, code=cause.code, faults=faults) from cause
 
 
+def forget_old(sql: Connection, *, after_s: float, at_most: int) -> int:
+    """Forget the oldest runs of schedules that have had more than RUNS_KEPT since; returns how many."""
+    edge, oldest = _oldest_kept(schedules.c.id), _oldest(schedules.c.id)
+    chosen = select(schedules.c.id, edge.label("edge")).where(oldest < now() - after_s, oldest < edge)
+    rows = sql.execute(chosen.limit(at_most)).all()
+    return sum(_forget(sql, (table.c.schedule == row.id) & (table.c.due_at < row.edge), after_s) for row in rows)
+
+
+def _forget(sql: Connection, which: ColumnElement[bool], after_s: float) -> int:
+    is_old = which & (table.c.due_at < now() - after_s) & (table.c.outcome != WAITING)
+    # Bounded, as an operator may choose a shorter time and a schedule of every minute has a row a minute.
+    few = select(table.c.due_at).where(is_old).order_by(table.c.due_at).limit(FORGOTTEN_AT_ONCE).correlate(None)
+    return sql.execute(delete(table).where(is_old, table.c.due_at.in_(few))).rowcount
+
+
+def _oldest(schedule_id: ColumnElement[str]) -> Any:  # Any: SQLAlchemy's scalar subquery
+    run = table.alias("run")
+    return select(func.min(run.c.due_at)).where(run.c.schedule == schedule_id).scalar_subquery()
+
+
+def _oldest_kept(schedule_id: ColumnElement[str]) -> Any:  # Any: SQLAlchemy's scalar subquery
+    """The moment of the oldest of the runs that are kept however old they are; null when there are fewer."""
+    run = table.alias("kept")
+    newest = select(run.c.due_at).where(run.c.schedule == schedule_id).order_by(run.c.due_at.desc())
+    return newest.offset(RUNS_KEPT - 1).limit(1).scalar_subquery()
+
+
 def drop_waiting(sql: Connection, schedule_id: str) -> None:
     """What waits behind another run will not be submitted."""
     sql.execute(update(table).where(_waits(schedule_id)).values(outcome=SKIPPED))
@@ -148,8 +191,7 @@ def _come(taken: Taken, since: float) -> list[float]:
     """The moments that have come. The clock may have been put back: one that has its row is left alone."""
     row = taken.row
     come = cron.newest(row.cron, row.timezone, since=since, until=taken.at, at_most=MOMENTS_AT_MOST)
-    told = select(table.c.due_at).where(table.c.schedule == row.id, table.c.due_at >= since)
-    known = set(taken.sql.execute(told).scalars())
+    known = set(taken.sql.execute(_TOLD, {"of": row.id, "since": since}).scalars())
     return [due_at for due_at in come if due_at not in known]
 
 
@@ -163,8 +205,8 @@ def choose(come: list[float], at: float, *, misfire: str, grace_s: float) -> lis
 def _run(taken: Taken, due_at: float) -> Json:
     """What becomes of one moment, by the schedule's overlap."""
     sql, row = taken.sql, taken.row
-    waiting = sql.execute(select(func.count()).select_from(table).where(_waits(row.id))).scalar_one()
-    is_busy = waiting > 0 or sql.execute(_under_way(row.id)).first() is not None
+    waiting = sql.execute(_COUNT_WAITING, {"of": row.id}).scalar_one()
+    is_busy = waiting > 0 or sql.execute(_UNDER_WAY, {"of": row.id}).first() is not None
     if not is_busy or row.overlap == "replace":
         return _submit(taken)
     # Catching up with all that was missed means one after the other, and so all of it waits.
@@ -193,7 +235,7 @@ def _demand_place(taken: Taken) -> None:
 
 def _make_way(taken: Taken) -> None:
     drop_waiting(taken.sql, taken.row.id)
-    for job in taken.sql.execute(_under_way(taken.row.id)).scalars().all():
+    for job in taken.sql.execute(_UNDER_WAY, {"of": taken.row.id}).scalars().all():
         # It may have ended meanwhile, which is what was wanted.
         with suppress(NotAllowedNow):
             jobs.cancel(taken.sql, taken.row.tenant, job)
@@ -225,7 +267,7 @@ def _note(taken: Taken, due_at: float, said: Json) -> None:
     taken.sql.execute(insert(table).values(values))
 
 
-def _waits(schedule_id: str) -> ColumnElement[bool]:
+def _waits(schedule_id: str | BindParameter[str]) -> ColumnElement[bool]:
     return (table.c.schedule == schedule_id) & (table.c.outcome == WAITING)
 
 
@@ -235,3 +277,9 @@ def _under_way(schedule_id: Any) -> Select[Any]:  # Any: an id, or the column of
     of_it = select(other.c.id).where(other.c.schedule == schedule_id).correlate(schedules)
     newest = of_it.order_by(other.c.id.desc()).limit(LOOKED_AT)
     return select(job_table.c.id).where(job_table.c.id.in_(newest), job_table.c.state.in_((QUEUED, RUNNING)))
+
+
+# Built once: putting them together costs more than running them, and a thousand schedules may be due together.
+_UNDER_WAY = _under_way(bindparam("of"))
+_COUNT_WAITING = select(func.count()).select_from(table).where(_waits(bindparam("of")))
+_TOLD = select(table.c.due_at).where(table.c.schedule == bindparam("of"), table.c.due_at >= bindparam("since"))

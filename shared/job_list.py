@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, sele
 
 from shared.database import Database
 from shared.errors import NotFound
-from shared.jobs import QUEUED
+from shared.jobs import QUEUED, SUCCEEDED
 from shared.tables import attempts, epochs, events, job_labels, jobs, outputs
 
 
@@ -54,6 +54,14 @@ _AHEAD = select(func.count()).select_from(
     select(jobs.c.id)
     .where(jobs.c.queue == bindparam("of"), jobs.c.state == QUEUED, _BETTER)
     .limit(AHEAD_AT_MOST)
+    .subquery()
+)
+
+
+_COUNT_QUEUED = select(func.count()).select_from(
+    select(jobs.c.id)
+    .where(jobs.c.state == QUEUED, jobs.c.tenant == bindparam("of"))
+    .limit(bindparam("at_most"))
     .subquery()
 )
 
@@ -107,8 +115,7 @@ def ahead(sql: Connection, row: Row[Any]) -> int:
 
 def count_queued(sql: Connection, tenant: str, *, at_most: int) -> int:
     """How many jobs of a tenant wait, counted up to `at_most`."""
-    waiting = select(jobs.c.id).where(jobs.c.state == QUEUED, jobs.c.tenant == tenant).limit(at_most).subquery()
-    return int(sql.execute(select(func.count()).select_from(waiting)).scalar_one())
+    return int(sql.execute(_COUNT_QUEUED, {"of": tenant, "at_most": at_most}).scalar_one())
 
 
 def page(
@@ -143,6 +150,15 @@ def list_epochs(sql: Connection, job_id: str) -> list[dict[str, Any]]:
 
 def find_output(sql: Connection, job_id: str, name: str) -> Row[Any] | None:
     return sql.execute(select(outputs).where(outputs.c.job == job_id, outputs.c.name == name)).one_or_none()
+
+
+def last_output(sql: Connection, tenant: str, job_id: str, name: str) -> Row[Any] | None:
+    """The file of this name of the last scoring before a job: by the same schedule, or else by the same model."""
+    mine = sql.execute(select(jobs).where(jobs.c.id == job_id, jobs.c.tenant == tenant)).one()
+    same = jobs.c.model == mine.model if mine.schedule is None else jobs.c.schedule == mine.schedule
+    earlier = (jobs.c.tenant == tenant) & (jobs.c.action == mine.action) & (jobs.c.id < job_id)
+    chosen = select(outputs).join(jobs, jobs.c.id == outputs.c.job).where(earlier, same, outputs.c.name == name)
+    return sql.execute(chosen.where(jobs.c.state == SUCCEEDED).order_by(jobs.c.id.desc()).limit(1)).one_or_none()
 
 
 def outputs_of_version(sql: Connection, tenant: str, version: str, name: str) -> Sequence[Row[Any]]:

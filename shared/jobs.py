@@ -46,6 +46,7 @@ class NewJob:
     params: Json = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     budget: Json = field(default_factory=dict)
+    promote: Json | None = None
     priority: int = 0
     deadline_s: float | None = None
     expected_s: float = 1.0
@@ -58,7 +59,7 @@ _SUBMIT = (
         {
             name: bindparam(name)
             for name in ("id", "tenant", "action", "kind", "queue", "priority", "datasets", "model", "version",
-                         "schedule", "params", "labels", "budget", "expected_s")
+                         "schedule", "params", "labels", "budget", "promote", "expected_s")
         }
     )
     .values(

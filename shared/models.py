@@ -1,19 +1,21 @@
 """The model registry: versions under a name, and aliases that move between them."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from shared import builtin, ids
+from shared import builtin, gate, ids
 from shared.claims import Claim
 from shared.database import now
-from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
-from shared.kinds import KINDS
+from shared.errors import Fault, InvalidRequest, NotFound
+from shared.gate import Measured
 from shared.tables import aliases, models, versions
 
 CHAMPION = "champion"
+ALIAS = "[A-Za-z][A-Za-z0-9_-]{0,63}"
 
 Json = dict[str, Any]
 
@@ -186,19 +188,49 @@ def list_aliases(sql: Connection, model_id: str) -> dict[str, int]:
     return {row.alias: row.number for row in sql.execute(chosen)}
 
 
+def at_alias(sql: Connection, tenant: str, name: str, alias: str) -> Row[Any] | None:
+    """The version to which an alias points now; None when it points to nothing, or there is no such model."""
+    chosen = (
+        select(versions)
+        .join(aliases, aliases.c.version == versions.c.id)
+        .join(models, models.c.id == aliases.c.model)
+        .where(models.c.tenant == tenant, models.c.name == name, aliases.c.alias == alias)
+    )
+    return sql.execute(chosen.order_by(aliases.c.move.desc()).limit(1)).one_or_none()
+
+
+def check_alias(alias: str, *, pointer: str | None = None) -> None:
+    """Refuse what cannot be an alias, `latest` for one: it has a meaning of its own."""
+    if re.fullmatch(ALIAS, alias) and alias != "latest":
+        return
+    said = "expected an alias of 1 to 64 letters, digits, - and _, beginning with a letter, and not latest"
+    raise InvalidRequest(said, code="alias_invalid", faults=[Fault(said, pointer=pointer)] if pointer else [])
+
+
 def move_alias(
-    sql: Connection, tenant: str, name: str, alias: str, *, number: int, require: Json | None = None
+    sql: Connection,
+    tenant: str,
+    name: str,
+    alias: str,
+    *,
+    number: int,
+    require: Json | None = None,
+    measured: Measured | None = None,
 ) -> Row[Any]:
     """Point an alias to a version, if the gate in `require` lets it pass.
 
     `require` is {"metric", "not_worse_than": alias}; raises NotAllowedNow when the candidate's validation metric is
-    worse, or when the two were not measured on the same rows. An empty alias lets everything pass.
+    worse, or when the two were not measured on the same rows and the other was not `measured` there. An empty alias
+    lets everything pass.
     """
     if builtin.is_builtin(name):
         raise builtin.fixed(name)
     candidate = find_version(sql, tenant, name, number)
+    # Moves come one after the other, and each is judged by where the one before has left the aliases.
+    sql.execute(update(models).where(models.c.id == candidate.model).values(name=models.c.name))
     if require is not None:
-        _demand_not_worse(sql, candidate, find(sql, tenant, name).kind, require)
+        kind, rival = find(sql, tenant, name).kind, at_alias(sql, tenant, name, require["not_worse_than"])
+        gate.demand_not_worse(candidate, rival, kind, require, measured)
     newest = select(func.coalesce(func.max(aliases.c.move), 0) + 1).where(
         aliases.c.model == candidate.model, aliases.c.alias == alias
     )
@@ -208,44 +240,6 @@ def move_alias(
     }  # fmt: skip
     sql.execute(insert(aliases).values(values))
     return candidate
-
-
-def _demand_not_worse(sql: Connection, candidate: Row[Any], kind: str, require: Json) -> None:
-    metric, rival_alias = require["metric"], require["not_worse_than"]
-    if metric not in KINDS[kind].METRICS:
-        said = f"expected one of {', '.join(KINDS[kind].METRICS)}, received {metric!r}"
-        raise InvalidRequest(said, faults=[Fault(said, pointer="/require/metric")])
-    rival_id = version_at(sql, candidate.model, rival_alias)
-    if rival_id is None:
-        return
-    rival = find_by_id(sql, rival_id)
-    if _measured_on(candidate) != _measured_on(rival):
-        raise NotAllowedNow(
-            f"Version {candidate.number} and {rival_alias} (version {rival.number}) were measured on different rows, "
-            "which says nothing: train both on the same dataset with the same split, or move the alias without a gate.",
-            code="gate_refused",
-        )
-    ours, theirs = (_validation(version, metric) for version in (candidate, rival))
-    is_worse = ours < theirs if KINDS[kind].METRICS[metric] == "higher" else ours > theirs
-    if is_worse:
-        raise NotAllowedNow(
-            f"Version {candidate.number} has {metric} {ours:.4f}, {rival_alias} (version {rival.number}) has "
-            f"{theirs:.4f}: the alias stays where it is.",
-            code="gate_refused",
-        )
-
-
-def _measured_on(version: Row[Any]) -> Json:
-    """The content of the dataset and the split whose held-out rows the metrics are about."""
-    lineage = version.lineage
-    return {"dataset": lineage.get("dataset", {}).get("sha256"), "split": lineage.get("split")}
-
-
-def _validation(version: Row[Any], metric: str) -> float:
-    value = version.metrics.get("validation", {}).get(metric, {}).get("value")
-    if value is None:
-        raise NotAllowedNow(f"Version {version.number} has no validation {metric} to compare.", code="gate_refused")
-    return float(value)
 
 
 def delete(sql: Connection, tenant: str, name: str) -> None:

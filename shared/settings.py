@@ -49,6 +49,8 @@ class Settings:
     answer_s: float
     tenant_queued: int
     tenant_running: int
+    tenant_schedules: int
+    runs_kept_days: float
     chunk_rows: int
     chunk_tracks: int
     webhook_ports: str
@@ -108,6 +110,10 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         tenant_queued=take("TENANT_QUEUED", 100_000, _whole(0, 100_000_000)),
         # 0: no limit, the fair share alone decides.
         tenant_running=take("TENANT_RUNNING", 0, _whole(0, 100_000)),
+        # Of every minute, they would be 17 jobs a second; 0: no limit.
+        tenant_schedules=take("TENANT_SCHEDULES", 1000, _whole(0, 1_000_000)),
+        # A year, and the month in which somebody looks back on it; at a moment a minute they are 600,000 rows.
+        runs_kept_days=take("RUNS_KEPT_DAYS", 400.0, _number(1, 36_500)),
         # Of a scoring: four row groups, so that every thread has some; tracks that take some seconds.
         chunk_rows=take("CHUNK_ROWS", 262_144, _whole(1, 100_000_000)),
         chunk_tracks=take("CHUNK_TRACKS", 64, _whole(1, 1_000_000)),

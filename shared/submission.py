@@ -28,6 +28,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     version = _version(sql, tenant, wanted)
     kind = version.kind if version is not None else wanted.kind
     params = _params(wanted, kind)
+    _check_promotion(wanted, kind)
     _check_formats(rows, kind, version)
     _check_hearing(params, rows)
     _check_resume(sql, tenant, params, [row.id for row in rows], version)
@@ -52,6 +53,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         params=params.model_dump(mode="json", exclude_unset=True),
         labels=wanted.labels,
         budget=wanted.budget.model_dump(exclude_none=True),
+        promote=None if wanted.promote is None else wanted.promote.model_dump(exclude_none=True),
         priority=wanted.priority,
         deadline_s=wanted.deadline_s,
         expected_s=min(expected_s, wanted.budget.compute_seconds or expected_s),
@@ -64,6 +66,7 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     version = _version(sql, tenant, wanted)
     kind = version.kind if version is not None else wanted.kind
     params = _params(wanted, kind)
+    _check_promotion(wanted, kind)
     _check_formats(rows, kind, version)
     _check_hearing(params, rows)
     if not isinstance(params, TableTraining):
@@ -129,9 +132,12 @@ def _version(sql: Connection, tenant: str, wanted: NewJob) -> Row[Any] | None:
     return None
 
 
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+
+
 def _check_name(model: str) -> None:
     try:
-        TypeAdapter(Name).validate_python(model)
+        _NAME.validate_python(model)
     except ValidationError as cause:
         said = f"expected a name for the model, at most 100 signs without / \\ @ and not . or .., received {model!r}"
         raise _fault("/model", said) from cause
@@ -148,6 +154,23 @@ def _params(wanted: NewJob, kind: str | None) -> BaseModel:
         return schema.model_validate(wanted.params)
     except ValidationError as cause:
         raise refusals.of(cause, under="/params") from cause
+
+
+def _check_promotion(wanted: NewJob, kind: str | None) -> None:
+    """Refuse an alias that cannot be one, and a gate that could never open or never close."""
+    if wanted.promote is None:
+        return
+    if wanted.action != "train":
+        raise _fault("/promote", "expected no promote: only a training makes a version that an alias could point to")
+    models.check_alias(wanted.promote.alias, pointer="/promote/alias")
+    require = wanted.promote.require
+    if require is None:
+        return
+    models.check_alias(require.not_worse_than, pointer="/promote/require/not_worse_than")
+    metrics = KINDS[kind or ""].METRICS
+    if require.metric not in metrics:
+        said = f"expected one of {', '.join(metrics)}, received {require.metric!r}"
+        raise _fault("/promote/require/metric", said)
 
 
 def _check_formats(rows: list[Row[Any]], kind: str | None, version: Row[Any] | None) -> None:

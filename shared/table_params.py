@@ -134,6 +134,8 @@ class TableTraining(Closed):
         return self.preprocess if isinstance(self.preprocess, Preprocessing) else Preprocessing()
 
 
+# A Population Stability Index from which on a warning is given; by custom 0.1 is little and 0.25 is much.
+DriftThreshold = Annotated[Float, Field(gt=0, le=10)]
 FileFormat = Literal["parquet", "csv", "jsonl"]
 
 
@@ -150,3 +152,4 @@ class TableScoring(Closed):
     resume_of: Annotated[str, Field(max_length=40)] | None = None
     # Leave out what the same version has scored in a job that had this set, and remember what is scored now.
     skip_scored: bool = False
+    drift_threshold: DriftThreshold = 0.2

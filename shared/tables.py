@@ -148,6 +148,8 @@ jobs = Table(
     Column("params", JSON, nullable=False),
     Column("labels", JSON, nullable=False),
     Column("budget", JSON, nullable=False),
+    # Of a training: the alias that its version shall have, and what that requires.
+    Column("promote", JSON),
     Column("state", String(16), nullable=False),
     Column("stage", String(32)),
     Column("attempt", Integer, nullable=False),

@@ -4,6 +4,7 @@ SQLite, a folder, and a Redis of our own unless their URLs are set; one web, one
 """
 
 import dataclasses
+import errno
 import os
 import socket
 import sys
@@ -38,6 +39,8 @@ def main() -> None:
 
 def prepare(chosen: Settings) -> tuple[Settings, Supervisor]:
     """Make what the service needs and is not given: secrets, a Redis, the schema, a first key, a free port."""
+    if chosen.port != 0:
+        _demand_port(chosen.host, chosen.port)
     chosen.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     programs: list[Program] = []
     if not chosen.pepper:
@@ -51,6 +54,19 @@ def prepare(chosen: Settings) -> tuple[Settings, Supervisor]:
         chosen = dataclasses.replace(chosen, port=free_port(chosen.host))
     _make_ready(chosen)
     return chosen, Supervisor([*programs, *_services(chosen)], home=chosen.home)
+
+
+def _demand_port(host: str, port: int) -> None:
+    """Stop with a sentence unless web can listen there: beside another listener it would get half of the requests."""
+    try:
+        _bind(host, port)
+    except OSError as cause:
+        said = f"port {port} of {host} is taken: stop what listens there, or choose another ETUDE_PORT (0: a free one)."
+        if cause.errno != errno.EADDRINUSE:
+            said = (
+                f"port {port} of {host} cannot be listened at ({cause.strerror}): choose other ETUDE_HOST, ETUDE_PORT."
+            )
+        raise SystemExit(f"Etude cannot start: {said}") from cause
 
 
 def _make_ready(chosen: Settings) -> None:
@@ -117,20 +133,25 @@ def _until(is_true: Callable[[], bool], said: str, limit_s: float) -> None:
 
 def free_port(host: str) -> int:
     """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
+    return _bind(host, 0)
 
 
 def is_free(host: str, port: int) -> bool:
     """Whether nobody listens on a port now."""
-    with socket.socket() as probe:
+    try:
+        _bind(host, port)
+    except OSError:
+        return False
+    return True
+
+
+def _bind(host: str, port: int) -> int:
+    """Take a port for a moment, as a server would, and return which. Raises OSError."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        # Connections of a server that has just ended are in nobody's way; one that listens is.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-        return True
+        probe.bind((host, port))
+        return int(probe.getsockname()[1])
 
 
 def welcome(chosen: Settings) -> str:

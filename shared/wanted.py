@@ -33,6 +33,20 @@ class Budget(Closed):
     compute_seconds: Annotated[Float, Field(gt=0, le=31_536_000)] | None = None
 
 
+class Requirement(Closed):
+    """The gate before an alias moves."""
+
+    metric: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    not_worse_than: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class Promotion(Closed):
+    """The alias that the version of a training shall have once it is made, if the gate lets it pass."""
+
+    alias: Annotated[str, StringConstraints(max_length=255)]
+    require: Requirement | None = None
+
+
 class NewJob(Closed):
     """A job to be. `params` depend on action and kind: see GET /v1/kinds."""
 
@@ -44,4 +58,5 @@ class NewJob(Closed):
     priority: Annotated[Int, Field(ge=-100, le=100)] = 0
     deadline_s: Annotated[Float, Field(gt=0, le=31_536_000)] | None = None
     budget: Budget = Field(default_factory=Budget)
+    promote: Promotion | None = None
     labels: Labels = Field(default_factory=dict)

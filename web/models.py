@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import re
 import zipfile
 from collections.abc import Iterator
 from datetime import datetime
@@ -11,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from shared import builtin, models
+from shared import builtin, models, usage
 from shared.errors import InvalidRequest, NotFound
 from shared.keys import READ, SUBMIT
 from web import responses, schemas
@@ -19,7 +18,6 @@ from web.api import Answer, Call, route
 from web.requests import AliasMove, AliasQuery, Page
 
 ZIP = "application/zip"
-ALIAS = "[A-Za-z][A-Za-z0-9_-]{0,63}"
 
 
 @route("GET", "/v1/models", scope=READ, query=Page, answer=schemas.ModelList)
@@ -41,10 +39,11 @@ def show(call: Call, name: str) -> Answer:
 
 @route("DELETE", "/v1/models/<name>", scope=SUBMIT, status=204, errors=(404, 409), is_slow=True)
 def delete(call: Call, name: str) -> Answer:
-    """Forget a model with all its versions."""
+    """Forget a model with all its versions, once no job that has not ended scores with one."""
     if builtin.is_builtin(name):
         raise builtin.fixed(name)
     row = models.find(call.sql, call.caller.tenant, name)
+    usage.refuse_while_used(call.sql, row)
     keys = [file["key"] for version in models.list_versions(call.sql, row) for file in version.files]
     models.delete(call.sql, call.caller.tenant, name)
     return Answer(status=204, after=lambda: _delete(call, keys))
@@ -66,7 +65,7 @@ def show_version(call: Call, name: str, number: int) -> Answer:
        errors=(404, 409))  # fmt: skip
 def move_alias(call: Call, name: str, alias: str) -> Answer:
     """Point an alias to a version, if the gate lets it pass."""
-    check_alias(alias)
+    models.check_alias(alias)
     wanted: AliasMove = call.body
     require = None if wanted.require is None else wanted.require.model_dump()
     row = models.move_alias(call.sql, call.caller.tenant, name, alias, number=wanted.version, require=require)
@@ -107,12 +106,6 @@ def archive(call: Call, row: Row[Any], card: dict[str, Any]) -> Iterator[bytes]:
         for name, content in contents.items():
             file.writestr(zipfile.ZipInfo(name), content)
     yield packed.getvalue()
-
-
-def check_alias(alias: str) -> None:
-    if not re.fullmatch(ALIAS, alias) or alias == "latest":
-        said = "expected an alias of 1 to 64 letters, digits, - and _, beginning with a letter, and not latest"
-        raise InvalidRequest(said, code="alias_invalid")
 
 
 def read_moment(text: str | None, *, name: str = "at") -> float | None:

@@ -8,10 +8,10 @@ from flask import Response
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from shared import models
 from web import schemas
 from web.api import ROUTES, Answer, Call, Route, route
 from web.errors import PROBLEM
-from web.models import ALIAS
 
 Json = dict[str, Any]
 OCTETS, BYTES = "application/octet-stream", {"type": "string", "format": "binary", "minLength": 1}
@@ -99,7 +99,7 @@ def _path_parameters(declared: Route) -> list[Json]:
 def _piece(kind: str, name: str) -> Json:
     if kind == "int":
         return {"type": "integer", "minimum": 1}
-    return {"type": "string", "minLength": 1, **({"pattern": f"^{ALIAS}$"} if name == "alias" else {})}
+    return {"type": "string", "minLength": 1, **({"pattern": f"^{models.ALIAS}$"} if name == "alias" else {})}
 
 
 def _query_parameters(declared: Route) -> list[Json]:

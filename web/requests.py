@@ -8,7 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 from shared import cron
 from shared.addresses import URL_SIGNS
 from shared.schema import Closed, Float, Int
-from shared.wanted import Column, Columns, Labels, Name, NewJob, Reference
+from shared.wanted import Column, Columns, Labels, Name, NewJob, Reference, Requirement
 
 Limit = Annotated[int, Field(ge=1, le=200)]
 # As long as a manifest's keys and cells may be and still stand in an address.
@@ -51,13 +51,6 @@ class NewDataset(Closed):
         if self.format == "table" and foreign:
             raise ValueError(f"expected no {', '.join(foreign)} in columns: these are roles of a dataset of audio")
         return self
-
-
-class Requirement(Closed):
-    """The gate before an alias moves."""
-
-    metric: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    not_worse_than: Annotated[str, StringConstraints(min_length=1, max_length=64)]
 
 
 class AliasMove(Closed):

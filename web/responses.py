@@ -36,6 +36,7 @@ def job(whole: Whole) -> Json:
         "priority": row.priority,
         "labels": row.labels,
         "budget": row.budget,
+        "promote": row.promote,
         "progress": row.progress,
         "queue": {"name": row.queue, "ahead": whole.ahead},
         "attempt": row.attempt,

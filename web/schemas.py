@@ -49,6 +49,7 @@ class Job(Open):
     priority: int
     labels: dict[str, str]
     budget: Json
+    promote: Json | None
     progress: Json | None
     queue: Json
     attempt: int

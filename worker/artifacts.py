@@ -1,4 +1,4 @@
-"""A model as files: spec.json and weights.safetensors. Data only; a network is rebuilt from our own description."""
+"""A model as files: spec, weights, and how its training's rows were distributed. Data only, no programs."""
 
 import json
 from dataclasses import dataclass
@@ -9,9 +9,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from shared.errors import JobFailed
+from worker.drift import Counts
 from worker.networks import NetworkSpec
 
-SPEC, WEIGHTS = "spec.json", "weights.safetensors"
+SPEC, WEIGHTS, COUNTS = "spec.json", "weights.safetensors", "distribution.json"
 VERSION = 1
 
 Json = dict[str, Any]
@@ -28,6 +29,8 @@ class Model:
     target: Json
     # What a network of recordings listens to; None for rows of a table.
     input: Json | None = None
+    # How its training's rows were distributed; None of a version from before that was kept.
+    counts: Counts | None = None
 
 
 def pack(model: Model) -> dict[str, bytes]:
@@ -41,7 +44,8 @@ def pack(model: Model) -> dict[str, bytes]:
         **({} if model.input is None else {"input": model.input}),
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
-    return {SPEC: json.dumps(spec, indent=1, ensure_ascii=False).encode(), WEIGHTS: save(arrays)}
+    files = {SPEC: json.dumps(spec, indent=1, ensure_ascii=False).encode(), WEIGHTS: save(arrays)}
+    return files if model.counts is None else {**files, COUNTS: model.counts.model_dump_json().encode()}
 
 
 def unpack(files: dict[str, bytes]) -> Model:
@@ -57,6 +61,7 @@ def unpack(files: dict[str, bytes]) -> Model:
             preprocessing=spec["preprocessing"],
             target=spec["target"],
             input=spec.get("input"),
+            counts=Counts.model_validate_json(files[COUNTS]) if COUNTS in files else None,
         )
     except (KeyError, ValueError, SafetensorError) as cause:
         raise JobFailed("The model's files are damaged: restore them.", code="integrity") from cause

@@ -1,7 +1,7 @@
 """A network that was trained on recordings, made ready to score them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from shared.audio_params import EMBEDDING_NETWORKS, AudioTraining, Listening, Precision
 from shared.errors import Fault, JobFailed
-from worker import audio_training, crops, evaluation, features, fronts, head_judges
+from worker import audio_training, crops, drift, evaluation, features, fronts, head_judges
 from worker.artifacts import Model
 from worker.heard import Heard, Truth, Wants
 from worker.listener import Claim, MeansOfAll
@@ -35,18 +35,27 @@ class Head:
         """A row a track."""
         if not heard:
             return self.scorer.answer(np.empty((0, self.scorer.outputs), np.float32))
-        parts = [self.outputs(each) for each in heard]
-        rows = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-        return self.scorer.answer(evaluation.pool(np.concatenate(parts), rows))
+        inputs = [self._inputs(each) for each in heard]
+        rows = np.repeat(np.arange(len(inputs)), [len(each) for each in inputs])
+        outputs = np.concatenate([self.scorer.network(each) for each in inputs])
+        answer = self.scorer.answer(evaluation.pool(outputs, rows))
+        if not self.scorer.features:
+            return answer
+        means = evaluation.pool(np.concatenate(inputs), rows)
+        return replace(answer, given=drift.of_matrix(self.scorer.features, means))
 
     def outputs(self, heard: Heard) -> np.ndarray:
         """The network's own answer to each segment of a track, float32 (segments, outputs)."""
+        return self.scorer.network(self._inputs(heard))
+
+    def _inputs(self, heard: Heard) -> np.ndarray:
+        """What the dense network is given of each segment, float32 (segments, inputs)."""
         if self.model.network.front is not None:
             assert heard.mel is not None
-            return self.scorer.network(self._front(crops.cut(heard.mel, self.listening)))
+            return self._front(crops.cut(heard.mel, self.listening))
         matrix = audio_training.segments(audio_training.embedding(heard), self.listening)
         columns = {name: matrix[:, place] for place, name in enumerate(audio_training.FEATURES)}
-        return self.scorer.network(features.matrix(self.scorer.features, columns)[0])
+        return features.matrix(self.scorer.features, columns)[0]
 
     @cached_property
     def _front(self) -> fronts.Run:

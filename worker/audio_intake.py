@@ -62,7 +62,7 @@ def run(desk: Desk, row: Upload) -> Ending:
     desk.enter("storing")
     reports = [track_report.report(track, heard.said.get(track.content), tracks) for track in tracks]
     profile = _profile(desk, listed, tracks, reports)
-    parts = [desk.put_part(row, path) for path in _write(desk.scratch, listed.table, tracks, reports)]
+    parts = desk.put_parts(row, _write(desk.scratch, listed.table, tracks, reports))
 
     def record(sql: Connection) -> Json:
         contents = [track.content for track in tracks]

@@ -14,8 +14,9 @@ from sqlalchemy import Row
 
 from shared.audio_params import Precision
 from shared.errors import Fault, JobFailed
-from worker import explaining, perception, recordings, references, tables
+from worker import drift, explaining, perception, recordings, references, tables
 from worker.desk import Desk
+from worker.drift import Counts
 from worker.explaining import Chosen
 from worker.heard import Heard, Truth
 from worker.lines import Field
@@ -67,8 +68,9 @@ class TrackScoring:
         *,
         size: int,
         known: Scored | None = None,
+        before: Counts | None = None,
     ) -> None:
-        self._known, self.remembers = known, known is not None
+        self._known, self.remembers, self.before = known, known is not None, before
         self._table = _columns(catalogue.paths, params.columns)
         self._desk, self._catalogue, self._explain = desk, catalogue, params.explain
 
@@ -98,6 +100,7 @@ class TrackScoring:
                 measured += self._measure(good)
                 claimed += self._claims(good)
                 totals = totals + answer.totals
+                out.count(self._count(good, answer))
         worst = self._tell_reasons(claimed, out)
         return {"totals": totals.tolist(), "measured": measured, "explained": len(claimed), "worst": worst,
                 "skipped": skipped}  # fmt: skip
@@ -108,6 +111,14 @@ class TrackScoring:
             return tracks, 0
         is_known = self._known.has(_digests(tracks)).tolist()
         return [track for track, known in zip(tracks, is_known, strict=True) if not known], sum(is_known)
+
+    def _count(self, good: Sequence[Heard], answer: Answer) -> np.ndarray | None:
+        """What drift is told by, of some of the tracks that were heard."""
+        if self.before is None:
+            return None
+        sampled = drift.is_sampled(np.array([each.track.number for each in good], np.int64), self.total)
+        given, said = (drift.taken(each, sampled) for each in (answer.given, answer.said))
+        return self.before.count(given, said, int(sampled.sum()))
 
     def _measure(self, good: Sequence[Heard]) -> list[Mapping[str, float]]:
         truths = self._catalogue.truths

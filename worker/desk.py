@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,19 @@ from shared.errors import JobFailed
 from shared.features import Feature
 from shared.settings import Settings
 from shared.storage import Storage, Stored
+from worker import partial
 from worker.callbacks import Checkpoint
 from worker.checkpoints import Checkpoints
 from worker.heart import Heart
 from worker.pace import Pace
+from worker.partial import Partial
 
 Json = dict[str, Any]
 
 # Of a dataset's parts, the ones that are its table.
 PART_SUFFIX = ".parquet"
+# Beside a large one, what its blocks are known by (worker/partial.py).
+DIGESTS_SUFFIX = ".digests"
 # What was computed of so many tracks, or in so long, is lost at the most when a worker dies.
 LEARNED_AT_ONCE = 64
 LEARN_S = 5.0
@@ -42,6 +46,8 @@ class Desk:
     scratch: Path
     # In the names of what is stored: two workers of one attempt never write the same file.
     mark: str = ""
+    # Calls so many workers to help.
+    ring: Callable[[int], object] = lambda count: None
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     pace: Pace = field(default_factory=Pace)
     _saved_at: float = field(default_factory=time.monotonic)
@@ -57,6 +63,11 @@ class Desk:
     def folder(self) -> str:
         """Where this attempt writes, and nobody else."""
         return storage.attempt_folder(self.claim.tenant, self.claim.job_id, self.claim.fence)
+
+    def make_scratch(self) -> None:
+        """Make the place for scratch files, of which nothing is there yet; a full disk may refuse even that."""
+        self.scratch.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.scratch.mkdir(mode=0o700)
 
     def enter(self, stage: str) -> None:
         """Say which stage begins; leave instead, if that is asked."""
@@ -104,6 +115,9 @@ class Desk:
             self.heart.move()
             yield block
 
+    def _put(self, key: str, content: bytes | Path) -> Stored:
+        return self._put_file(key, content) if isinstance(content, Path) else self.storage.put(key, [content])
+
     def _put_file(self, key: str, path: Path) -> Stored:
         with path.open("rb") as file:
             return self.storage.put(key, self._moving(iter(lambda: file.read(storage.BLOCK_BYTES), b"")))
@@ -129,17 +143,44 @@ class Desk:
         parts = [part for part in row.parts if part["name"].endswith(PART_SUFFIX)]
         return [self.fetch(part["key"], name=f"{row.id}-{part['name']}", sha256=part["sha256"]) for part in parts]
 
-    def put_part(self, row: Row[Any], path: Path) -> Json:
-        """Store a canonical part of a dataset, beside its uploads; its name tells which attempt wrote it."""
-        folder = storage.dataset_folder(self.claim.tenant, row.id)
-        key = f"{folder}parts/{self.claim.fence}/{path.name}"
-        stored = self._put_file(key, path)
-        return {"name": path.name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
+    def open_parts(self, row: Row[Any]) -> list[Path | Partial]:
+        """As `fetch_parts`, but of a large file only what is read is copied."""
+        parts = {part["name"]: part for part in row.parts}
+        return [
+            self._open_part(row, part, parts.get(name + DIGESTS_SUFFIX))
+            for name, part in parts.items()
+            if name.endswith(PART_SUFFIX)
+        ]
+
+    def _open_part(self, row: Row[Any], part: Json, digests: Json | None) -> Path | Partial:
+        name = f"{row.id}-{part['name']}"
+        if digests is None:
+            return self.fetch(part["key"], name=name, sha256=part["sha256"])
+        known = self.get(digests["key"], sha256=digests["sha256"])
+
+        def read(start: int, length: int) -> bytes:
+            return b"".join(self._moving(self.storage.stream(part["key"], start=start, length=length)))
+
+        return Partial(self.scratch / name, part["size_bytes"], known, read)
+
+    def put_parts(self, row: Row[Any], paths: Iterable[Path]) -> list[Json]:
+        """Store the canonical parts of a dataset, beside its uploads; their names tell which attempt wrote them."""
+        parts = []
+        for path in paths:
+            parts.append(self._put_part(row, path.name, path))
+            if path.suffix == PART_SUFFIX and path.stat().st_size >= partial.FROM_BYTES:
+                parts.append(self._put_part(row, path.name + DIGESTS_SUFFIX, partial.digests(path)))
+        return parts
+
+    def _put_part(self, row: Row[Any], name: str, content: bytes | Path) -> Json:
+        key = f"{storage.dataset_folder(self.claim.tenant, row.id)}parts/{self.claim.fence}/{name}"
+        stored = self._put(key, content)
+        return {"name": name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
 
     def put(self, name: str, content: bytes | Path, *, rows: int | None = None) -> Json:
         """Store a file of this attempt; it counts only once the finishing transaction names it."""
         key = f"{self.folder}files/{name}"
-        stored = self._put_file(key, content) if isinstance(content, Path) else self.storage.put(key, [content])
+        stored = self._put(key, content)
         said = {"name": name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
         return said if rows is None else {**said, "rows": rows}
 

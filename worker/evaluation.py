@@ -14,18 +14,21 @@ from worker.networks import NetworkSpec
 Json = dict[str, Any]
 
 
+def answers(network: NetworkSpec, weights: dict[str, np.ndarray], prepared: Prepared) -> np.ndarray:
+    """The network's outputs for the examples that were held out, or for those of the training without any."""
+    return _compile(network, weights)((prepared.validation or prepared.train).x)
+
+
 def judge(
     kind: Kind,
     prepared: Prepared,
-    network: NetworkSpec,
-    weights: dict[str, np.ndarray],
+    outputs: np.ndarray,
     params: TableTraining,
     *,
     check: Callable[[], None],
 ) -> tuple[Json, Json]:
-    """The network's metrics and those of each baseline; on the training rows, and named so, without validation."""
+    """The metrics of a network's `answers` and those of each baseline; named after the rows that they are about."""
     part, held_out = ("validation", prepared.validation) if prepared.validation else ("training", prepared.train)
-    outputs = _compile(network, weights)(held_out.x)
     metrics = {part: _evaluate(kind, prepared, held_out.y, outputs)}
     if prepared.is_pooled and prepared.validation:
         metrics["segments"] = kind.metrics.evaluate(prepared.target, held_out.y, outputs)
@@ -56,10 +59,12 @@ def _judge(kind: Kind, prepared: Prepared, truth: np.ndarray, rival: baselines.B
 
 
 def _evaluate(kind: Kind, prepared: Prepared, truth: np.ndarray, outputs: np.ndarray) -> Json:
-    if prepared.is_pooled and prepared.validation:
-        rows = prepared.validation_rows
-        truth, outputs = pool(truth, rows), pool(outputs, rows)
-    return kind.metrics.evaluate(prepared.target, truth, outputs)
+    return kind.metrics.evaluate(prepared.target, by_row(prepared, truth), by_row(prepared, outputs))
+
+
+def by_row(prepared: Prepared, values: np.ndarray) -> np.ndarray:
+    """The mean of what was held out over the examples of a row, where a row is many (examples, …) to (rows, …)."""
+    return pool(values, prepared.validation_rows) if prepared.is_pooled and prepared.validation else values
 
 
 def pool(values: np.ndarray, rows: np.ndarray) -> np.ndarray:

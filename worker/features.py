@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from shared.cells import read_number
 from shared.schema import Closed
 from worker.tables import MISSING, Column, Table, Texts, labels
 
@@ -153,21 +154,10 @@ def numbers(column: Column) -> tuple[np.ndarray, np.ndarray | None]:
         return column, None
     if column.boolean:
         return np.array([0.0, 1.0, np.nan])[column.codes], None
-    parsed = [_number(word) for word in column.words]
+    parsed = [read_number(word) for word in column.words]
     values = np.array([np.nan if value is None else value for value in parsed] + [np.nan])[column.codes]
     unreadable = np.array([value is None for value in parsed] + [False])[column.codes]
     return values, unreadable
-
-
-def _number(word: str) -> float | None:
-    # float() also takes 1_000, nan and digits of other scripts, which no CSV reader calls numbers.
-    plain = word.strip()
-    if not plain.isascii() or "_" in plain or "n" in plain.lower():
-        return None
-    try:
-        return float(plain)
-    except ValueError:
-        return None
 
 
 def _places(feature: Category, column: Column) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from worker import listening
+from worker import cores
 from worker.desk import Desk
 from worker.listening import Answer, Ears, Request
 from worker.recordings import Track
@@ -44,7 +44,7 @@ def hear(
             # By the name that its own row gives it: the same bytes may have been uploaded under several.
             yield Request(track.number, path, track.file.strip(), want(track), track.start_s, track.end_s)
 
-    ahead = 2 * listening.default_parallel()
+    ahead = 2 * cores.count()
     with closing(_ears().listen(requests(), ahead=ahead, check=desk.check)) as answers:
         for track, answer in zip(tracks, answers, strict=True):
             yield track, answer

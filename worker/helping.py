@@ -1,9 +1,7 @@
 """A worker without a job helps with the chunks of one that another worker has claimed."""
 
 import shutil
-import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection
@@ -11,16 +9,18 @@ from sqlalchemy import Connection
 from shared import chunks, claims, workers
 from shared.chunks import Chunk
 from shared.claims import Claim, Wish
-from shared.errors import ClaimLost, JobFailed, TryAgain, Unavailable
+from shared.errors import ClaimLost, Drained, EtudeError, JobCancelled, Stalled
 from shared.log import logger
-from worker import pipeline, scoring
+from worker import disk, pipeline, scoring
 from worker.desk import Desk
 from worker.heart import Heart
 from worker.post import Post, skills
 
 Json = dict[str, Any]
-# After a failure that is not about rows: a full disk of this host, perhaps.
+# After a failure of its own, a full disk of this host perhaps: it would fail again at once, and be rung for at once.
 REST_S = 5.0
+# What a guest leaves for without having failed.
+CALLED_AWAY = (ClaimLost, JobCancelled, Drained, Stalled)
 
 log = logger("helping")
 
@@ -46,20 +46,22 @@ def help_out(post: Post, claim: Claim, chunk: Chunk) -> None:
     """Do this chunk and those after it, until none is open or a job waits."""
     pulse = GuestPulse(claim, chunk)
     heart = Heart(post.database, claim, beat_s=post.settings.beat_s, stall_s=post.settings.stall_s, pulse=pulse)
-    post.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-    scratch = Path(tempfile.mkdtemp(prefix="help-", dir=post.scratch))
+    scratch = post.scratch / f"help-{claim.job_id}-{chunk.first}-{chunk.fence}"
     desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch)
     is_failing = False
     heart.start()
     try:
+        desk.make_scratch()
         opened = pipeline.open_scoring(desk)
         while pulse.chunk is not None:
             scoring.help_with(desk, opened, pulse.chunk)
             pulse.chunk = None
             pulse.chunk = _next(post, claim)
-    except scoring.LEAVING as reason:
-        log.info("left", job=claim.job_id, reason=type(reason).__name__)
-        is_failing = isinstance(reason, TryAgain | Unavailable | JobFailed)
+    except Exception as reason:
+        # Whatever it is, the job goes on: the chunk goes back unharmed, and is done or told of elsewhere.
+        tell = log.info if isinstance(reason, EtudeError) or disk.is_full(reason) else log.exception
+        tell("left", job=claim.job_id, reason=type(reason).__name__)
+        is_failing = not isinstance(reason, CALLED_AWAY)
     finally:
         heart.stop()
         shutil.rmtree(scratch, ignore_errors=True)
@@ -67,7 +69,6 @@ def help_out(post: Post, claim: Claim, chunk: Chunk) -> None:
             with post.database.transaction() as sql:
                 chunks.give_back(sql, pulse.chunk)
     if is_failing:
-        # It would fail again at once, and be rung for at once.
         time.sleep(REST_S)
 
 

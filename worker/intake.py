@@ -26,7 +26,7 @@ def ingest(desk: Desk) -> Ending:
     desk.enter("reading")
     ingested = tables.run(files, columns=row.columns, out_dir=desk.scratch, progress=desk.report_rows)
     desk.enter("storing")
-    parts = [desk.put_part(row, path) for path in ingested.paths]
+    parts = desk.put_parts(row, ingested.paths)
 
     def record(sql: Connection) -> Json:
         datasets.mark_ready(sql, row.id, parts=parts, profile=ingested.profile)

@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from shared.claims import Claim
 from shared.table_params import TableTraining
+from worker.features import Feature
 
 CODE_VERSION = "0.1.0"
 LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-learn", "pyarrow")
@@ -15,8 +16,10 @@ LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-learn", "
 Json = dict[str, Any]
 
 
-def of_training(claim: Claim, dataset: Row[Any], params: TableTraining, split: Json) -> Json:
-    """All that is needed to train the same again."""
+def of_training(
+    claim: Claim, dataset: Row[Any], params: TableTraining, split: Json, *, features: Sequence[Feature] = ()
+) -> Json:
+    """All that is needed to train the same again, and the columns that were learned from."""
     return {
         "job": claim.job_id,
         "attempt": claim.attempt,
@@ -25,7 +28,13 @@ def of_training(claim: Claim, dataset: Row[Any], params: TableTraining, split: J
         "seed": params.seed,
         "split": split,
         "code": {"etude": CODE_VERSION, **_libraries()},
+        # Those of a recording are numbers that we compute, and no columns of the dataset.
+        **({"columns": _columns(features)} if features and dataset.format == "table" else {}),
     }
+
+
+def _columns(features: Sequence[Feature]) -> list[Json]:
+    return [{"name": feature.name, "type": feature.type} for feature in features]
 
 
 def of_scoring(version: Row[Any], datasets: Sequence[Row[Any]]) -> Json:

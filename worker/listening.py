@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from shared.errors import Fault, TryAgain
+from worker import cores
 from worker.audio.limits import SAID, AudioLimits, TrackBounds
 from worker.zygote import GoneError, Zygote
 
@@ -33,12 +34,6 @@ SAMPLE_BYTES, ROW_BYTES = 4, 4 * 96
 
 Json = dict[str, Any]  # Any: JSON
 Check = Callable[[], None]
-
-
-def default_parallel() -> int:
-    """The processors that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -96,7 +91,7 @@ class Ears:
         bounds: TrackBounds | None = None,
         module: str = "worker.audio.ear",
     ) -> None:
-        self._module, self._parallel = module, parallel or default_parallel()
+        self._module, self._parallel = module, parallel or cores.count()
         self._limits, self._bounds = limits, bounds or TrackBounds.of(limits)
         self._numbers = count()
         self._alive: list[Zygote] = []

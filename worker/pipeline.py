@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,23 +18,28 @@ from worker import (
     audio_heads,
     audio_scoring,
     audio_training,
+    distribution,
     evaluation,
     kinds,
     lineage,
     perception,
+    promotion,
     recordings,
     scored,
     scoring,
     training,
+    watching,
 )
 from worker.audio_scoring import TrackScoring
 from worker.desk import Desk
+from worker.drift import Counts
 from worker.ending import Ending
 from worker.features import as_json
 from worker.kinds.protocol import Kind, Prepared
 from worker.listener import Listener
 from worker.networks import NetworkSpec
 from worker.predictions import RowScoring
+from worker.promotion import HeldOut
 from worker.scored import Scored
 from worker.scoring import Scoring
 
@@ -48,7 +54,8 @@ def train(desk: Desk) -> Ending:
     desk.enter("loading")
     row = desk.dataset_rows()[0]
     params = params.of_recordings() if row.format == "audio" else params
-    prepared, listens_to = _prepare(desk, kind, row, params)
+    paths = desk.fetch_parts(row)
+    prepared, listens_to = _prepare(desk, kind, row, paths, params)
     cautions = [caution.as_json() for caution in prepared.cautions]
     desk.warn(cautions)
     network, objective = kind.model.describe(prepared, params)
@@ -65,11 +72,14 @@ def train(desk: Desk) -> Ending:
         checkpoint=desk.checkpoints.last(desk),
     )
     desk.enter("evaluating")
-    metrics, baselines = evaluation.judge(kind, prepared, network, fitted.weights, params, check=desk.check)
+    outputs = evaluation.answers(network, fitted.weights, prepared)
+    metrics, baselines = evaluation.judge(kind, prepared, outputs, params, check=desk.check)
     desk.enter("storing")
     name = contract.__name__.rpartition(".")[2]
     features = as_json(prepared.features)
     model = artifacts.Model(name, network, fitted.weights, features, prepared.target, listens_to)
+    counts = distribution.at_training(kind.predict.open(model), prepared, evaluation.by_row(prepared, outputs))
+    model = replace(model, counts=counts)
     files = [desk.put(name, content) for name, content in artifacts.pack(model).items()]
     version = NewVersion(
         files=files,
@@ -79,11 +89,13 @@ def train(desk: Desk) -> Ending:
         lineage=lineage.of_training(desk.claim, row, params, prepared.split),
         parameters=_count_parameters(network, params),
     )
+    measured = promotion.measure(desk, HeldOut(row, paths, prepared), version)
     said = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}
 
     def record(sql: Connection) -> Json:
         made = models.record(sql, desk.claim, version)
-        return {**made, **said, "metrics": metrics, "baselines": baselines, "warnings": cautions}
+        promoted = promotion.settle(sql, desk, made["version"], version, measured)
+        return {**made, **said, "metrics": metrics, "baselines": baselines, "warnings": cautions, **promoted}
 
     return Ending(record)
 
@@ -99,9 +111,8 @@ def _count_parameters(network: NetworkSpec, params: Any) -> int:
     return size.parameters
 
 
-def _prepare(desk: Desk, kind: Kind, row: Row[Any], params: Any) -> tuple[Prepared, Json | None]:
+def _prepare(desk: Desk, kind: Kind, row: Row[Any], paths: Sequence[Path], params: Any) -> tuple[Prepared, Json | None]:
     """The matrices of a training, and what the model will listen to; None for a table."""
-    paths = desk.fetch_parts(row)
     if row.format != "audio":
         examples = kind.data.load(paths, row.profile, params)
         desk.enter("preparing")
@@ -131,6 +142,10 @@ def score(desk: Desk) -> Ending:
     if opened.has_files:
         summary["files"] = whole.files
     summary |= opened.summarise(whole.told, rows=whole.rows)
+    if opened.before is not None:
+        told = watching.tell(desk, opened.before, whole.counts, _params(desk).drift_threshold)
+        summary |= told.summary
+        files += told.files
     summary["lineage"] = _lineage(desk)
 
     def record(sql: Connection) -> Json:
@@ -146,14 +161,15 @@ def open_scoring(desk: Desk) -> Scoring:
     """The model and the datasets of a scoring, ready to be done in chunks."""
     rows, params = desk.dataset_rows(), _params(desk)
     known = _known(desk) if params.skip_scored else None
-    parts = [desk.fetch_parts(row) for row in rows]
-    paths = [path for each in parts for path in each]
     if rows[0].format == "audio":
-        catalogue = audio_scoring.open_catalogue(desk, rows, parts)
-        listener = _listener(desk, rows, paths, params)
-        return TrackScoring(desk, catalogue, listener, params, size=desk.settings.chunk_tracks, known=known)
-    scorer = _kind(desk).predict.open(_fetch_model(desk))
-    return RowScoring(paths, rows[0].profile, scorer, params, size=desk.settings.chunk_rows, known=known)
+        catalogue = audio_scoring.open_catalogue(desk, rows, [desk.fetch_parts(row) for row in rows])
+        listener, before = _listener(desk, params)
+        size = desk.settings.chunk_tracks
+        return TrackScoring(desk, catalogue, listener, params, size=size, known=known, before=before)
+    model = _fetch_model(desk)
+    files = [file for row in rows for file in desk.open_parts(row)]
+    scorer, size = _kind(desk).predict.open(model), desk.settings.chunk_rows
+    return RowScoring(files, rows[0].profile, scorer, params, size=size, known=known, before=model.counts)
 
 
 def _lineage(desk: Desk) -> Json:
@@ -176,12 +192,14 @@ def _asked(params: Json) -> Json:
     return {name: value for name, value in params.items() if name not in scored.NO_MATTER}
 
 
-def _listener(desk: Desk, rows: Sequence[Row[Any]], paths: Sequence[Path], params: Any) -> Listener:
+def _listener(desk: Desk, params: Any) -> tuple[Listener, Counts | None]:
+    """What hears, and how the recordings of its training were distributed."""
     kind = desk.claim.kind or ""
     if "train" not in KINDS[kind].ACTIONS:
-        return kinds.find_listener(kind).open(desk.claim.model or "", params)
+        return kinds.find_listener(kind).open(desk.claim.model or "", params), None
     model = _fetch_model(desk)
-    return audio_heads.open(model, kinds.find(kind).predict.open(model), precision=params.precision or "float32")
+    scorer = kinds.find(kind).predict.open(model)
+    return audio_heads.open(model, scorer, precision=params.precision or "float32"), model.counts
 
 
 def _uploads(desk: Desk, rows: Sequence[Row[Any]]) -> dict[str, Row[Any]]:

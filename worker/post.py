@@ -1,5 +1,6 @@
 """What a worker process has for all its jobs, and what it can do."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ class Post:
     database: Database
     storage: Storage
     worker: str
+    # Calls so many workers to the queue; without it they come with the tick.
+    ring: Callable[[int], object] = lambda count: None
 
     @property
     def scratch(self) -> Path:

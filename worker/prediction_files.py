@@ -25,6 +25,8 @@ FORMULA = r"^[=+\-@\t\r]"
 # A member of an object stands as a column of its own: rock of "probabilities" is probability.rock.
 MEMBER = {"probabilities": "probability", "columns": "column", "tags": "tag"}
 BETWEEN_LABELS = "|"
+# In a chunk: numbers that add up.
+COUNTS = "counts.bin"
 # Files of tracks, as they wait in a chunk.
 FILES = pa.schema(
     [
@@ -54,6 +56,8 @@ class PredictionFiles:
         self._files = self._open.enter_context(TrackFiles(folder)) if has_files else None
         self._scored = self._open.enter_context((folder / scored.FILE).open("wb")) if remembers else None
         self._parquet = self._csv = self._lines = None
+        # What drift is told by (worker/drift.py), of all chunks.
+        self.counts: np.ndarray | int = 0
         flat = _flat(empty)
         if "parquet" in formats:
             # Numbers repeat too seldom for a dictionary; trying one costs time and saves nothing.
@@ -85,6 +89,8 @@ class PredictionFiles:
                 _add_files(chunk, self._files)
             if self._scored is not None:
                 self._scored.write(chunk.read(scored.FILE))
+            if COUNTS in chunk.namelist():
+                self.counts = self.counts + np.frombuffer(chunk.read(COUNTS), "<i8")
 
     def _write(self, groups: Iterable[pa.Table]) -> None:
         assert self._parquet is not None
@@ -143,6 +149,7 @@ class ChunkFiles:
             self._files = self._open.enter_context(pa.ipc.new_stream(folder / "files.arrow", FILES))
         self._scored = self._open.enter_context((folder / scored.FILE).open("wb")) if remembers else None
         self.rows = self.errors = self.files = 0
+        self._counts: np.ndarray | None = None
 
     def write(self, rows: Mapping[str, Field], errors: Mapping[str, Field], digests: np.ndarray | None = None) -> None:
         """Add rows, by which they are known again, and rows that could not be scored."""
@@ -166,9 +173,16 @@ class ChunkFiles:
             self._files.write_batch(pa.RecordBatch.from_pydict(said, schema=FILES))
             self.files += 1
 
+    def count(self, counts: np.ndarray | None) -> None:
+        """Add what drift is told by."""
+        if counts is not None:
+            self._counts = counts if self._counts is None else self._counts + counts
+
     def pack(self) -> Path:
         """Everything in one archive beside the folder."""
         self._open.close()
+        if self._counts is not None:
+            (self._folder / COUNTS).write_bytes(self._counts.astype("<i8").tobytes())
         archive = self._folder.with_suffix(".zip")
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as chunk:
             for path in sorted(self._folder.iterdir()):

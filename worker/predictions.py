@@ -3,12 +3,11 @@
 Every thread reads, prepares and scores one piece of the table from end to end; they are written in their order.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,19 +17,20 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # i
 
 from shared.errors import Fault, JobFailed
 from shared.table_params import TableScoring
-from worker import features, tables
+from worker import cores, drift, features, tables
+from worker.drift import Columns, Counts
 from worker.features import BadCells, Feature
 from worker.lines import Field
 from worker.prediction_files import ChunkFiles, PredictionFiles
 from worker.preparation import listed
 from worker.scored import Scored, digests_of_rows
-from worker.tables import Piece
+from worker.tables import File, Piece
 
 Json = dict[str, Any]
 
 # Measured on two cores: two threads that each do everything take 0.75 of the time of a reader beside a network, as
 # neither waits for the other. Two hold some 450 MB of a table of 64 columns; more would wait for the disk.
-THREADS = min(4, os.cpu_count() or 1)
+THREADS_AT_MOST = 4
 # Cells of a chunk, in or out: 16 MB as float32, however wide the table.
 CHUNK_CELLS = 4_194_304
 # Of a chunk, if nothing else is said: four row groups, so that every thread has some and the sum of the ends is small.
@@ -44,6 +44,9 @@ class Answer:
 
     fields: dict[str, Field]
     totals: np.ndarray
+    # What is watched for drift of what comes out, and, of recordings, of what goes in.
+    said: Columns = field(default_factory=dict)
+    given: Columns = field(default_factory=dict)
 
 
 class Scorer(Protocol):
@@ -64,12 +67,17 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is done with every piece; `columns` are repeated in the predictions, rows that are known left out."""
+    """What is done with every piece of a table of `total` rows.
+
+    `columns` are repeated in the predictions, rows that are `known` left out, others counted in the bins of `before`.
+    """
 
     scorer: Scorer
     key: str | None
     columns: Sequence[str]
     known: Scored | None
+    before: Counts | None
+    total: int
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,7 @@ class _Scored:
     totals: np.ndarray
     skipped: int
     digests: np.ndarray | None  # of the rows
+    counts: np.ndarray | None
 
 
 class RowScoring:
@@ -91,20 +100,21 @@ class RowScoring:
 
     def __init__(
         self,
-        paths: Sequence[Path],
+        files: Sequence[File],
         profile: Mapping[str, Any],
         scorer: Scorer,
         params: TableScoring,
         *,
         size: int,
         known: Scored | None = None,
+        before: Counts | None = None,
     ) -> None:
-        _refuse_absent(paths, scorer, params)
-        self._plan = _Plan(scorer, profile["roles"]["id"], params.columns, known)
-        self._pieces, self.total = tables.pieces(paths), tables.count_rows(paths)
-        self._nothing = _score(self._plan, tables.no_rows(paths), 0)
+        _refuse_absent(files, scorer, params)
+        self._pieces, self.total = tables.pieces(files), tables.count_rows(files)
+        self._plan = _Plan(scorer, profile["roles"]["id"], params.columns, known, before, self.total)
+        self._nothing = _score(self._plan, tables.no_rows(files), 0)
         self.formats, self.size, self.empty = params.formats, size, self._nothing.rows
-        self.remembers = known is not None
+        self.remembers, self.before = known is not None, before
 
     def score(self, first: int, end: int, out: ChunkFiles, progress: Callable[[int], None]) -> Json:
         """Score the rows from `first` to before `end`; `progress(end)` is called row group by row group."""
@@ -116,6 +126,7 @@ class RowScoring:
         ):
             for scored in parts:
                 out.write(scored.rows, scored.errors, scored.digests)
+                out.count(scored.counts)
                 totals, skipped = totals + scored.totals, skipped + scored.skipped
                 progress(scored.end)
         return {"totals": totals.tolist(), "skipped": skipped}
@@ -165,9 +176,9 @@ def score(
     return {"rows": scoring.total, "errors": scoring.total - rows, **scoring.summarise(told, rows=rows)}
 
 
-def _refuse_absent(paths: Sequence[Path], scorer: Scorer, params: TableScoring) -> None:
+def _refuse_absent(files: Sequence[File], scorer: Scorer, params: TableScoring) -> None:
     wanted = [*(each.name for each in scorer.features), *params.columns]
-    present = set.intersection(*(set(tables.schema([path])) for path in paths))
+    present = set.intersection(*(set(tables.schema([file])) for file in files))
     absent = [name for name in dict.fromkeys(wanted) if name not in present]
     if absent:
         raise JobFailed(
@@ -182,11 +193,12 @@ def _in_order(plan: _Plan, pieces: Sequence[Piece]) -> Generator[_Scored, None, 
 
     So a thread that is done goes on while its predecessor's rows are written.
     """
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="scorer")
+    threads = min(THREADS_AT_MOST, cores.count())
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="scorer")
     under_way: deque[Future[list[_Scored]]] = deque()
     try:
         for piece in pieces:
-            if len(under_way) == THREADS + 1:
+            if len(under_way) == threads + 1:
                 yield from under_way.popleft().result()
             under_way.append(pool.submit(_score_piece, plan, piece))
         while under_way:
@@ -227,7 +239,18 @@ def _score(plan: _Plan, batch: pa.RecordBatch, first: int) -> _Scored:
     if plan.columns:
         rows["columns"] = {name: batch.column(name).filter(kept) for name in plan.columns}
     errors, skipped = _errors(keys, first, reasons), int((~is_new).sum())
-    return _Scored(first + len(x), rows, errors, answer.totals, skipped, None if digests is None else digests[good])
+    known_by = None if digests is None else digests[good]
+    counts = _count(plan, first, x, good, answer)
+    return _Scored(first + len(x), rows, errors, answer.totals, skipped, known_by, counts)
+
+
+def _count(plan: _Plan, first: int, x: np.ndarray, good: np.ndarray, answer: Answer) -> np.ndarray | None:
+    """What drift is told by, of some of the rows that were scored."""
+    if plan.before is None:
+        return None
+    sampled = good & drift.is_sampled(np.arange(first, first + len(x)), plan.total)
+    given = drift.of_matrix(plan.scorer.features, x[sampled])
+    return plan.before.count(given, drift.taken(answer.said, sampled[good]), int(sampled.sum()))
 
 
 def _reasons(bad: Sequence[BadCells]) -> dict[int, tuple[str | None, str]]:

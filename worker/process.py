@@ -26,7 +26,7 @@ class Child:
 
     def __init__(self, settings: Settings, app: Celery, worker: str) -> None:
         self.app, self.settings = app, settings
-        self.post = Post(settings, Database(settings, pool_size=2), Storage(settings), worker)
+        self.post = Post(settings, Database(settings, pool_size=2), Storage(settings), worker, self._call_for_help)
         # What a killed predecessor left lying.
         shutil.rmtree(self.post.scratch, ignore_errors=True)
         self.tenant: str | None = None
@@ -50,6 +50,9 @@ class Child:
             self.is_retiring = True
         if waiting and not rings.count_rings(self.settings, queue):
             rings.send(self.app, queue)
+
+    def _call_for_help(self, count: int) -> None:
+        rings.send(self.app, rings.TRAIN, count=min(count, rings.RINGS_AT_ONCE))
 
     def _count_waiting(self, queue: str) -> int:
         """Jobs, and chunks of jobs, that this worker could do."""

@@ -1,19 +1,28 @@
 """Claims a job, has its action carried out, and writes its end by the kind of error that came out, or none."""
 
 import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 
 import structlog
 from sqlalchemy import Connection
 
 from shared import chunks, claims, datasets, workers
 from shared.claims import Claim
-from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, RequestRefused, Stalled, TryAgain, Unavailable
+from shared.errors import (
+    ClaimLost,
+    Drained,
+    JobCancelled,
+    JobFailed,
+    NotFound,
+    RequestRefused,
+    Stalled,
+    TryAgain,
+    Unavailable,
+)
 from shared.log import logger
+from worker import disk
 from worker.desk import Desk, erased
 from worker.ending import Ending
 from worker.heart import Heart
@@ -84,9 +93,8 @@ def count_helpable(post: Post) -> int:
 
 def _work(post: Post, claim: Claim) -> None:
     heart = Heart(post.database, claim, beat_s=post.settings.beat_s, stall_s=post.settings.stall_s)
-    post.scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
-    scratch = Path(tempfile.mkdtemp(prefix="job-", dir=post.scratch))
-    desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch)
+    scratch = post.scratch / f"job-{claim.job_id}-{claim.fence}"
+    desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch, ring=post.ring)
     heart.start()
     try:
         _carry_out(desk)
@@ -100,6 +108,7 @@ def _work(post: Post, claim: Claim) -> None:
 def _carry_out(desk: Desk) -> None:
     claim, cost = desk.claim, desk.heart.cost
     try:
+        desk.make_scratch()
         ending = _find(claim.action)(desk)
         _persist(desk, lambda sql: _succeed(sql, desk, ending))
     except ClaimLost:
@@ -114,14 +123,22 @@ def _carry_out(desk: Desk) -> None:
     except (TryAgain, Unavailable) as passing:
         error = passing
         _persist(desk, lambda sql: claims.try_again(sql, claim, error, cost=cost()))
+    except NotFound:
+        _persist(desk, lambda sql: _fail(sql, desk, _gone(sql, desk)))
     except (JobFailed, RequestRefused) as failed:
         failure = failed
         _persist(desk, lambda sql: _fail(sql, desk, failure))
-    except Exception:
-        # Whatever was not foreseen is our fault, not the client's: the trace goes to the log, an id to the client.
-        log.exception("internal")
-        said = f"Something went wrong on our side; the operator's log has it under {claim.job_id}."
-        _persist(desk, lambda sql: _fail(sql, desk, JobFailed(said, code="internal")))
+    except Exception as unforeseen:
+        _end_unforeseen(desk, unforeseen)
+
+
+def _end_unforeseen(desk: Desk, cause: Exception) -> None:
+    if disk.is_full(cause):
+        return _persist(desk, lambda sql: claims.try_again(sql, desk.claim, disk.full(), cost=desk.heart.cost()))
+    # Whatever was not foreseen is our fault, not the client's: the trace goes to the log, an id to the client.
+    log.exception("internal", exc_info=cause)
+    said = f"Something went wrong on our side; the operator's log has it under {desk.claim.job_id}."
+    return _persist(desk, lambda sql: _fail(sql, desk, JobFailed(said, code="internal")))
 
 
 def _find(action: str) -> Callable[[Desk], Ending]:
@@ -138,6 +155,13 @@ def _succeed(sql: Connection, desk: Desk, ending: Ending) -> None:
     if desk.heart.is_enough or ending.is_partial:
         return claims.finish_cancelled(sql, desk.claim, cost=desk.heart.cost(), result=result, files=ending.files)
     return claims.succeed(sql, desk.claim, result=result, cost=desk.heart.cost(), files=ending.files)
+
+
+def _gone(sql: Connection, desk: Desk) -> JobFailed:
+    """What of a job is not there any more that was there when it was accepted."""
+    if any(datasets.is_erased(sql, dataset) for dataset in desk.claim.datasets):
+        return erased()
+    return JobFailed("The model was deleted while the job waited or ran: score with another.", code="model_deleted")
 
 
 def _fail(sql: Connection, desk: Desk, error: JobFailed | RequestRefused) -> None:

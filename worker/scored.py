@@ -10,7 +10,7 @@ import pyarrow as pa
 FILE = "scored.bin"
 DIGEST_BYTES = 16
 # Of the params, what changes neither the rows nor what is said of them.
-NO_MATTER = ("formats", "columns", "skip_scored", "resume_of", "explain")
+NO_MATTER = ("formats", "columns", "skip_scored", "resume_of", "explain", "drift_threshold")
 
 
 class Scored:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+
 from shared import chunks
 from shared.chunks import Chunk, Done
 from shared.errors import (
@@ -24,6 +26,7 @@ from shared.errors import (
 )
 from shared.log import logger
 from worker.desk import Desk
+from worker.drift import Counts
 from worker.lines import Field
 from worker.prediction_files import ChunkFiles, PredictionFiles
 
@@ -63,6 +66,10 @@ class Scoring(Protocol):
         """The fields of a chunk of no rows."""
 
     @property
+    def before(self) -> Counts | None:
+        """How the rows of the model's training were distributed; None where that is not known."""
+
+    @property
     def has_files(self) -> bool:
         """Whether tracks have files of their own."""
 
@@ -89,6 +96,8 @@ class Whole:
     errors: int = 0
     files: int = 0
     told: list[Json] = field(default_factory=list)
+    # What drift is told by; 0 where nothing was counted.
+    counts: np.ndarray | int = 0
     is_cancelled: bool = False
 
 
@@ -97,6 +106,9 @@ def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) ->
     size = max(scoring.size, -(-scoring.total // CHUNKS_AT_MOST))
     with desk.database.transaction() as sql:
         chunks.cut(sql, desk.claim, total=scoring.total, size=size, resume_of=resume_of)
+    # One of them is done here.
+    if others := max(0, -(-scoring.total // size) - 1):
+        desk.ring(others)
     whole = Whole()
     with PredictionFiles(folder, scoring.formats, scoring.empty, **_beside_rows(scoring)) as files:
         try:
@@ -110,6 +122,7 @@ def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) ->
         except JobCancelled:
             whole.is_cancelled = True
             _put_together(desk, files, whole, {}, gaps=True)
+        whole.counts = files.counts
     return whole
 
 

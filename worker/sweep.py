@@ -1,10 +1,10 @@
-"""Deletes what no row names any more: files of attempts that published nothing, checkpoints of ended jobs."""
+"""Deletes what no row names any more: files of attempts that published nothing, checkpoints of ended jobs; old runs."""
 
 from typing import Any
 
 from sqlalchemy import Row, delete, select, update
 
-from shared import chunks, features, storage
+from shared import chunks, features, fires, storage
 from shared.database import Database, now
 from shared.jobs import CANCELLED, FAILED, SUCCEEDED
 from shared.storage import Storage
@@ -19,6 +19,7 @@ RETRY_S = 24 * 3600.0
 CHUNKS_KEPT_S = 7 * 24 * 3600.0
 # As long as a client may repeat a request with the same Idempotency-Key.
 ANSWERS_KEPT_S = 24 * 3600.0
+DAY_S = 24 * 3600.0
 
 
 def run(database: Database, files: Storage) -> None:
@@ -32,6 +33,12 @@ def run(database: Database, files: Storage) -> None:
         unnamed = chunks.forget_old(sql, after_s=CHUNKS_KEPT_S, at_most=SWEPT_AT_ONCE)
     for key in unnamed:
         files.delete(key)
+
+
+def forget_runs(database: Database, *, kept_days: float) -> None:
+    """Forget runs of schedules that are older, of a bounded number of schedules."""
+    with database.transaction() as sql:
+        fires.forget_old(sql, after_s=kept_days * DAY_S, at_most=SWEPT_AT_ONCE)
 
 
 def _sweepable() -> Any:  # Any: a select of many columns

@@ -6,6 +6,7 @@ Rows keep the order of the files; columns are found by name and in any order.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -29,20 +30,38 @@ Column = np.ndarray | Texts
 Table = Mapping[str, Column]
 
 
-def count_rows(paths: Sequence[Path]) -> int:
+class Lazy(Protocol):
+    """A file whose footer is here, and of the rest what was fetched."""
+
+    @property
+    def path(self) -> Path: ...
+
+    def fetch(self, group: int, columns: Sequence[str]) -> None:
+        """Have these columns of a row group here; any thread may ask."""
+
+
+File = Path | Lazy
+
+
+def path_of(file: File) -> Path:
+    """Where the file lies."""
+    return file if isinstance(file, Path) else file.path
+
+
+def count_rows(files: Sequence[File]) -> int:
     """Rows of all files together, from their footers."""
-    return sum(pq.read_metadata(path).num_rows for path in paths)
+    return sum(pq.read_metadata(path_of(file)).num_rows for file in files)
 
 
-def schema(paths: Sequence[Path]) -> dict[str, pa.DataType]:
+def schema(files: Sequence[File]) -> dict[str, pa.DataType]:
     """Name and Arrow type of every column, in file order."""
-    found = pq.read_schema(paths[0])
+    found = pq.read_schema(path_of(files[0]))
     return {field.name: field.type for field in found}
 
 
-def no_rows(paths: Sequence[Path]) -> pa.RecordBatch:
+def no_rows(files: Sequence[File]) -> pa.RecordBatch:
     """A batch of the table's columns and none of its rows."""
-    found = pq.read_schema(paths[0])
+    found = pq.read_schema(path_of(files[0]))
     return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in found.types], names=found.names)
 
 
@@ -58,22 +77,22 @@ def batches(paths: Sequence[Path], columns: Sequence[str]) -> Iterator[pa.Record
 class Piece:
     """A row group of a file, or a part of one; `first` is the number of its first row in the whole table."""
 
-    path: Path
+    file: File
     place: int
     first: int
     rows: int
     skipped: int = 0  # rows of the group before the first
 
 
-def pieces(paths: Sequence[Path]) -> list[Piece]:
+def pieces(files: Sequence[File]) -> list[Piece]:
     """The parts of a table that can be read on their own, in order."""
     found: list[Piece] = []
     first = 0
-    for path in paths:
-        footer = pq.read_metadata(path)
+    for file in files:
+        footer = pq.read_metadata(path_of(file))
         for place in range(footer.num_row_groups):
             rows = footer.row_group(place).num_rows
-            found.append(Piece(path, place, first, rows))
+            found.append(Piece(file, place, first, rows))
             first += rows
     return found
 
@@ -90,9 +109,11 @@ def within(pieces: Sequence[Piece], first: int, end: int) -> list[Piece]:
 
 def read_piece(piece: Piece, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
     """Read one piece in the caller's thread alone, as batches of at most `rows` rows."""
+    if not isinstance(piece.file, Path):
+        piece.file.fetch(piece.place, columns)
     # Mapped, it is decoded from where the kernel has it; only the piece's own pages are touched.
     skipped, left = piece.skipped, piece.rows
-    with pq.ParquetFile(piece.path, pre_buffer=False, memory_map=True) as file:
+    with pq.ParquetFile(path_of(piece.file), pre_buffer=False, memory_map=True) as file:
         for batch in file.iter_batches(rows, row_groups=[piece.place], columns=list(columns), use_threads=False):
             part = batch.slice(min(skipped, batch.num_rows), left)
             skipped, left = max(0, skipped - batch.num_rows), left - part.num_rows

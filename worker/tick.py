@@ -43,6 +43,7 @@ class Tick:
             with self._database.reading() as sql:
                 due = {name: self._count_due(sql, name) for name in queue.QUEUES}
             sweep.run(self._database, self._storage)
+            sweep.forget_runs(self._database, kept_days=self._settings.runs_kept_days)
         except Unavailable as away:
             self._away_at = time.monotonic()
             logger.warning("unavailable", code=away.code)

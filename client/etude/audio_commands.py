@@ -70,7 +70,7 @@ def analyze(
         with near.named(client):
             job = client.analyze(dataset, include=asked, model=model, params=params)
         if is_watching or output is not None or folder is not None:
-            watch.follow(job, as_json=as_json)
+            watch.follow(job, as_json=as_json, output=output)
         # Saved first: whoever reads the table may stop reading, as `head` does.
         if output is not None:
             show.saved(job.download(output))

@@ -8,7 +8,7 @@ from etude import choice, connection, sending, webhooks
 from etude.choice import Choice, Format, Paths
 from etude.datasets import Dataset
 from etude.errors import EtudeError, NotFound, Refused
-from etude.jobs import Job
+from etude.jobs import PAGE, Job
 from etude.schedules import Schedule, address
 from etude.transport import PATIENCE_S, Progress, Transport
 from etude.webhooks import Webhook
@@ -82,7 +82,7 @@ class Client:
         params: Json | None = None,
         **more: Any,
     ) -> Job:
-        """Queue a training; `kind` is found from the target when it is not named. `more`: priority, labels, …"""
+        """Queue a training; `kind` is found from the target when it is not named. `more`: promote, priority, …"""
         if kind is None:
             data = self.dataset(data) if isinstance(data, str) else data
             kind = data.kind
@@ -120,8 +120,12 @@ class Client:
 
     def diff(self, job_id: str, other: str, *, limit: int = 50, cursor: int = 0) -> Json:
         """What two scorings predict otherwise: counts, and up to `limit` of the rows from the `cursor`th on."""
-        query = {"with": other, "limit": limit, "cursor": cursor}
-        return self._get(f"/v1/jobs/{quote(job_id, safe='')}/diff", query)
+        path, query = f"/v1/jobs/{quote(job_id, safe='')}/diff", {"with": other}
+        found = self._get(path, {**query, "limit": min(limit, PAGE), "cursor": cursor})
+        while found["next_cursor"] is not None and (left := limit - len(found["data"])) > 0:
+            more = self._get(path, {**query, "limit": min(left, PAGE), "cursor": found["next_cursor"]})
+            found = {**found, "data": [*found["data"], *more["data"]], "next_cursor": more["next_cursor"]}
+        return found
 
     def jobs(self, *, limit: int | None = None, **filters: str | None) -> Iterator[Job]:
         """The newest first; filters: state, kind, action, model, schedule."""

@@ -7,6 +7,7 @@ reached; 5 the job was cancelled; 130 Ctrl-C, which stops watching and never the
 """
 
 import sys
+from itertools import islice
 from typing import Any
 
 import click
@@ -88,11 +89,14 @@ def job(job_id: str, is_watching: bool, as_json: bool) -> None:
         outcome.end(client.job(job_id), is_watching=is_watching, as_json=as_json)
 
 
-@etude.command("watch", short_help="Show how a job goes until it ends.")
+@etude.command("watch", short_help="Show how a job goes until it ends.", epilog=options.examples("etude watch job_…"))
 @click.argument("job_id")
 @options.as_json
 def watch_job(job_id: str, as_json: bool) -> None:
-    """Show how a job goes until it ends; Ctrl-C leaves it running."""
+    """Show how a job goes until it ends; Ctrl-C leaves it running.
+
+    Of a scoring in chunks a terminal shows what each worker does too.
+    """
     with Client() as client:
         outcome.end(client.job(job_id), is_watching=True, as_json=as_json)
 
@@ -126,10 +130,8 @@ def retry(job_id: str, is_watching: bool, as_json: bool) -> None:
 @options.as_json
 def alias(model: str, alias: str, version: int, require: str | None, as_json: bool) -> None:
     """Point ALIAS of MODEL to VERSION."""
-    metric, _, other = (require or "").partition("=")
-    gate = {"metric": metric, "not_worse_than": other or "champion"} if metric else None
     with Client() as client:
-        moved = client.set_alias(model, alias, version, require=gate)
+        moved = client.set_alias(model, alias, version, require=options.read_gate(require))
         show.as_json(moved) if as_json else page.say(f"{model}@{alias} is now version {moved['version']}.")
 
 
@@ -161,20 +163,31 @@ def _made_of(said: Json) -> str:
     return f" What was made of it stays: {', '.join(made)}." if made else ""
 
 
-@etude.command()
+@etude.command(
+    epilog=options.examples(
+        "etude predictions job_… -o predictions.parquet",
+        "etude predictions job_… --errors -o errors.jsonl",
+    )
+)
 @click.argument("job_id")
 @click.option("-o", "--output", type=options.TableFile(), help="A .parquet, .csv or .jsonl file.")
-@click.option("--errors", is_flag=True, help="The rows that could not be scored, with reasons; with -o as .jsonl.")
+@click.option("--errors", is_flag=True, help="The rows that could not be scored, with reasons; -o saves .jsonl alone.")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows to print without -o.")
 @options.as_json
 def predictions(job_id: str, output: str | None, errors: bool, limit: int, as_json: bool) -> None:
     """Print or save what a scoring predicted."""
+    if output is not None and errors:
+        options.demand_lines(output)
     with Client() as client:
         found = client.job(job_id)
         if output is not None:
             return show.saved(found.download(output, errors=errors))
-        rows = [row for row, _ in zip(found.predictions(errors=errors), range(limit), strict=False)]
-        return show.as_json(rows) if as_json else show.rows(rows)
+        rows = list(islice(found.predictions(errors=errors), limit + 1))
+        if as_json:
+            return show.as_json(rows[:limit])
+        show.rows(rows[:limit])
+        if len(rows) > limit:
+            page.say("… and more: --limit says how many are shown, -o saves all.")
 
 
 if __name__ == "__main__":

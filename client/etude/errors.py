@@ -12,6 +12,8 @@ class EtudeError(Exception):
     def __init__(self, detail: str, *, problem: dict[str, Any] | None = None) -> None:
         super().__init__(detail)
         self.problem = problem or {}
+        # What may come next on the command line, which fills it in.
+        self.commands: list[str] = []
 
     @property
     def code(self) -> str:

@@ -113,6 +113,11 @@ class Job:
         self.raw = self._transport.post(f"/v1/jobs/{self.id}/retry")
         return self
 
+    def workers(self) -> list[Json]:
+        """Who is at a scoring: `worker`, `rows`, `chunks`, `took_s`, `failed`, `at`; nobody once it has succeeded."""
+        found: list[Json] = self._transport.get(f"/v1/jobs/{self.id}/chunks", query={"limit": 1}).json()["workers"]
+        return found
+
     def history(self) -> list[Json]:
         """Every epoch's metrics."""
         rows: list[Json] = self._transport.get(f"/v1/jobs/{self.id}/metrics").json()["data"]

@@ -14,6 +14,7 @@ from etude.choice import Choice, Format
 @options.format
 @click.option("--kind", help="classification or regression; found from the target without it.")
 @click.option("--model", help="The model's name; the dataset's without it.")
+@options.promotion
 @options.params
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
 @options.as_json
@@ -21,6 +22,8 @@ def train(
     data: tuple[str, ...],
     kind: str | None,
     model: str | None,
+    promote: str | None,
+    require: str | None,
     param: tuple[str, ...],
     params_file: str | None,
     is_watching: bool,
@@ -33,14 +36,14 @@ def train(
 
     The labels of recordings stand in a CSV beside them; without one `--target folder` learns the names of subfolders.
     """
-    params = options.read_params(param, params_file)
+    params, promotion = options.read_params(param, params_file), options.read_promotion(promote, require)
     with Client() as client:
         is_new = given.is_file(data)
         dataset = (_to_learn if is_new else given.dataset)(client, data, format=format_, id=id_, **columns)
         if is_new and not as_json:
             show.dataset(dataset)
         with near.named(client):
-            job = client.train(dataset, kind=kind, model=model, params=params)
+            job = client.train(dataset, kind=kind, model=model, params=params, **promotion)
         outcome.end(job, is_watching=is_watching, as_json=as_json)
 
 
@@ -57,7 +60,14 @@ def _demand_labels(chosen: Choice, target: tuple[str, ...]) -> None:
         raise click.UsageError(said)
 
 
-@click.command(short_help="Predict every row or recording of DATA.")
+@click.command(
+    short_help="Predict every row or recording of DATA.",
+    epilog=options.examples(
+        "etude score composer held_out.csv -o predictions.parquet",
+        "etude score composer@3 songs@latest --watch",
+        "etude score composer@3 songs@2 --resume job_… --watch",
+    ),
+)
 @click.argument("model")
 @click.argument("data", nargs=-1, required=True)
 @click.option("--name", help="The name for the dataset, when DATA are files.")
@@ -86,14 +96,16 @@ def score(
     """Predict every row or recording of DATA with MODEL: name, name@3 or name@champion."""
     params = options.read_params(param, params_file) | ({} if resume is None else {"resume_of": resume})
     options.demand_format(output, params)
+    if resume is not None and given.is_file(data):
+        said = f"--resume goes on with the dataset that {resume} had: name it, such as songs@2; files make another one."
+        raise click.UsageError(said)
     with Client() as client:
         # Before anything is sent for a model that is not there.
         client.resolve(model)
         dataset = given.dataset(client, data, format=format_, name=name, id=id_)
         with near.named(client):
             job = client.score(model, dataset, params=params)
-        is_saving = output is not None
-        outcome.end(job, is_watching=is_watching or is_saving, as_json=as_json, is_saving=is_saving)
+        outcome.end(job, is_watching=is_watching or output is not None, as_json=as_json, output=output)
         if output is not None:
             show.saved(job.download(output))
 

@@ -64,10 +64,13 @@ def kinds(name: str | None, as_json: bool) -> None:
         show.as_json(found) if as_json else show_service.kinds(found, in_full=name is not None)
 
 
-@click.command(short_help="Tell what two scorings predict otherwise.")
+@click.command(
+    short_help="Tell what two scorings predict otherwise.",
+    epilog=options.examples("etude diff job_… job_…", "etude diff job_… job_… --limit 10000 --json"),
+)
 @click.argument("job")
 @click.argument("other")
-@click.option("--limit", type=click.IntRange(1, 200), default=20, show_default=True, help="Rows to show.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="Rows to show.")
 @options.as_json
 def diff(job: str, other: str, limit: int, as_json: bool) -> None:
     """Tell which rows the scoring JOB predicts otherwise than the scoring OTHER did."""

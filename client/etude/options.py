@@ -39,6 +39,11 @@ class TableFile(click.ParamType[str]):
         return str(value)
 
 
+def examples(*lines: str) -> str:
+    """What stands at the end of a command's help, each line as it is."""
+    return "\b\nExamples:\n  " + "\n  ".join(lines)
+
+
 def as_json(command: Command) -> Command:
     """`--json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")(command)
@@ -116,6 +121,36 @@ def demand_format(output: str | None, params: Json) -> None:
     wanted = jobs.ending(output)[1:]
     if wanted not in formats:
         raise click.UsageError(f"-o {output} needs {wanted} among --param formats={json.dumps(formats)}.")
+
+
+def demand_lines(output: str) -> None:
+    """Refuse a file of rows that failed of another form than the one that the service has them in."""
+    try:
+        jobs.ending(output, errors=True)
+    except EtudeError as wrong:
+        raise click.BadParameter(f"with --errors {wrong}", param_hint="-o") from wrong
+
+
+def promotion(command: Command) -> Command:
+    """`--promote` and `--require`."""
+    told = "A gate for --promote: metric=alias, such as accuracy=champion; an alias left out is champion."
+    command = click.option("--require", help=told)(command)
+    told = "The alias that the new version shall have, such as champion."
+    return click.option("--promote", metavar="ALIAS", help=told)(command)
+
+
+def read_promotion(alias: str | None, require: str | None) -> Json:
+    """What a training's body has of `--promote` and `--require`: nothing without them."""
+    if alias is None and require is not None:
+        raise click.UsageError("--require says what --promote ALIAS requires: name an alias.")
+    gate = read_gate(require)
+    return {} if alias is None else {"promote": {"alias": alias, **({"require": gate} if gate else {})}}
+
+
+def read_gate(require: str | None) -> Json | None:
+    """`accuracy=champion` as the service has it; `accuracy` means the champion."""
+    metric, _, other = (require or "").partition("=")
+    return {"metric": metric, "not_worse_than": other or "champion"} if metric else None
 
 
 def params(command: Command) -> Command:

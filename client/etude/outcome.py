@@ -25,10 +25,10 @@ def exit_code(error: EtudeError) -> int:
     return REFUSED
 
 
-def end(job: Job, *, is_watching: bool, as_json: bool, is_saving: bool = False) -> None:
-    """Watch the job if asked, and show what it came to."""
+def end(job: Job, *, is_watching: bool, as_json: bool, output: str | None = None) -> None:
+    """Watch the job if asked, and show what it came to; `output` is the file that it is saved in after that."""
     if is_watching:
-        watch.follow(job, as_json=as_json)
+        watch.follow(job, as_json=as_json, output=output)
     if as_json:
         return show.as_json(job.raw)
-    return show.job(job, is_saving=is_saving)
+    return show.job(job, is_saving=output is not None)

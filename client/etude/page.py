@@ -80,13 +80,23 @@ def count(number: int, one: str, many: str | None = None) -> str:
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
-def ago(moment: str) -> str:
+def units(number: int, many: str) -> str:
+    """The same of a unit as the service names it: `1 track` of `tracks`."""
+    return count(number, many.removesuffix("s"), many)
+
+
+def since(moment: str) -> str:
+    """How long ago: `4 s`, `3 min`."""
     # The service's clock and this one may differ; a sign of life from the future is one from now.
     seconds = max(0, int((datetime.now(UTC) - datetime.fromisoformat(moment)).total_seconds()))
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
-            return f"{seconds // size} {unit} ago"
-    return f"{seconds} s ago"
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def ago(moment: str) -> str:
+    return f"{since(moment)} ago"
 
 
 def when(moment: str) -> str:

@@ -2,8 +2,7 @@
 
 import json
 import sys
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from etude import page, show_audio, show_scored, wording
+from etude import cautions, page, show_audio, show_scored, wording
 from etude.datasets import Dataset
 from etude.errors import EtudeError
 from etude.jobs import Job
@@ -27,7 +26,7 @@ NAMES = {
     "linear_regression": "linear regr.",
     "gradient_boosted_trees": "boosted trees",
 }
-CLASSES_SHOWN, ALIKE_SHOWN = 30, 3
+CLASSES_SHOWN = 30
 
 Json = dict[str, Any]
 
@@ -59,6 +58,8 @@ def error(wrong: EtudeError, *, as_json: bool) -> None:
         out.print(f"  … and {hidden:,} more")
     if request := wrong.problem.get("request_id"):
         out.print(f"  request {escape(str(request))}", style="dim")
+    for command in wrong.commands:
+        out.print(f"  {escape(command)}", style="dim")
 
 
 def usage(wrong: click.ClickException, *, as_json: bool) -> None:
@@ -72,7 +73,7 @@ def jobs(found: Iterable[Job]) -> None:
     table = page.table("id", "action", "state", "model", "progress", "created")
     for job in found:
         done = job.progress
-        count = f"{done['done']:,}/{done['total']:,} {done['unit']}" if done else ""
+        count = f"{done['done']:,}/{page.units(done['total'], done['unit'])}" if done else ""
         state = Text(job.stage or job.state, style=COLOURS.get(job.state, ""))
         table.add_row(job.id, job.raw["action"], state, job.raw["model"] or "", count, page.when(job.raw["created_at"]))
     page.print_table(table, spare=("created", "progress", "model"))
@@ -108,25 +109,25 @@ def _trained(out: Console, shown: Job) -> None:
         out.print(metrics_table(name, metrics, result["baselines"].get(part, {})))
         if "per_class" in metrics and part != "segments":
             out.print(_per_class(metrics["per_class"]))
-    _warn(out, result["warnings"])
+    cautions.show(out, result["warnings"])
     stopped = f", stopped by {result['stopped_by'].replace('_', ' ')}" if result["stopped_by"] else ""
     best = f", best {result['best_epoch']}" if result["best_epoch"] else ""
     cost = f"{shown.raw['cost']['compute_s']:.1f} s"
-    out.print(f"{escape(result['reference'])}  {result['epochs']} epochs{best}{stopped}  {cost}")
+    out.print(f"{escape(result['reference'])}  {page.count(result['epochs'], 'epoch')}{best}{stopped}  {cost}")
+    _promoted(out, result)
     out.print(f"  etude score {escape(result['reference'])} {held_out} -o predictions.parquet", style="dim")
 
 
-def _warn(out: Console, warnings: Sequence[Json]) -> None:
-    """Warnings, of each sort the first few: forty columns that are left out are one fact."""
-    seen = Counter(warning["code"] for warning in warnings)
-    shown: Counter[str] = Counter()
-    for warning in warnings:
-        code = warning["code"]
-        shown[code] += 1
-        if shown[code] <= ALIKE_SHOWN:
-            out.print(Text("warning: ", style="yellow") + Text(wording.in_options(str(warning["detail"]))))
-        if shown[code] == ALIKE_SHOWN < seen[code]:
-            out.print(f"  … and {seen[code] - ALIKE_SHOWN:,} more of this sort", style="yellow")
+def _promoted(out: Console, result: Json) -> None:
+    """Whether the version has taken an alias over, and from which; or why not."""
+    said = result.get("promotion")
+    if said is None:
+        return
+    alias = f"{result['model']}@{said['alias']}"
+    if not said["moved"]:
+        return out.print(Text(f"{alias} stays: ", style="yellow") + Text(said["reason"]["detail"]))
+    before = f", which was version {said['from']}" if said["from"] is not None else ""
+    return out.print(Text(f"{alias} is now version {result['version']}{before}."))
 
 
 def metrics_table(part: str, metrics: Json, baselines: Json) -> Table:
@@ -158,7 +159,7 @@ def dataset(made: Dataset) -> None:
         size = f"{page.count(profile.get('rows', 0), 'row')}, {page.count(len(profile.get('columns', ())), 'column')}"
         page.say(f"{made.reference}  {size}, target {show_audio.target(made)}")
     told = () if made.audio is None else show_audio.TOLD_OTHERWISE
-    _warn(page.console(), [each for each in profile.get("warnings", ()) if each["code"] not in told])
+    cautions.show(page.console(), [each for each in profile.get("warnings", ()) if each["code"] not in told])
 
 
 def rows(found: list[Json]) -> None:

@@ -1,5 +1,6 @@
 """Schedules for a person to read: when each is due, and what became of its moments."""
 
+import shlex
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -39,17 +40,23 @@ def schedule(shown: Schedule) -> None:
         out.print(f"  next {page.when(raw['next_at'])}")
     if shown.error:
         show.error(EtudeError(str(shown.error.get("detail")), problem=shown.error), as_json=False)
-        out.print(escape(f"  etude schedule resume {shown.name}"), style="dim")
+    if shown.next_at is None:
+        out.print(escape(f"  etude schedule resume {shlex.quote(shown.name)}"), style="dim")
 
 
-def moments(found: Iterable[datetime]) -> None:
+def moments(shown: Schedule, found: Iterable[datetime]) -> None:
+    """When it is due, or would be; that it is paused is said on standard error."""
     for moment in found:
         page.say(page.when(moment.isoformat()))
+    if shown.next_at is None:
+        said = f"It is paused, and none of these comes before `etude schedule resume {shlex.quote(shown.name)}`."
+        page.console(is_error=True).print(escape(said))
 
 
-def runs(found: list[Json]) -> None:
+def runs(shown: Schedule, found: list[Json]) -> None:
     if not found:
-        return page.say("No run yet.")
+        first = f": the first is due {page.when(shown.raw['next_at'])}" if shown.next_at else ", for it is paused"
+        return page.say(f"No run yet{first}.")
     table = page.table("due", "outcome", "job", "state", "why")
     for each in found:
         job = each["job"] or {"id": "–", "state": "–"}

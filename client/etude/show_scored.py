@@ -4,13 +4,15 @@ from itertools import islice
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.text import Text
 
-from etude import page
+from etude import page, show_drift, ways
 from etude.jobs import Job
 
 CLASSES_SHOWN, FAILED_SHOWN = 30, 5
 SHOWN_SIGNS = 60
+KEYS_SHOWN = 10
 
 Json = dict[str, Any]
 
@@ -19,7 +21,8 @@ def scored(out: Console, shown: Job, *, is_saving: bool) -> None:
     """A scoring; `is_saving`: its predictions are saved already, and nothing is said of how to."""
     result = shown.result
     errors = f", {result['errors']:,} could not be scored" if result["errors"] else ""
-    out.print(f"{page.count(result['rows'], 'row')}{errors}")
+    of_all = f" of {result['rows_total']:,}" if ways.is_partial(shown) else ""
+    out.print(f"{page.count(result['rows'], 'row')}{of_all}{errors}")
     failed(out, shown)
     if result.get("classes"):
         table = page.table("predicted", "rows")
@@ -27,8 +30,12 @@ def scored(out: Console, shown: Job, *, is_saving: bool) -> None:
             table.add_row(Text(str(name)), f"{count:,}")
         out.print(table)
     reasons(out, shown)
+    show_drift.drift(out, result)
     if not is_saving:
         out.print(f"  etude predictions {shown.id} -o predictions.parquet", style="dim")
+    if ways.is_partial(shown):
+        for command in ways.rest(shown):
+            out.print(escape(f"  {command}"), style="dim")
 
 
 def failed(out: Console, shown: Job) -> None:
@@ -66,7 +73,12 @@ def diff(found: Json) -> None:
             table.add_row(Text(str(row["key"])), Text(_predicted(row["here"])), Text(_predicted(row["there"])))
         page.print_table(table)
     if found["changed"] > len(found["data"]):
-        page.say(f"… and {found['changed'] - len(found['data']):,} more: --json, --limit")
+        page.say(f"… and {found['changed'] - len(found['data']):,} more: --limit says how many are shown.")
+    for name in ("only_here", "only_there"):
+        keys = [str(key) for key in found[f"{name}_keys"][:KEYS_SHOWN]]
+        if keys:
+            rest = found[name] - len(keys)
+            page.say(f"{name.replace('_', ' ')}: {', '.join(keys)}" + (f" … and {rest:,} more" if rest > 0 else ""))
 
 
 def _predicted(said: Json) -> str:

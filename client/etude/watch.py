@@ -5,16 +5,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.filesize import decimal
+from rich.live import Live
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from etude import choice, page
+from etude import choice, page, ways
 from etude.choice import Choice, Paths
 from etude.client import Client
+from etude.crew import Crew
 from etude.datasets import Dataset
+from etude.errors import JobCancelled, JobFailed
 from etude.jobs import Job
 
+# As often as a bar alone is.
+REFRESHED_A_SECOND = 10
 FIGURES = ("loss", "val_loss", "accuracy", "val_accuracy")
 
 
@@ -68,14 +73,20 @@ def upload(client: Client, paths: Paths | Choice, **named: Any) -> Dataset:
         return client.upload(chosen, progress=shown.moved, on_change=shown.read, **named)
 
 
-def follow(job: Job, *, as_json: bool = False) -> None:
-    """Show how the job goes until it ends. Raises what `Job.wait` raises; Ctrl-C says how to come back."""
+def follow(job: Job, *, as_json: bool = False, output: str | None = None) -> None:
+    """Show how the job goes until it ends. Raises what `Job.wait` raises; Ctrl-C says how to come back.
+
+    `output` is the file that would be saved then.
+    """
     try:
         console = Console(stderr=True)
         _draw(job, console) if console.is_terminal and not as_json else _tell(job)
     except KeyboardInterrupt:
-        say = f"\nStopped watching; {job.id} goes on.\n  etude watch {job.id}\n  etude cancel {job.id}"
-        print(say, file=sys.stderr)
+        said = [f"\nStopped watching; {job.id} goes on.", *(f"  {way}" for way in ways.back(job, output=output))]
+        print("\n".join(said), file=sys.stderr)
+        raise
+    except (JobFailed, JobCancelled) as ended:
+        ended.commands = ways.after(job)
         raise
 
 
@@ -94,8 +105,15 @@ def _progress(console: Console) -> Progress:
 
 
 def _draw(job: Job, console: Console) -> None:
-    with _progress(console) as progress:
-        job.wait(Bar(progress, job.state).read)
+    progress, crew = _progress(console), Crew()
+    shown = Bar(progress, job.state)
+
+    def moved(seen: Job) -> None:
+        shown.read(seen)
+        crew.look(seen)
+
+    with Live(Group(progress, crew), console=console, transient=True, refresh_per_second=REFRESHED_A_SECOND):
+        job.wait(moved)
 
 
 def _tell(job: Job) -> None:
@@ -120,15 +138,19 @@ def describe(job: Job) -> str:
 def count_of(job: Job) -> str:
     """How far it is: `12/48 tracks`."""
     done, total = job.progress.get("done"), job.progress.get("total")
-    return f"{done:,}/{total:,} {job.progress['unit']}" if total else ""
+    return f"{done:,}/{page.units(total, str(job.progress['unit']))}" if total else ""
 
 
 def figures(job: Job) -> str:
-    """The last epoch's loss and accuracy, on both sides of the split; of recordings the hours that were heard."""
+    """The last epoch's loss and accuracy, on both sides of the split; of recordings the hours that were heard.
+
+    Of rows and tracks how many a second, as the service's estimate of the end has it.
+    """
     metrics = job.progress.get("metrics") or {}
     heard = [f"{metrics['hours']:.2f} h heard"] if "hours" in metrics else []
-    if metrics.get("workers", 0) > 1:
-        heard.append(f"{metrics['workers']:.0f} workers")
+    if "chunks_total" in metrics and (eta_s := job.progress.get("eta_s")):
+        left = job.progress["total"] - job.progress["done"]
+        heard.append(f"{left / eta_s:,.0f} {job.progress['unit']}/s")
     return " ".join([*heard, *(f"{name} {metrics[name]:.4f}" for name in FIGURES if name in metrics)])
 
 

@@ -7,6 +7,20 @@ from typing import Any
 PHRASES = (
     ("name an artist or album as columns.group", "add `--group artist`, or whatever column tells artist or album"),
     ("a column with the names of the files (file)", "a column with the names of the files (`--file song` names it)"),
+    ("There is no such job.", "There is no such job: `etude jobs` lists those that there are."),
+    ("There is no such schedule.", "There is no such schedule: `etude schedule list` lists those that there are."),
+    ("or change that one.", "or change that one with `etude schedule change`."),
+    ("is failed: it has no predictions yet.", "has failed and has no predictions: `etude job` says why."),
+    ("it has no predictions yet.", "it has no predictions yet: `etude watch` stays until it has."),
+)
+# Where the service says a fault is, and the option that has it.
+PLACES = (
+    (re.compile("^/columns/"), "--"),
+    (re.compile("^/(cron|timezone|overlap|misfire)$"), r"--\1"),
+    (re.compile("^/misfire_grace_s$"), "--grace"),
+    (re.compile("^/params/resume_of$"), "--resume"),
+    (re.compile("^/promote/alias$"), "--promote"),
+    (re.compile("^/promote/require/.*$"), "--require"),
 )
 
 Json = dict[str, Any]
@@ -22,6 +36,12 @@ def in_options(text: str) -> str:
 
 def place(fault: Json) -> str:
     """Where a fault is: a field of the request, or the file, row and column."""
-    parts = [re.sub(r"^/columns/", "--", str(fault[name])) for name in ("pointer", "file") if fault.get(name)]
+    parts = [_as_option(str(fault[name])) for name in ("pointer", "file") if fault.get(name)]
     parts += [f"{name} {fault[name]}" for name in ("row", "column") if fault.get(name) is not None]
     return f"{', '.join(parts)}: " if parts else ""
+
+
+def _as_option(pointer: str) -> str:
+    for theirs, ours in PLACES:
+        pointer = theirs.sub(ours, pointer)
+    return pointer

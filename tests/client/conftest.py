@@ -1,11 +1,16 @@
 """A whole service, and the command line as its user calls it."""
 
+import fcntl
 import json
 import os
+import pty
 import random
+import re
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -59,12 +64,58 @@ class Shell:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=_heed_ctrl_c,
         )  # fmt: skip
 
+    def open(self, *arguments: str) -> "Terminal":
+        """The same as a person sees it who sits at a terminal of 100 columns."""
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+        environment = {**self.environment, "COLUMNS": "100", "TERM": "xterm"}
+        process = subprocess.Popen(
+            [ETUDE, *arguments], env=environment, cwd=self.folder,
+            stdin=theirs, stdout=theirs, stderr=theirs, preexec_fn=_heed_ctrl_c,
+        )  # fmt: skip
+        os.close(theirs)
+        return Terminal(process, ours)
+
     def run(self, *arguments: str, **environment: str) -> Ran:
         ran = subprocess.run(
             [ETUDE, *arguments], env={**self.environment, **environment}, cwd=self.folder, text=True,
             capture_output=True, timeout=LIMIT_S,
         )  # fmt: skip
         return Ran(ran.returncode, ran.stdout, ran.stderr)
+
+
+class Terminal:
+    """A command on a terminal, and all that it has written there."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", place: int) -> None:
+        self._process, self._place = process, place
+        self._written = b""
+
+    def read_until(self, said: str) -> None:
+        until = time.monotonic() + LIMIT_S
+        while said not in self.written:
+            assert time.monotonic() < until, f"{said!r} was not written: {self.written[-2000:]}"
+            assert self._read(), f"it ended: {self.written[-2000:]}"
+
+    def stop(self) -> int:
+        """Ctrl-C; returns the exit code."""
+        self._process.send_signal(signal.SIGINT)
+        while self._read():
+            pass
+        os.close(self._place)
+        return self._process.wait(LIMIT_S)
+
+    @property
+    def written(self) -> str:
+        return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", self._written.decode(errors="ignore"))
+
+    def _read(self) -> bool:
+        try:
+            more = os.read(self._place, 65_536)
+        except OSError:  # Linux says so once nobody writes there any more
+            return False
+        self._written += more
+        return bool(more)
 
 
 def _heed_ctrl_c() -> None:
@@ -76,7 +127,8 @@ def _heed_ctrl_c() -> None:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The home of a running service."""
     place = tmp_path_factory.mktemp("client-home")
-    environment = {**os.environ, "ETUDE_HOME": str(place), "ETUDE_PORT": "0"}
+    # So many rows that a scoring of some thousands is cut, and can be watched.
+    environment = {**os.environ, "ETUDE_HOME": str(place), "ETUDE_PORT": "0", "ETUDE_CHUNK_ROWS": "50"}
     process = subprocess.Popen([sys.executable, "-m", "shared.up"], env=environment, stdout=subprocess.DEVNULL)
     wait(lambda: (place / "run" / "processes.json").exists())
     yield place

@@ -53,6 +53,19 @@ def test_two_scorings_are_compared_and_one_is_gone_on_from(shell: Shell, songs: 
     assert resumed.code != 0 and "succeeded" in resumed.err
 
 
+def test_a_training_takes_an_alias_over_unless_it_is_worse(shell: Shell, songs: Path) -> None:
+    gated = ("--model", "promoted", "--promote", "champion", "--require", "accuracy")
+    badly = ("--param", "epochs=1", "--param", "learning_rate=0.000001")
+
+    first = shell.run("train", str(songs), "--target", "genre", *gated, "--watch")
+    worse = shell.run("train", "songs@latest", *gated, *badly, "--watch")
+    wrong = shell.run("train", "songs@latest", "--promote", "latest", "--require", "accuracy")
+
+    assert first.code == 0 and "promoted@champion is now version 1." in first.out, first.err
+    assert worse.code == 0 and "promoted@champion stays: Version 2 has accuracy" in worse.out, worse.err
+    assert wrong.code == 2 and "--promote: expected an alias" in wrong.err
+
+
 def test_everything_is_there_as_json(shell: Shell, songs: Path) -> None:
     job = shell.run("train", str(songs), "--target", "genre", "--model", "as-json", "--watch", "--json")
     dataset = job.json["datasets"][0]

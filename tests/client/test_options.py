@@ -34,3 +34,17 @@ def test_a_file_of_a_form_that_is_not_asked_for_is_refused() -> None:
 
     with pytest.raises(click.UsageError, match="needs parquet"):
         options.demand_format("out.parquet", {"formats": ["csv"]})
+
+
+def test_an_alias_is_asked_for_with_a_gate_or_without() -> None:
+    gate = {"metric": "f1", "not_worse_than": "challenger"}
+
+    assert options.read_promotion(None, None) == {}
+    assert options.read_promotion("champion", None) == {"promote": {"alias": "champion"}}
+    assert options.read_promotion("champion", "f1=challenger") == {"promote": {"alias": "champion", "require": gate}}
+    assert options.read_gate("f1") == {"metric": "f1", "not_worse_than": "champion"}
+
+
+def test_a_gate_without_an_alias_is_refused() -> None:
+    with pytest.raises(click.UsageError, match="--promote ALIAS"):
+        options.read_promotion(None, "accuracy")

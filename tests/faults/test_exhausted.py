@@ -6,10 +6,16 @@ import resource
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+from sqlalchemy import select
 
+from shared.queue import TRAIN
+from shared.tables import chunks, versions
 from tests.faults.house import House, child_of
+from tests.faults.test_interrupted import is_up, outputs_of, post_of, submit_job
 from tests.waiting import until
+from tests.worker import canonical, working
 
 GROUPS = Path("/sys/fs/cgroup/memory")
 ROOM_BYTES = 600 * 2**20
@@ -76,6 +82,44 @@ def test_29_a_disk_that_fills_up_at_a_checkpoint_costs_nothing_that_was_saved(ho
     assert left["at"] == {"epoch": 4}
     assert house.attempts(job)[1].resumed_from == {"epoch": 4}
     house.check(job)
+
+
+def test_29_a_disk_that_fills_up_while_a_scoring_is_put_together_blames_no_row(house: House, tmp_path: Path) -> None:
+    house.scheduler()
+    # One child for all of it: the limit below is that process's.
+    kept = {"ETUDE_CHILD_GROWTH_BYTES": str(2**40), "ETUDE_CHUNK_ROWS": "20000"}
+    worker = psutil.Process(house.start("worker.app", "--queue", TRAIN, "--slot", "1", **kept).pid)
+    house.wait(lambda: is_up(house, worker))
+    dataset = working.store_dataset(post_of(house), house.tenant, tmp_path)
+    trained = submit_job(house, dataset, action="train", model="songs", params=working.SHORT)
+    (tmp_path / "catalogue").mkdir()
+    table = canonical.write(tmp_path / "catalogue", canonical.music(100_000), id="piece", part_rows=20_000)
+    catalogue = working.store_parts(post_of(house), house.tenant, *table)
+    house.wait_for_end(trained)
+    with house.database.reading() as sql:
+        version = sql.execute(select(versions.c.id).where(versions.c.job == trained)).scalar_one()
+    scoring = {"action": "score", "model": "songs", "version": version}
+    alone = submit_job(house, catalogue, **scoring)
+    house.wait_for_end(alone)
+    child = child_of(worker)
+    # A chunk is smaller than this, the predictions of all are larger.
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (6 * MiB, resource.RLIM_INFINITY))
+
+    job = submit_job(house, catalogue, **scoring)
+    house.wait(lambda: house.outcomes(job) == ["repeated"])
+    error, half = house.attempts(job)[0].error, outputs_of(house, job)
+    with house.database.reading() as sql:
+        losses = set(sql.execute(select(chunks.c.losses).where(chunks.c.job == job)).scalars())
+    resource.prlimit(child.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    house.wait_for_end(job)
+
+    assert (error["code"], error["retryable"]) == ("disk_full", True)
+    assert (half, losses) == ({}, {0})
+    assert house.outcomes(job) == ["repeated", "succeeded"]
+    assert outputs_of(house, job) == outputs_of(house, alone)
+    assert house.find(job).result["errors"] == 0
+    assert child_of(worker).pid == child.pid
+    house.check_oracle()
 
 
 def test_an_attempt_that_does_not_move_ends_as_stalled_and_is_made_up_for(house: House) -> None:

@@ -2,11 +2,15 @@
 
 import dataclasses
 import json
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from threading import Barrier
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import Connection, Row, literal, select, update
+from sqlalchemy import Connection, Row, insert, literal, select, update
 
 from shared import cron, fires, jobs, schedules, webhooks
 from shared.database import Database
@@ -697,3 +701,124 @@ def test_a_job_that_ends_while_it_is_replaced_is_no_fault(
     fire(database, schedule, NIGHT + DAY_S, settings)
 
     assert job_states(database, schedule) == ["succeeded", "queued"]
+
+
+def test_a_tenant_has_so_many_schedules_and_no_more(
+    database: Database, tenant: str, other: str, settings: Settings
+) -> None:
+    narrow = dataclasses.replace(settings, tenant_schedules=2)
+    with database.transaction() as sql:
+        first = make(sql, tenant, narrow, name="first")
+        make(sql, tenant, narrow, name="second")
+        schedules.pause(sql, tenant, first)
+        with pytest.raises(NotAllowedNow, match="There are 2 schedules, and 2 is the limit") as refused:
+            make(sql, tenant, narrow, name="third")
+
+        make(sql, other, narrow, name="another tenant's")
+        make(sql, tenant, dataclasses.replace(settings, tenant_schedules=0), name="without a limit")
+        schedules.remove(sql, tenant, first)
+        schedules.remove(sql, tenant, "without a limit")
+        make(sql, tenant, narrow, name="third")
+
+    assert refused.value.code == "too_many_schedules"
+
+
+def test_two_that_come_at_once_do_not_both_take_the_last_place(
+    database: Database, tenant: str, settings: Settings
+) -> None:
+    narrow = dataclasses.replace(settings, tenant_schedules=1)
+    with database.transaction() as sql:
+        make_dataset(sql, tenant, name="songs", profile=SONGS)
+    together = Barrier(2)
+
+    def create(name: str) -> str | None:
+        together.wait(30)
+        try:
+            with database.transaction() as sql:
+                make(sql, tenant, narrow, name=name)
+        except NotAllowedNow as refused:
+            return refused.code
+        return None
+
+    with ThreadPoolExecutor(2) as pool:
+        said = set(pool.map(create, ("first", "second")))
+
+    assert said == {None, "too_many_schedules"}
+
+
+def tell_runs(sql: Connection, schedule: str, moments: Iterable[float], *, outcome: str = "missed") -> None:
+    """Runs of a schedule as they were noted long ago."""
+    noted = [
+        {"schedule": schedule, "due_at": at, "fired_at": at, "outcome": outcome, "by_hand": False} for at in moments
+    ]
+    sql.execute(insert(fire_table), noted)
+
+
+def test_old_runs_are_forgotten_and_the_last_hundred_of_each_schedule_are_not(
+    database: Database, tenant: str, settings: Settings
+) -> None:
+    with database.transaction() as sql:
+        at = schedules.read_clock(sql)
+        daily, monthly, waiting = (make(sql, tenant, settings, name=name) for name in ("daily", "monthly", "waiting"))
+        tell_runs(sql, daily, (at - day * DAY_S for day in range(500)))
+        tell_runs(sql, monthly, (at - 30 * month * DAY_S for month in range(120)))
+        tell_runs(sql, waiting, (at - 2 * day * DAY_S for day in range(300)))
+        tell_runs(sql, waiting, [at - 1000 * DAY_S], outcome="waiting")
+
+    with database.transaction() as sql:
+        forgotten = [fires.forget_old(sql, after_s=400 * DAY_S, at_most=10) for _ in range(2)]
+
+    # To the second: the clock has gone on.
+    days = [round((at - run.due_at) / DAY_S) for run in runs(database, daily)]
+    assert days == list(range(399, -1, -1))
+    assert len(runs(database, monthly)) == fires.RUNS_KEPT
+    assert (len(runs(database, waiting)), outcomes(database, waiting)[0]) == (201, "waiting")
+    assert forgotten == [100 + 20 + 100, 0]
+
+
+def test_very_many_old_runs_are_forgotten_a_thousand_at_a_time_the_oldest_first(
+    database: Database, tenant: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fires, "FORGOTTEN_AT_ONCE", 30)
+    with database.transaction() as sql:
+        schedule = make(sql, tenant, settings)
+        tell_runs(sql, schedule, (60.0 * minute for minute in range(1, 151)))
+
+    with database.transaction() as sql:
+        forgotten = [fires.forget_old(sql, after_s=400 * DAY_S, at_most=10) for _ in range(3)]
+
+    assert forgotten == [30, 20, 0]
+    assert [run.due_at for run in runs(database, schedule)] == [60.0 * minute for minute in range(51, 151)]
+
+
+@pytest.mark.parametrize(
+    ("zone", "expression", "first", "days", "count"),
+    [
+        # The clock goes forward in these nights: a fixed time comes late and once, any other not at all.
+        ("Europe/Berlin", "30 2 * * *", "2027-03-27T12:00", 3, 3),
+        ("Europe/Berlin", "*/30 2 * * *", "2027-03-27T12:00", 1, 0),
+        ("America/New_York", "30 2 * * *", "2027-03-13T12:00", 3, 3),
+        ("Australia/Lord_Howe", "15 2 * * *", "2026-10-03T12:00", 3, 3),
+        # And in these back: a fixed time comes once, any other as often as it is shown.
+        ("Europe/Berlin", "30 2 * * *", "2027-10-30T12:00", 3, 3),
+        ("Europe/Berlin", "*/30 2 * * *", "2027-10-30T12:00", 1, 4),
+        ("America/New_York", "30 1 * * *", "2027-11-06T12:00", 3, 3),
+        ("Australia/Lord_Howe", "45 1 * * *", "2027-04-03T12:00", 3, 3),
+    ],
+)
+def test_in_the_nights_in_which_the_clock_is_changed_each_moment_makes_one_job(
+    database: Database, tenant: str, settings: Settings, zone: str, expression: str, first: str, days: int, count: int
+) -> None:
+    began = datetime.fromisoformat(first).replace(tzinfo=ZoneInfo(zone)).timestamp()
+    next_at = cron.next_after(expression, zone, began)
+    with database.transaction() as sql:
+        timing = {"cron": expression, "timezone": zone, "next_at": next_at, "overlap": "replace"}
+        schedule = make(sql, tenant, settings, **timing)
+
+    # A day of such a night has 25 hours at the most, and the clock never stands at noon when it is changed.
+    until = began + days * DAY_S + HOUR_S
+    while (at := find(database, schedule).next_at) < until:
+        assert fire(database, schedule, at, settings)
+
+    assert outcomes(database, schedule) == ["submitted"] * count
+    assert len(job_states(database, schedule)) == count

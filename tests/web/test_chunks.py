@@ -1,5 +1,6 @@
 """The chunks of a scoring over HTTP: who is at which rows, page by page, and nobody else's."""
 
+import dataclasses
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,7 @@ from shared.claims import Claim, Skills
 from shared.database import Database, now
 from shared.errors import EtudeError
 from shared.settings import Settings
+from shared.tables import chunks as chunk_table
 from shared.tables import tenants
 from tests.factories import make_job
 from web.app import create_app, create_services
@@ -59,6 +61,53 @@ def test_chunks_are_told_page_by_page(
     assert (first["data"][1]["worker"], first["data"][1]["ended_at"]) == ("w1", None)
     assert (first["next_cursor"], first["total"]) == ("8", 3)
     assert [each["first"] for each in rest["data"]] == [8] and rest["next_cursor"] is None
+
+
+def test_what_each_worker_has_done_is_told_with_where_it_is(
+    client: FlaskClient, database: Database, settings: Settings, tenant: str, claim: Claim
+) -> None:
+    guest = dataclasses.replace(claim, worker="w2")
+    with database.transaction() as sql:
+        done = chunks.take(sql, guest, lease_s=30)
+        assert done is not None
+        chunks.finish(sql, guest, done, {"rows": done.rows})
+
+    said = client.get(f"/v1/jobs/{claim.job_id}/chunks?limit=1", headers=headers(database, settings, tenant)).json
+
+    w1, w2 = said["workers"]
+    assert (w1["worker"], w1["rows"], w1["chunks"], w1["took_s"], w1["failed"]) == ("w1", 0, 0, 0.0, 1)
+    assert (w1["at"]["first"], w1["at"]["rows"]) == (4, 4) and w1["at"]["since"].endswith("Z")
+    assert (w2["worker"], w2["rows"], w2["chunks"], w2["failed"], w2["at"]) == ("w2", 2, 1, 0, None)
+    assert 0 <= w2["took_s"] < 10
+    assert said["total"] == 3
+
+
+def test_a_failure_is_told_of_who_had_it_until_the_chunk_is_tried_again(
+    client: FlaskClient, database: Database, settings: Settings, tenant: str, claim: Claim
+) -> None:
+    guest = dataclasses.replace(claim, worker="w2")
+    with database.transaction() as sql:
+        taken = [chunks.take(sql, guest, lease_s=30) for _ in range(2)]
+
+    said = client.get(f"/v1/jobs/{claim.job_id}/chunks", headers=headers(database, settings, tenant)).json
+
+    assert [each is not None and each.first for each in taken] == [8, 0]
+    assert [(each["worker"], each["failed"]) for each in said["workers"]] == [("w1", 0), ("w2", 0)]
+    # It was lost at one of them and has gone on with the other.
+    assert said["workers"][1]["at"]["first"] == 0
+
+
+def test_of_what_another_job_has_done_no_worker_is_told(
+    client: FlaskClient, database: Database, settings: Settings, tenant: str
+) -> None:
+    with database.transaction() as sql:
+        job = make_job(sql, tenant, action="score")
+        row = {"job": job, "rows": 4, "fence": 0, "losses": 0}
+        sql.execute(insert(chunk_table), [{**row, "first": 0, "state": "done"}, {**row, "first": 4, "state": "open"}])
+
+    said = client.get(f"/v1/jobs/{job}/chunks", headers=headers(database, settings, tenant)).json
+
+    assert (said["workers"], said["total"]) == ([], 2)
 
 
 def test_another_tenant_s_chunks_are_unknown(

@@ -13,7 +13,7 @@ from shared.errors import JobFailed
 from shared.kinds import KINDS
 from tests.worker.hearing_cases import genres, heard, prepare, track, tracks
 from tests.worker.training_cases import Silent
-from worker import artifacts, audio_heads, evaluation, features, kinds, training
+from worker import artifacts, audio_heads, distribution, drift, evaluation, features, kinds, training
 from worker.artifacts import Model
 from worker.audio_heads import Head
 from worker.perception import Heard, Windows
@@ -54,9 +54,12 @@ def train(
     fitted = training.fit(
         network, objective, chosen, train=prepared.train, validation=held_out, watch=Silent(), checkpoint=None
     )
-    metrics, rivals = evaluation.judge(learner, prepared, network, fitted.weights, chosen, check=lambda: None)
+    outputs = evaluation.answers(network, fitted.weights, prepared)
+    metrics, rivals = evaluation.judge(learner, prepared, outputs, chosen, check=lambda: None)
     said = features.as_json(prepared.features)
     made = Model(kind, network, fitted.weights, said, prepared.target, audio_heads.describe(chosen))
+    answers = evaluation.by_row(prepared, outputs)
+    made = replace(made, counts=distribution.at_training(learner.predict.open(made), prepared, answers))
     model = artifacts.unpack(artifacts.pack(made))
     head = audio_heads.open(model, learner.predict.open(model), precision="float32")
     return Trained(model, head, metrics, rivals)
@@ -112,6 +115,22 @@ def test_the_same_track_is_answered_the_same_again(two: Trained) -> None:
     first, again = (two.head.outputs(strangers(1)[0]) for _ in range(2))
 
     assert np.array_equal(first, again)
+
+
+def test_drift_is_told_of_tracks_and_of_their_mean_embedding(two: Trained) -> None:
+    before, found = two.model.counts, strangers(40)
+    assert before is not None and before.rows == 16
+    answer = two.head.answer(found)
+    one_sided = two.head.answer([each for each in found if each.track.number % 2])
+
+    now = before.filled(before.count(answer.given, answer.said, 40))
+    moved = before.filled(before.count(one_sided.given, one_sided.said, 20))
+    is_network = two.model.network.front is not None
+    assert bool(now.inputs) != is_network and all(sum(each.counts) == 40 for each in now.inputs)
+    prediction = next(each for each in now.outputs if each.bins.name == "prediction")
+    assert prediction.counts == (20, 20, 0)
+    (since,) = [each for each in drift.compare(now.outputs, moved.outputs) if each.name == "prediction"]
+    assert drift.has_moved(since, 0.2) and {since.now, since.before} <= {0.0, 0.5, 1.0}
 
 
 def test_no_tracks_have_an_answer_without_rows(two: Trained) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from shared.errors import JobCancelled, TryAgain
 from tests.worker.audio import sounds
-from worker import listening
+from worker import cores, listening
 from worker.audio.limits import AudioLimits, TrackBounds
 from worker.listening import Answer, Ears, Request
 
@@ -478,8 +478,8 @@ def test_the_worker_needs_neither_numpy_nor_tensorflow() -> None:
 
 def test_as_many_are_heard_at_once_as_there_are_processors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
-    allowed = listening.default_parallel()
+    allowed = cores.count()
     monkeypatch.delattr(os, "sched_getaffinity")
-    untold = listening.default_parallel()
+    untold = cores.count()
 
     assert (allowed, untold) == (1, os.cpu_count())

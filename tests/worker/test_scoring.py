@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import literal, select, update
 
-from shared import chunks, fires, jobs, recovery, schedules, submission
+from shared import chunks, fires, job_list, jobs, recovery, schedules, submission
 from shared.database import Database
 from shared.errors import EtudeError
 from shared.settings import Settings
@@ -23,7 +23,7 @@ from shared.tables import schedules as schedule_table
 from shared.wanted import NewJob
 from tests.worker import canonical, working
 from tests.worker.working import Working
-from worker import differences, runner, sweep
+from worker import differences, partial, runner, sweep
 from worker.post import Post
 from worker.prediction_files import ChunkFiles
 from worker.predictions import RowScoring
@@ -62,6 +62,12 @@ def files_of(post: Post, job: str) -> dict[str, bytes]:
     return {row.name: post.storage.get(row.key) for row in rows}
 
 
+def result_of(post: Post, job: str) -> Json:
+    """Without what depends on the scorings before it."""
+    result: Json = working.find(post, job).result
+    return {**result, "drift": {**result["drift"], "last_run": None}}
+
+
 def lines_of(post: Post, job: str, name: str) -> list[Json]:
     return [json.loads(line) for line in files_of(post, job)[f"{name}.jsonl"].splitlines()]
 
@@ -85,10 +91,10 @@ def test_many_chunks_make_the_bytes_of_one(post: Post, other: Post, scoring: Cal
     assert working.find(post, cut).state == working.find(post, whole).state == jobs.SUCCEEDED
     expected = files_of(post, whole)
     assert set(expected) == {"predictions.parquet", "predictions.csv", "predictions.jsonl", "predictions.index",
-                             "errors.jsonl", "errors.index"}  # fmt: skip
+                             "errors.jsonl", "errors.index", "distribution.json"}  # fmt: skip
     assert files_of(post, cut) == expected
-    result = working.find(post, cut).result
-    assert result == working.find(post, whole).result
+    result = result_of(post, cut)
+    assert result == result_of(post, whole)
     with post.database.reading() as sql:
         (made,) = sql.execute(select(versions)).all()
     said = result["lineage"]
@@ -126,7 +132,24 @@ def test_a_guest_does_its_share_and_the_bytes_are_the_same(
     assert len(did) == 2 and did["guest"]
     assert not set.intersection(*did.values())
     assert files_of(post, shared) == files_of(post, alone)
-    assert working.find(post, shared).result == working.find(post, alone).result
+    assert result_of(post, shared) == result_of(post, alone)
+
+
+def test_of_a_large_table_each_worker_copies_only_what_it_scores(
+    post: Post, tenant: str, scoring: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = scoring()
+    runner.run(post, "train", only_tenant=None)
+    monkeypatch.setattr(partial, "FROM_BYTES", 1)
+    monkeypatch.setattr(partial, "BLOCK_BYTES", 512)
+    (tmp_path / "again").mkdir()
+    dataset = working.store_dataset(post, tenant, tmp_path / "again", rows=ROWS)
+    version = working.find(post, alone).version
+    job = working.submit(post, tenant, dataset, action="score", version=version, params={})
+    runner.run(post, "train", only_tenant=None)
+
+    assert working.find(post, job).state == jobs.SUCCEEDED, working.find(post, job).error
+    assert files_of(post, job) == files_of(post, alone)
 
 
 def test_a_row_that_breaks_its_chunk_is_found_and_the_others_are_scored(
@@ -249,7 +272,7 @@ def test_another_job_does_only_what_a_cancelled_one_has_not(
     assert working.find(post, again).state == jobs.SUCCEEDED, working.find(post, again).error
     assert min(scored) >= row.result["rows"] > 0
     assert files_of(post, again) == files_of(post, good)
-    assert working.find(post, again).result == working.find(post, good).result
+    assert result_of(post, again) == result_of(post, good)
 
 
 def test_only_the_same_scoring_is_gone_on_from_and_only_when_it_has_ended(
@@ -325,6 +348,40 @@ def test_every_night_only_what_is_new_is_scored_and_the_difference_is_told(
     }  # fmt: skip
     assert found.largest_move == 0.0
     assert differences.compare(tmp_path / nights[1], tmp_path / nights[0]).as_json()["only_here"] == 20
+
+
+def test_a_scoring_tells_how_far_its_rows_are_from_those_of_the_training_and_of_the_last_run(
+    post: Post, tenant: str, scoring: Callable[[], str], tmp_path: Path
+) -> None:
+    first = scoring()
+    runner.run(post, "train", only_tenant=None)
+    version = working.find(post, first).version
+    columns = canonical.music(ROWS, seed=9)
+    (tmp_path / "faster").mkdir()
+    moved = {name: values * 3 if name == "tempo" else values for name, values in columns.items()}
+    dataset = working.store_table(post, tenant, tmp_path / "faster", moved, id="piece")
+    second = working.submit(post, tenant, dataset, action="score", version=version, params={})
+    deaf = working.submit(post, tenant, dataset, action="score", version=version, params={"drift_threshold": 10})
+    runner.run(post, "train", only_tenant=None)
+    runner.run(post, "train", only_tenant=None)
+
+    said = working.find(post, first).result
+    assert said["warnings"] == [] and said["drift"]["last_run"] is None
+    assert said["drift"]["rows"] == ROWS and said["drift"]["training"]["inputs"]["drifted"] == 0
+    said = working.find(post, second).result
+    assert said["drift"]["last_run"]["job"] == first
+    for since in ("training", "last_run"):
+        inputs = said["drift"][since]["inputs"]
+        assert inputs["drifted"] >= 1 and inputs["most"][0]["name"] == "tempo"
+        assert inputs["most"][0]["largest_move"]["to"] is None
+    codes = [each["code"] for each in said["warnings"]]
+    assert codes.count("inputs_drifted") == 2 and "'tempo'" in said["warnings"][0]["detail"]
+    with post.database.reading() as sql:
+        events = job_list.list_events(sql, second, after=0, limit=100)
+    assert [each.data for each in events if each.type == "warning"] == said["warnings"]
+    said = working.find(post, deaf).result
+    assert said["warnings"] == [] and said["drift"]["last_run"]["job"] == second
+    assert said["drift"]["last_run"]["inputs"]["most"][0]["psi"] == 0
 
 
 def test_a_row_that_has_changed_is_scored_again_and_one_that_failed_too(

@@ -4,11 +4,12 @@ import dataclasses
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, update
 
-from shared import claims, jobs, queue
+from shared import claims, jobs, queue, schedules
 from shared.database import Database
 from shared.settings import Settings
+from shared.tables import fires
 from shared.tables import jobs as job_table
 from tests import factories
 from tests.worker import working
@@ -130,3 +131,21 @@ def test_a_job_that_waits_beyond_its_deadline_fails_with_advice(post: Post, sche
     row = working.find(post, job)
     assert (row.state, row.error["code"]) == (jobs.FAILED, "deadline_passed")
     assert rings(post.settings) == 0
+
+
+def test_what_became_of_a_schedules_moments_long_ago_is_forgotten(post: Post, scheduler: Tick, tenant: str) -> None:
+    day_s = 24 * 3600.0
+    with post.database.transaction() as sql:
+        factories.make_dataset(sql, tenant, name="songs", profile=factories.SONGS)
+        job = {"action": "train", "kind": "classification", "dataset": "songs"}
+        said = {"name": "daily", "cron": "0 3 * * *", "timezone": "UTC", "job": job, "overlap": "skip",
+                "misfire": "once", "misfire_grace_s": 3600.0}  # fmt: skip
+        schedule = schedules.create(sql, tenant, said, post.settings).id
+        at = schedules.read_clock(sql)
+        noted = {"schedule": schedule, "fired_at": at, "outcome": "missed", "by_hand": False}
+        sql.execute(insert(fires), [{**noted, "due_at": at - day * day_s} for day in range(500)])
+
+    scheduler.run_once()
+
+    with post.database.reading() as sql:
+        assert len(schedules.list_runs(sql, schedule, limit=1000, before=None)) == post.settings.runs_kept_days

@@ -17,7 +17,7 @@ from shared.tables import attempts, events, versions
 from shared.tables import jobs as job_table
 from tests import factories
 from tests.worker import canonical
-from worker import runner
+from worker import partial, runner
 from worker.runner import Post
 
 LIMIT_S = 60.0
@@ -54,6 +54,10 @@ def store_parts(post: Post, tenant: str, paths: list[Path], profile: Json) -> st
             key = f"{places.dataset_folder(tenant, dataset)}parts/1/{path.name}"
             stored = post.storage.put_file(key, path)
             parts.append({"name": path.name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256})
+            if stored.size_bytes >= partial.FROM_BYTES:
+                digests = post.storage.put(f"{key}.digests", [partial.digests(path)])
+                named = {"name": f"{path.name}.digests", "key": f"{key}.digests", "sha256": digests.sha256}
+                parts.append({**named, "size_bytes": digests.size_bytes})
         sql.execute(factories.datasets.update().where(factories.datasets.c.id == dataset).values(parts=parts))
     return dataset
 

@@ -1,6 +1,7 @@
 """What a kind is: four modules with these functions, found by the name of their folder.
 
-A training calls data.load, data.prepare, model.describe, (fit,) metrics.evaluate; a scoring calls predict.open.
+A training calls data.load, data.prepare, model.describe, (fit,) metrics.evaluate; a scoring calls predict.open; the
+gate of a promotion calls predict.open, metrics.translate, metrics.evaluate.
 The target is the kind's own JSON: made by data.prepare, stored with the model, read by metrics and predict.
 Outputs are always the network's own: probabilities for classes, numbers in the units that it was trained in.
 """
@@ -35,7 +36,8 @@ class Prepared:
     target: Json
     task: Task
     split: Json
-    validation_rows: np.ndarray  # row numbers in the dataset
+    train_rows: np.ndarray  # row numbers in the dataset
+    validation_rows: np.ndarray
     cautions: list[Caution]
     # Several examples of one row are judged as one: their outputs are averaged.
     is_pooled: bool = False
@@ -57,6 +59,12 @@ class Network(Protocol):
 class Metrics(Protocol):
     def evaluate(self, target: Json, truth: np.ndarray, outputs: np.ndarray) -> Json:
         """Metrics of outputs against the truth, both (rows, outputs): `{name: {"value", "interval"}}` and extras."""
+
+    def translate(self, target: Json, other: Json, outputs: np.ndarray) -> np.ndarray:
+        """Outputs of a model that learned `other`, as one that learned `target` would say the same.
+
+        Raises NotAllowedNow (gate_refused) when it answers another question.
+        """
 
 
 class Predict(Protocol):

@@ -15,13 +15,14 @@ import numpy as np
 import tensorflow as tf
 
 from shared.pretrained import MSD_TAGS, MTT_TAGS, MUSICNN, TAGGER_FILES
+from worker import cores
 from worker.audio.mel import BANDS, WINDOW_FRAMES
-from worker.pretrained import graphs, swift, threads, weights
+from worker.pretrained import graphs, swift, weights
 from worker.pretrained.slopes import Slopes
 
 NAMES = ("mtt-musicnn", "msd-musicnn", "mtt-vgg", "msd-vgg")
 # So many threads that call `run` keep all processors busy.
-THREADS = threads.processors()
+THREADS = cores.count()
 # Bounds memory: the first convolution of vgg makes 9 MB a window.
 WINDOWS_A_CALL = 8
 

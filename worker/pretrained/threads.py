@@ -1,17 +1,9 @@
-"""How many threads run networks side by side, and that each computes its own matrix products alone."""
-
-import os
+"""That each thread which runs networks computes its own matrix products alone."""
 
 import numpy  # noqa: F401  # the controller knows only libraries that are loaded
 from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # it ships no types
 
 _blas = ThreadpoolController().select(user_api="blas")
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def keep_products_whole() -> None:

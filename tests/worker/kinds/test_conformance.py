@@ -180,6 +180,15 @@ def test_baselines_are_judged_by_the_same_metrics(trained: tuple[str, Trained]) 
         assert set(KINDS[name].METRICS) <= set(metrics)
 
 
+def test_what_a_version_says_is_its_own_translation(trained: tuple[str, Trained]) -> None:
+    _, result = trained
+    target = result.prepared.target
+
+    said = result.kind.metrics.translate(target, target, result.outputs)
+
+    np.testing.assert_allclose(said, result.outputs, rtol=1e-5, atol=1e-6)
+
+
 def score(kind: Kind, model: artifacts.Model, folder: Path) -> dict[str, bytes]:
     """The bytes of all files of a scoring."""
     folder.mkdir()

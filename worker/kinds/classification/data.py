@@ -73,6 +73,7 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
         target=encoded.target.model_dump(mode="json"),
         task=encoded.target.encoding,
         split=divided.as_json(),
+        train_rows=examples.rows[train],
         validation_rows=examples.rows[validation],
         cautions=[
             *examples.cautions,

@@ -5,8 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from shared.errors import NotAllowedNow
 from worker import curves
 from worker.kinds.classification.data import Target
+from worker.preparation import listed
 
 Json = dict[str, Any]
 
@@ -36,6 +38,32 @@ def unfold(target: Target, truth: np.ndarray, outputs: np.ndarray) -> tuple[np.n
 def probabilities_of(target: Target, outputs: np.ndarray) -> np.ndarray:
     """A probability for each label (rows, labels), in the outputs' own precision."""
     return np.concatenate([1 - outputs, outputs], axis=1) if target.encoding == "binary" else outputs
+
+
+def translate(target: Json, other: Json, outputs: np.ndarray) -> np.ndarray:
+    """Outputs of a model that learned `other`, in the order and encoding of `target`.
+
+    A label that it does not know has probability 0. Raises NotAllowedNow when it answers another question.
+    """
+    ours, theirs = Target.model_validate(target), Target.model_validate(other)
+    _refuse_another_question(ours, theirs)
+    probabilities = probabilities_of(theirs, outputs)
+    said = np.zeros((len(outputs), len(ours.labels)), probabilities.dtype)
+    said[:, [ours.labels.index(label) for label in theirs.labels]] = probabilities
+    return said[:, 1:] if ours.encoding == "binary" else said
+
+
+def _refuse_another_question(ours: Target, theirs: Target) -> None:
+    is_several = ours.encoding == "multi_hot"
+    # Of several columns each is a label.
+    is_same_column = len(ours.columns) > 1 or ours.columns == theirs.columns
+    if is_several != (theirs.encoding == "multi_hot") or not is_same_column:
+        said = f"it predicts {listed(theirs.columns)} otherwise than the candidate predicts {listed(ours.columns)}."
+        raise NotAllowedNow(said, code="gate_refused")
+    strange = [label for label in theirs.labels if label not in ours.labels]
+    if strange:
+        said = f"it says labels, too, that the dataset has no more: {listed(strange)}."
+        raise NotAllowedNow(said, code="gate_refused")
 
 
 def _one(target: Target, classes: np.ndarray, probabilities: np.ndarray) -> Json:

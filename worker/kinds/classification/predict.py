@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from worker import features, forward
 from worker.artifacts import Model
+from worker.drift import Values, Words
 from worker.features import Feature
 from worker.kinds.classification.data import Target
 from worker.kinds.classification.metrics import probabilities_of
@@ -16,6 +17,9 @@ from worker.predictions import Answer
 
 # A label among several is said from here on.
 THRESHOLD = 0.5
+NO_AND_YES = ("no", "yes")
+# Beside the labels among what is watched for drift, and no label of a client is written like it.
+CONFIDENCE = "(confidence)"
 
 
 def open(model: Model) -> "Classifier":
@@ -43,13 +47,17 @@ class Classifier:
         if self.target.encoding == "multi_hot":
             said = probabilities >= THRESHOLD
             prediction, confidence = self._several(said), np.maximum(probabilities, 1 - probabilities).mean(axis=1)
+            flags = zip(self.target.labels, said.T, strict=True)
+            watched: dict[str, Values] = {label: Words(NO_AND_YES, each) for label, each in flags}
         else:
             places = probabilities.argmax(axis=1)
             said = places[:, None] == np.arange(len(self.target.labels))
             prediction = pa.DictionaryArray.from_arrays(places.astype(np.int32), self._labels())
             confidence = probabilities.max(axis=1)
+            watched = {"prediction": Words(self.target.labels, places)}
         totals = np.array([*said.sum(axis=0), confidence.sum(dtype=np.float64)])
-        return Answer({"prediction": prediction, "probabilities": columns}, totals)
+        fields = {"prediction": prediction, "probabilities": columns}
+        return Answer(fields, totals, {**watched, CONFIDENCE: confidence})
 
     def _several(self, said: np.ndarray) -> pa.Array:
         places = pa.array(np.nonzero(said)[1])

@@ -52,6 +52,7 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
         target=target.model_dump(mode="json"),
         task="numbers",
         split=divided.as_json(),
+        train_rows=examples.rows[train],
         validation_rows=examples.rows[validation],
         cautions=[
             *examples.cautions,

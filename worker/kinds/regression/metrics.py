@@ -4,7 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from shared.errors import NotAllowedNow
 from worker.kinds.regression.data import Target
+from worker.preparation import listed
 
 Json = dict[str, Any]
 
@@ -27,3 +29,16 @@ def evaluate(target: Json, truth: np.ndarray, outputs: np.ndarray) -> Json:
             for place, column in enumerate(described.columns)
         }
     return metrics
+
+
+def translate(target: Json, other: Json, outputs: np.ndarray) -> np.ndarray:
+    """Outputs of a model that learned `other`, in the units and order of `target`.
+
+    Raises NotAllowedNow when it does not predict every target.
+    """
+    ours, theirs = Target.model_validate(target), Target.model_validate(other)
+    absent = [column for column in ours.columns if column not in theirs.columns]
+    if absent:
+        raise NotAllowedNow(f"it does not predict {listed(absent)}.", code="gate_refused")
+    values = theirs.restore(outputs)[:, [theirs.columns.index(column) for column in ours.columns]]
+    return (values - np.array(ours.mean)) / np.array(ours.scale)

@@ -37,7 +37,8 @@ class Regressor:
         values = self.target.restore(outputs)
         columns = {name: pa.array(column) for name, column in zip(self.target.columns, values.T, strict=True)}
         prediction = columns if len(columns) > 1 else columns[self.target.columns[0]]
-        return Answer({"prediction": prediction}, values.sum(axis=0))
+        said = dict(zip(self.target.columns, values.T, strict=True))
+        return Answer({"prediction": prediction}, values.sum(axis=0), said)
 
     def summarise(self, totals: np.ndarray, rows: int) -> dict[str, Any]:
         """The mean prediction of each target."""

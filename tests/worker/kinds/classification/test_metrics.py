@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as reference
 
+from shared.errors import NotAllowedNow
 from shared.kinds.classification import METRICS
 from worker.kinds.classification import metrics
 from worker.kinds.classification.data import Target
@@ -154,3 +155,33 @@ def test_metrics_are_json(target: dict[str, Any]) -> None:
     found = metrics.evaluate(target, truth, np.full((20, described.outputs), 0.3, np.float32))
 
     assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_what_another_classifier_says_is_put_in_order_and_what_it_does_not_know_is_impossible() -> None:
+    turned = Target(encoding="binary", labels=("rock", "pop"), positive="pop", columns=("genre",)).model_dump()
+    both = Target(encoding="one_hot", labels=("pop", "rock"), columns=("genre",)).model_dump()
+    tags = Target(encoding="multi_hot", labels=("old", "live"), columns=("c", "a")).model_dump()
+
+    assert metrics.translate(BINARY, turned, np.array([[0.25]])).tolist() == [[0.75]]
+    assert metrics.translate(BINARY, both, np.array([[0.25, 0.75]])).tolist() == [[0.75]]
+    assert metrics.translate(THREE, BINARY, np.array([[0.25]])).tolist() == [[0, 0.75, 0.25]]
+    assert metrics.translate(TAGS, tags, np.array([[0.25, 0.5]])).tolist() == [[0.5, 0, 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("target", "other", "said"),
+    [
+        (BINARY, THREE, "'jazz'"),
+        (THREE, TAGS, "otherwise"),
+        (BINARY, {**BINARY, "columns": ["mood"]}, "it predicts 'mood'"),
+        (TAGS, {**TAGS, "labels": ["live", "slow", "old"]}, "'slow'"),
+    ],
+    ids=["a label too many", "several labels", "another column", "another tag"],
+)
+def test_a_classifier_that_answers_another_question_is_not_compared(
+    target: dict[str, Any], other: dict[str, Any], said: str
+) -> None:
+    outputs = np.full((1, Target.model_validate(other).outputs), 0.5)
+
+    with pytest.raises(NotAllowedNow, match=said):
+        metrics.translate(target, other, outputs)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import sklearn.metrics as reference
 
+from shared.errors import NotAllowedNow
 from shared.kinds.regression import METRICS
 from worker.kinds.regression import metrics
 from worker.kinds.regression.data import Target
@@ -44,3 +45,17 @@ def test_a_constant_truth_has_no_r2_and_says_why() -> None:
 
     assert found["r2"]["value"] is None and "same in every row" in found["r2"]["reason"]
     assert found["mae"]["value"] == 30
+
+
+def test_what_another_regression_says_is_put_in_the_same_units_and_order() -> None:
+    turned = Target(columns=("bpm", "year"), mean=(100.0, 1900.0), scale=(10.0, 100.0)).model_dump()
+
+    said = metrics.translate(TWO, turned, np.array([[4.0, 0.8]]))
+
+    assert said.tolist() == [[1.0, 1.0]]
+    assert metrics.translate(YEAR, turned, np.array([[4.0, 0.8]])).tolist() == [[1.0]]
+
+
+def test_a_regression_that_lacks_a_target_is_not_compared() -> None:
+    with pytest.raises(NotAllowedNow, match="does not predict 'bpm'"):
+        metrics.translate(TWO, YEAR, np.zeros((1, 1)))

@@ -1,0 +1,91 @@
+"""Scoring by one worker and by two of one thread each, its memory over a hundred times the rows, and what chunks cost.
+
+Jobs as a client submits them; a large table has the rows of one file again and again.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+from sqlalchemy import insert
+
+from bench import crew
+from bench.crew import Crew
+from bench.measurement import Measurement, compare
+from bench.scoring import COLUMNS, write_table
+from migrations.upgrade import upgrade
+from shared import chunks, claims, ids, jobs, settings
+from shared.claims import Claim, Skills
+from shared.database import Database, now
+from shared.jobs import NewJob
+from shared.queue import TRAIN
+from shared.tables import tenants
+
+ROWS, FEW_ROWS = 1_000_000, 100_000
+# Of the file, in one table: long beside the moment in which another worker is called; a hundred times the few.
+TIMES, MOST_TIMES = 6, 10
+CHUNKS = 10_000
+
+
+def measure(rounds: int) -> list[Measurement]:
+    with tempfile.TemporaryDirectory(prefix="etude-bench-") as folder:
+        table, few = Path(folder, "table.parquet"), Path(folder, "few.parquet")
+        write_table(table, rows=ROWS)
+        write_table(few, rows=FEW_ROWS)
+        with crew.working(1) as alone, crew.working(2) as both:
+            shared, took = _time_both(alone, both, table, rounds)
+            memory = _weigh(alone, few, table, rounds)
+        with crew.working(1, ETUDE_CHUNK_ROWS=str(ROWS // CHUNKS)) as fine:
+            # Minutes, of which chance has little.
+            whole = fine.score(fine.store(table))
+    cuts = [(_time_cut(), whole) for _ in range(rounds)]
+    cost_ms = (whole - took) / CHUNKS * 1000
+    rows = f"{TIMES * ROWS:,} × {COLUMNS} of float64 through 128-64-1, to Parquet; each worker has a core of its own"
+    held = f"the most (PSS) of main process and child: {MOST_TIMES * ROWS:,} rows, against {FEW_ROWS:,}"
+    cut = f"{CHUNKS:,} chunks of {ROWS // CHUNKS} rows, SQLite; a chunk costs {cost_ms:.1f} ms beside its rows"
+    return [
+        compare("two workers of one thread, against one", shared, unit="rows/s", bar="≥ 1.7", note=rows),
+        compare("memory of a worker, a hundred times the rows", memory, unit="MiB", bar="≤ 1.1", note=held),
+        compare(f"cutting {CHUNKS:,} chunks, against their job", cuts, unit="s", bar="≤ 0.05", note=cut),
+    ]
+
+
+def _time_both(alone: Crew, both: Crew, table: Path, rounds: int) -> tuple[list[tuple[float, float]], float]:
+    """Rows a second of both and of one; and the seconds that one takes for the file."""
+    ours, theirs = both.store(table), alone.store(table)
+    both.score(ours)
+    once = [alone.score(theirs) for _ in range(rounds)]
+    seconds = [(both.score(ours, times=TIMES), alone.score(theirs, times=TIMES)) for _ in range(rounds)]
+    return [(TIMES * ROWS / two, TIMES * ROWS / one) for two, one in seconds], median(once)
+
+
+def _weigh(alone: Crew, few: Path, table: Path, rounds: int) -> list[tuple[float, float]]:
+    """MiB for the many rows, and for the few."""
+    less, more = alone.store(few), alone.store(table)
+    return [(alone.peak_mib(more, times=MOST_TIMES), alone.peak_mib(less)) for _ in range(rounds)]
+
+
+def _time_cut() -> float:
+    """Seconds for the rows of SQL of all chunks, in a database that has nothing else."""
+    with tempfile.TemporaryDirectory(prefix="etude-bench-") as folder:
+        chosen = settings.read({"ETUDE_HOME": folder, "ETUDE_PEPPER": "x" * 32})
+        upgrade(chosen.database_url)
+        database = Database(chosen)
+        claim = _claim(database)
+        began = time.perf_counter()
+        with database.transaction() as sql:
+            chunks.cut(sql, claim, total=ROWS, size=ROWS // CHUNKS)
+        took = time.perf_counter() - began
+        database.close()
+    return took
+
+
+def _claim(database: Database) -> Claim:
+    owner, skills = ids.new("ten"), Skills(["score"], ["classification"])
+    with database.transaction() as sql:
+        sql.execute(insert(tenants).values(id=owner, name=owner, created_at=now()))
+        jobs.submit(sql, NewJob(owner, "score", TRAIN, kind="classification", model="m"))
+        claim = claims.claim_next(sql, TRAIN, worker="bench", skills=skills, lease_s=30.0)
+    assert claim is not None
+    return claim

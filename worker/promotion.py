@@ -1,0 +1,170 @@
+"""Whether the version that a training makes takes over an alias, and what its rival comes to on the same rows.
+
+A rival that was measured on other rows is scored on those that the training has held out, through its own
+preprocessing: so a dataset that has grown since leaves the gate something to compare.
+"""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sqlalchemy import Connection, Row
+
+from shared import gate, history, models
+from shared.errors import JobCancelled, JobFailed, NotAllowedNow, RequestRefused
+from shared.gate import Measured
+from shared.models import NewVersion
+from worker import artifacts, audio_heads, evaluation, features, kinds, perception, recordings, tables
+from worker.artifacts import Model
+from worker.audio_heads import Head
+from worker.desk import Desk
+from worker.heard import Heard
+from worker.kinds.protocol import Prepared
+from worker.predictions import NOT_FINITE, Scorer
+from worker.preparation import listed
+
+Json = dict[str, Any]
+
+WHERE = "on the candidate's held-out rows"
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What a training has held out, and the dataset and its files in which it stands."""
+
+    dataset: Row[Any]
+    paths: Sequence[Path]
+    prepared: Prepared
+
+
+def measure(desk: Desk, held_out: HeldOut, version: NewVersion) -> Measured | None:
+    """What the version that the new one must not be worse than comes to on the new one's held-out rows.
+
+    None where that is not asked for: no gate, no rival, the same rows held out by both, or none.
+    """
+    rival = _rival(desk)
+    if rival is None or held_out.prepared.validation is None or desk.heart.is_enough:
+        return None
+    if gate.are_on_same_rows(version.lineage, rival.lineage):
+        return None
+    desk.enter("comparing")
+    try:
+        return _measure(desk, held_out, rival)
+    except (JobFailed, NotAllowedNow) as refusal:
+        # A deadline that has passed meanwhile ends the job; what is wrong with the rival does not.
+        desk.check()
+        return Measured(rival.id, reason=refusal.detail)
+
+
+def settle(sql: Connection, desk: Desk, number: int, version: NewVersion, measured: Measured | None) -> Json:
+    """Point the alias to the new version if the gate lets it pass; in the finishing transaction, once it is recorded.
+
+    Returns what the job's result has of it: nothing where no alias was asked for.
+    """
+    if desk.claim.promote is None:
+        return {}
+    # Asked before the alias moves: it may be the one that the rival stands at.
+    compared = _compared(sql, desk, version, measured)
+    told = {"alias": desk.claim.promote["alias"], **_move(sql, desk, number, measured), **compared}
+    history.note(sql, desk.claim.job_id, "promotion", told)
+    return {"promotion": told}
+
+
+def _move(sql: Connection, desk: Desk, number: int, measured: Measured | None) -> Json:
+    if desk.heart.is_enough:
+        said = "The training was cancelled: what it had learned by then is kept, and moves no alias."
+        return {"moved": False, "reason": {"code": JobCancelled.code, "detail": said}}
+    tenant, name, promote = desk.claim.tenant, desk.claim.model or "", desk.claim.promote or {}
+    before = models.at_alias(sql, tenant, name, promote["alias"])
+    require = promote.get("require")
+    try:
+        models.move_alias(sql, tenant, name, promote["alias"], number=number, require=require, measured=measured)
+    except RequestRefused as refusal:
+        # Refused before anything was written.
+        return {"moved": False, "reason": {"code": refusal.code, "detail": refusal.detail}}
+    return {"moved": True, "from": None if before is None else before.number}
+
+
+def _compared(sql: Connection, desk: Desk, version: NewVersion, measured: Measured | None) -> Json:
+    """Both values, if the rival that was measured is still the one that the gate compares with."""
+    rival = _rival_at(sql, desk)
+    if measured is None or measured.value is None or rival is None or rival.id != measured.version:
+        return {}
+    metric = _require(desk)["metric"]
+    ours = version.metrics["validation"][metric]["value"]
+    values = {"metric": metric, "candidate": ours, "rival": measured.value, "rows": measured.rows}
+    return {"compared": {**values, "measured": WHERE}}
+
+
+def _rival(desk: Desk) -> Row[Any] | None:
+    with desk.database.reading() as sql:
+        return _rival_at(sql, desk)
+
+
+def _rival_at(sql: Connection, desk: Desk) -> Row[Any] | None:
+    """The version that the gate compares with; None without a gate, or when its alias points to nothing."""
+    require = _require(desk)
+    if not require:
+        return None
+    return models.at_alias(sql, desk.claim.tenant, desk.claim.model or "", require["not_worse_than"])
+
+
+def _require(desk: Desk) -> Json:
+    """What the gate asks; empty without a gate."""
+    return (desk.claim.promote or {}).get("require") or {}
+
+
+def _measure(desk: Desk, held_out: HeldOut, rival: Row[Any]) -> Measured:
+    """Score the rival and judge it as the candidate was. Raises NotAllowedNow or JobFailed where that cannot be."""
+    kind, prepared = kinds.find(desk.claim.kind or ""), held_out.prepared
+    model = artifacts.unpack({file["name"]: desk.get(file["key"], sha256=file["sha256"]) for file in rival.files})
+    if (model.kind, model.input is None) != (desk.claim.kind, held_out.dataset.format != "audio"):
+        raise _refused("it is of another kind, or was trained on another format.")
+    outputs = _outputs(desk, held_out, model, kind.predict.open(model))
+    if not np.isfinite(outputs).all():
+        raise _refused(f"{NOT_FINITE}.")
+    assert prepared.validation is not None
+    truth = evaluation.by_row(prepared, prepared.validation.y)
+    said = kind.metrics.evaluate(prepared.target, truth, kind.metrics.translate(prepared.target, model.target, outputs))
+    metric = _require(desk)["metric"]
+    value = said.get(metric, {}).get("value")
+    if value is None:
+        raise _refused(f"they have no {metric}.")
+    return Measured(rival.id, value=value, rows=len(outputs))
+
+
+def _outputs(desk: Desk, held_out: HeldOut, model: Model, scorer: Scorer) -> np.ndarray:
+    """The model's own outputs for what was held out, a row each."""
+    if held_out.dataset.format != "audio":
+        return _of_rows(scorer, held_out.paths, held_out.prepared.validation_rows)
+    head, every = audio_heads.open(model, scorer, precision="float32"), recordings.read(held_out.paths)
+    chosen = [every[row] for row in np.unique(held_out.prepared.validation_rows).tolist()]
+    uploads = {file.sha256: file for file in desk.uploads(held_out.dataset)}
+    with closing(perception.perceive(desk, chosen, uploads, head.wants)) as heard:
+        return np.stack([_of_track(head, each) for each in heard])
+
+
+def _of_rows(scorer: Scorer, paths: Sequence[Path], rows: np.ndarray) -> np.ndarray:
+    wanted, present = [each.name for each in scorer.features], tables.schema(paths)
+    absent = [name for name in wanted if name not in present]
+    if absent:
+        raise _refused(f"it needs columns that the table lacks: {listed(absent)}.")
+    columns = {name: tables.take(column, rows) for name, column in tables.read(paths, wanted).items()}
+    x, bad = features.matrix(scorer.features, columns)
+    if bad:
+        raise _refused(f"it cannot read cells of {listed(cells.column for cells in bad)}.")
+    return scorer.network(x)
+
+
+def _of_track(head: Head, heard: Heard) -> np.ndarray:
+    if heard.fault is not None:
+        raise _refused(f"the recording {heard.track.file!r} cannot be heard.")
+    mean: np.ndarray = head.outputs(heard).mean(axis=0)
+    return mean
+
+
+def _refused(reason: str) -> NotAllowedNow:
+    return NotAllowedNow(reason, code="gate_refused")
