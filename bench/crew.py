@@ -14,7 +14,7 @@ import pyarrow.csv
 from sqlalchemy import Row, insert, select
 
 from bench import consumption
-from bench.scoring import NAMES
+from bench.scoring import COLUMNS, NAMES
 from bench.service import Json, Service, running
 from shared import ids, settings
 from shared.database import Database
@@ -75,8 +75,8 @@ class Crew:
 
 
 @contextmanager
-def working(workers: int, **environment: str) -> Iterator[Crew]:
-    """A crew of so many workers."""
+def working(workers: int, *, columns: int = COLUMNS, **environment: str) -> Iterator[Crew]:
+    """A crew of so many workers, with a model of so many columns."""
     with running(ETUDE_WORKERS=str(workers), **environment) as service:
         cores = sorted(os.sched_getaffinity(0))
         for place in range(workers):
@@ -84,7 +84,7 @@ def working(workers: int, **environment: str) -> Iterator[Crew]:
         service.renew_child()
         chosen = settings.read({"ETUDE_HOME": str(service.home), "ETUDE_PEPPER": "x" * 32})
         database = Database(chosen)
-        small = service.upload("trained", _table(), target=MODEL)
+        small = service.upload("trained", _table(columns), target=MODEL)
         params = {"hidden": LAYERS, "epochs": 2, "batch_size": 256, "baselines": False}
         wanted = {"action": "train", "kind": "classification", "dataset": small, "model": MODEL, "params": params}
         service.finish(service.submit(wanted))
@@ -101,10 +101,10 @@ def _pin(worker: psutil.Process, core: int) -> None:
             os.sched_setaffinity(thread.id, {core})
 
 
-def _table() -> bytes:
+def _table(columns: int) -> bytes:
     random = np.random.default_rng(1)
-    numbers = random.normal(3, 2, (TRAINED_ROWS, len(NAMES)))
+    numbers = random.normal(3, 2, (TRAINED_ROWS, columns))
     said = {MODEL: np.where(numbers[:, 0] + random.normal(size=TRAINED_ROWS) > 3, "rock", "pop")}
     out = io.BytesIO()
-    pyarrow.csv.write_csv(pa.table({**dict(zip(NAMES, numbers.T, strict=True)), **said}), out)
+    pyarrow.csv.write_csv(pa.table({**dict(zip(NAMES[:columns], numbers.T, strict=True)), **said}), out)
     return out.getvalue()

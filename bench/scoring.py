@@ -57,13 +57,13 @@ def measure(rounds: int) -> list[Measurement]:
     ]
 
 
-def write_table(path: Path, *, rows: int) -> None:
+def write_table(path: Path, *, rows: int, columns: int = COLUMNS, group_rows: int = tables.BATCH_ROWS) -> None:
     """A canonical table of random numbers."""
     random = np.random.default_rng(0)
-    with pq.ParquetWriter(path, pa.schema([(name, pa.float64()) for name in NAMES])) as writer:
-        for first in range(0, rows, tables.BATCH_ROWS):
-            count = min(tables.BATCH_ROWS, rows - first)
-            writer.write_table(pa.table({name: random.normal(3, 2, count) for name in NAMES}))
+    with pq.ParquetWriter(path, pa.schema([(name, pa.float64()) for name in NAMES[:columns]])) as writer:
+        for first in range(0, rows, group_rows):
+            count = min(group_rows, rows - first)
+            writer.write_table(pa.table({name: random.normal(3, 2, count) for name in NAMES[:columns]}))
 
 
 def open_scorer() -> Scorer:

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy import Connection, Row
 
-from shared import builtin, datasets, expectation, job_list, jobs, models, networks, refusals
+from shared import builtin, columns, datasets, expectation, job_list, jobs, models, networks, refusals
 from shared.audio_params import EMBEDDING_SIZE, AudioTraining
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
 from shared.fronts import WINDOW_S
@@ -30,6 +30,8 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     params = _params(wanted, kind)
     _check_promotion(wanted, kind)
     _check_formats(rows, kind, version)
+    if version is not None:
+        columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     _check_hearing(params, rows)
     _check_resume(sql, tenant, params, [row.id for row in rows], version)
     expected_s = expectation.of_listening(_hours(rows), has_networks=getattr(params, "front", None) is None)

@@ -21,7 +21,7 @@ from worker.callbacks import Checkpoint
 from worker.checkpoints import Checkpoints
 from worker.heart import Heart
 from worker.pace import Pace
-from worker.partial import Partial
+from worker.partial import Memory, Partial
 
 Json = dict[str, Any]
 
@@ -50,6 +50,7 @@ class Desk:
     ring: Callable[[int], object] = lambda count: None
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     pace: Pace = field(default_factory=Pace)
+    memory: Memory = field(default_factory=Memory)
     _saved_at: float = field(default_factory=time.monotonic)
     _learned: list[Feature] = field(default_factory=list)
     _learned_at: float = field(default_factory=time.monotonic)
@@ -141,10 +142,13 @@ class Desk:
     def fetch_parts(self, row: Row[Any]) -> list[Path]:
         """The canonical files of a dataset, in row order."""
         parts = [part for part in row.parts if part["name"].endswith(PART_SUFFIX)]
-        return [self.fetch(part["key"], name=f"{row.id}-{part['name']}", sha256=part["sha256"]) for part in parts]
+        return [self._fetch_part(row, part) for part in parts]
+
+    def _fetch_part(self, row: Row[Any], part: Json) -> Path:
+        return self.fetch(part["key"], name=f"{row.id}-{part['name']}", sha256=part["sha256"])
 
     def open_parts(self, row: Row[Any]) -> list[Path | Partial]:
-        """As `fetch_parts`, but of a large file only what is read is copied."""
+        """As `fetch_parts`, but of a large file only what is read is fetched, when it is."""
         parts = {part["name"]: part for part in row.parts}
         return [
             self._open_part(row, part, parts.get(name + DIGESTS_SUFFIX))
@@ -153,15 +157,14 @@ class Desk:
         ]
 
     def _open_part(self, row: Row[Any], part: Json, digests: Json | None) -> Path | Partial:
-        name = f"{row.id}-{part['name']}"
         if digests is None:
-            return self.fetch(part["key"], name=name, sha256=part["sha256"])
+            return self._fetch_part(row, part)
         known = self.get(digests["key"], sha256=digests["sha256"])
 
         def read(start: int, length: int) -> bytes:
             return b"".join(self._moving(self.storage.stream(part["key"], start=start, length=length)))
 
-        return Partial(self.scratch / name, part["size_bytes"], known, read)
+        return Partial(part["name"], part["size_bytes"], known, read, self.memory)
 
     def put_parts(self, row: Row[Any], paths: Iterable[Path]) -> list[Json]:
         """Store the canonical parts of a dataset, beside its uploads; their names tell which attempt wrote them."""

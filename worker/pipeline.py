@@ -86,7 +86,7 @@ def train(desk: Desk) -> Ending:
         metrics=metrics,
         baselines=baselines,
         warnings=cautions,
-        lineage=lineage.of_training(desk.claim, row, params, prepared.split),
+        lineage=lineage.of_training(desk.claim, row, params, prepared.split, features=prepared.features),
         parameters=_count_parameters(network, params),
     )
     measured = promotion.measure(desk, HeldOut(row, paths, prepared), version)

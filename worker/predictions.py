@@ -15,14 +15,12 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from shared.errors import Fault, JobFailed
 from shared.table_params import TableScoring
-from worker import cores, drift, features, tables
+from worker import cores, drift, features, fitting, tables
 from worker.drift import Columns, Counts
 from worker.features import BadCells, Feature
 from worker.lines import Field
 from worker.prediction_files import ChunkFiles, PredictionFiles
-from worker.preparation import listed
 from worker.scored import Scored, digests_of_rows
 from worker.tables import File, Piece
 
@@ -94,7 +92,7 @@ class _Scored:
 
 
 class RowScoring:
-    """A model and the tables that it shall score (worker/scoring.py). Raises JobFailed (columns_missing)."""
+    """A model and the tables that it shall score (worker/scoring.py). Raises JobFailed (columns_missing, …)."""
 
     unit, has_files = "rows", False
 
@@ -109,9 +107,10 @@ class RowScoring:
         known: Scored | None = None,
         before: Counts | None = None,
     ) -> None:
-        _refuse_absent(files, scorer, params)
+        key = profile["roles"]["id"]
+        fitting.refuse_unfit(files, scorer.features, [*params.columns, *([key] if key else [])])
         self._pieces, self.total = tables.pieces(files), tables.count_rows(files)
-        self._plan = _Plan(scorer, profile["roles"]["id"], params.columns, known, before, self.total)
+        self._plan = _Plan(scorer, key, params.columns, known, before, self.total)
         self._nothing = _score(self._plan, tables.no_rows(files), 0)
         self.formats, self.size, self.empty = params.formats, size, self._nothing.rows
         self.remembers, self.before = known is not None, before
@@ -174,18 +173,6 @@ def score(
             files.append(archive)
             archive.unlink()
     return {"rows": scoring.total, "errors": scoring.total - rows, **scoring.summarise(told, rows=rows)}
-
-
-def _refuse_absent(files: Sequence[File], scorer: Scorer, params: TableScoring) -> None:
-    wanted = [*(each.name for each in scorer.features), *params.columns]
-    present = set.intersection(*(set(tables.schema([file])) for file in files))
-    absent = [name for name in dict.fromkeys(wanted) if name not in present]
-    if absent:
-        raise JobFailed(
-            f"The table lacks columns that are needed: {listed(absent)}. Rename or add them.",
-            code="columns_missing",
-            faults=[Fault("expected a column of this name", column=name) for name in absent],
-        )
 
 
 def _in_order(plan: _Plan, pieces: Sequence[Piece]) -> Generator[_Scored, None, None]:

@@ -25,6 +25,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.log import logger
+from worker import disk
 from worker.desk import Desk
 from worker.drift import Counts
 from worker.lines import Field
@@ -146,6 +147,8 @@ def _do(desk: Desk, scoring: Scoring, chunk: Chunk, tell: Callable[[int], None])
     except LEAVING:
         raise
     except Exception as cause:
+        if disk.is_full(cause):
+            raise disk.full() from cause
         # One row of many may do this: others try it, then it is looked for.
         log.exception("chunk_failed", first=chunk.first, rows=chunk.rows)
         with desk.database.transaction() as sql:

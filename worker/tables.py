@@ -3,8 +3,11 @@
 Rows keep the order of the files; columns are found by name and in any order.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Protocol
 
@@ -30,38 +33,37 @@ Column = np.ndarray | Texts
 Table = Mapping[str, Column]
 
 
-class Lazy(Protocol):
-    """A file whose footer is here, and of the rest what was fetched."""
+class Distant(Protocol):
+    """A file elsewhere, whose footer is known."""
 
     @property
-    def path(self) -> Path: ...
+    def footer(self) -> pq.FileMetaData: ...
 
-    def fetch(self, group: int, columns: Sequence[str]) -> None:
-        """Have these columns of a row group here; any thread may ask."""
-
-
-File = Path | Lazy
+    def open(self, group: int, columns: Sequence[str]) -> AbstractContextManager[pq.ParquetFile]:
+        """The file, of which these columns of a row group can be read meanwhile; any thread may ask."""
 
 
-def path_of(file: File) -> Path:
-    """Where the file lies."""
-    return file if isinstance(file, Path) else file.path
+File = Path | Distant
+
+
+def _footer(file: File) -> pq.FileMetaData:
+    return pq.read_metadata(file) if isinstance(file, Path) else file.footer
 
 
 def count_rows(files: Sequence[File]) -> int:
     """Rows of all files together, from their footers."""
-    return sum(pq.read_metadata(path_of(file)).num_rows for file in files)
+    return sum(_footer(file).num_rows for file in files)
 
 
 def schema(files: Sequence[File]) -> dict[str, pa.DataType]:
     """Name and Arrow type of every column, in file order."""
-    found = pq.read_schema(path_of(files[0]))
+    found = _footer(files[0]).schema.to_arrow_schema()
     return {field.name: field.type for field in found}
 
 
 def no_rows(files: Sequence[File]) -> pa.RecordBatch:
     """A batch of the table's columns and none of its rows."""
-    found = pq.read_schema(path_of(files[0]))
+    found = _footer(files[0]).schema.to_arrow_schema()
     return pa.RecordBatch.from_arrays([pa.array([], kind) for kind in found.types], names=found.names)
 
 
@@ -78,6 +80,7 @@ class Piece:
     """A row group of a file, or a part of one; `first` is the number of its first row in the whole table."""
 
     file: File
+    footer: pq.FileMetaData = field(repr=False, compare=False)
     place: int
     first: int
     rows: int
@@ -89,10 +92,10 @@ def pieces(files: Sequence[File]) -> list[Piece]:
     found: list[Piece] = []
     first = 0
     for file in files:
-        footer = pq.read_metadata(path_of(file))
+        footer = _footer(file)
         for place in range(footer.num_row_groups):
             rows = footer.row_group(place).num_rows
-            found.append(Piece(file, place, first, rows))
+            found.append(Piece(file, footer, place, first, rows))
             first += rows
     return found
 
@@ -100,20 +103,27 @@ def pieces(files: Sequence[File]) -> list[Piece]:
 def within(pieces: Sequence[Piece], first: int, end: int) -> list[Piece]:
     """Of these pieces what lies between two rows, the second not included."""
     found = []
-    for piece in pieces:
+    # Of thousands of pieces a chunk has a few.
+    start = max(0, bisect_right(pieces, first, key=lambda piece: piece.first) - 1)
+    for piece in takewhile(lambda piece: piece.first < end, islice(pieces, start, None)):
         low, high = max(first, piece.first), min(end, piece.first + piece.rows)
         if low < high:
             found.append(replace(piece, first=low, rows=high - low, skipped=piece.skipped + low - piece.first))
     return found
 
 
+def _open(piece: Piece, columns: Sequence[str]) -> AbstractContextManager[pq.ParquetFile]:
+    if not isinstance(piece.file, Path):
+        return piece.file.open(piece.place, columns)
+    # Mapped, it is decoded from where the kernel has it; only the piece's own pages are touched.
+    # The footer of a long table has megabytes, and is read once.
+    return pq.ParquetFile(piece.file, metadata=piece.footer, pre_buffer=False, memory_map=True)
+
+
 def read_piece(piece: Piece, columns: Sequence[str], *, rows: int) -> Iterator[pa.RecordBatch]:
     """Read one piece in the caller's thread alone, as batches of at most `rows` rows."""
-    if not isinstance(piece.file, Path):
-        piece.file.fetch(piece.place, columns)
-    # Mapped, it is decoded from where the kernel has it; only the piece's own pages are touched.
     skipped, left = piece.skipped, piece.rows
-    with pq.ParquetFile(path_of(piece.file), pre_buffer=False, memory_map=True) as file:
+    with _open(piece, columns) as file:
         for batch in file.iter_batches(rows, row_groups=[piece.place], columns=list(columns), use_threads=False):
             part = batch.slice(min(skipped, batch.num_rows), left)
             skipped, left = max(0, skipped - batch.num_rows), left - part.num_rows
