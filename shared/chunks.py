@@ -92,7 +92,7 @@ def cut(sql: Connection, claim: Claim, *, total: int, size: int, resume_of: str 
         return False
     done = [] if resume_of is None else _done_of(sql, resume_of)
     taken_over = [
-        {**_new(claim.job_id, each.first, each.rows), "state": DONE, "output": each.output, "ended_at": each.ended_at}
+        {**_new(claim.job_id, each.first, each.rows), "state": DONE, "output": _unpaid(each), "ended_at": each.ended_at}
         for each in done
     ]
     missing = [
@@ -104,6 +104,11 @@ def cut(sql: Connection, claim: Claim, *, total: int, size: int, resume_of: str 
         for at in range(0, len(rows), CUT_AT_ONCE):
             sql.execute(insert(chunks), rows[at : at + CUT_AT_ONCE])
     return bool(missing)
+
+
+def _unpaid(done: Row[Any]) -> Json:
+    """What a chunk left behind, without who has helped: the job that it was done for has paid."""
+    return {name: value for name, value in done.output.items() if name != "helped_s"}
 
 
 def _done_of(sql: Connection, job_id: str) -> Sequence[Row[Any]]:

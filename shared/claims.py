@@ -159,6 +159,7 @@ _SETTLE = (
     .where(tenants.c.id == bindparam("of"))
     .values(
         served_until=tenants.c.served_until
+        + bindparam("helped_s", type_=Double)
         + now()
         - select(attempts.c.started_at + jobs.c.expected_s)
         .where(jobs.c.id == attempts.c.job, attempts.c.job == bindparam("job"), attempts.c.fence == bindparam("fence"))
@@ -228,8 +229,13 @@ def as_claim(row: Row[Any], worker: str, lease_s: float) -> Claim:
         job_id=row.id, fence=row.fence, attempt=row.attempt, tenant=row.tenant, worker=worker, action=row.action,
         kind=row.kind, datasets=row.datasets, model=row.model, version=row.version, params=row.params,
         budget=row.budget, promote=row.promote, checkpoint=row.checkpoint,
-        compute_s=(row.cost or {}).get("compute_s", 0.0), deadline_in_s=row.deadline_in_s, lease_s=lease_s,
+        compute_s=_own_s(row.cost or {}), deadline_in_s=row.deadline_in_s, lease_s=lease_s,
     )  # fmt: skip
+
+
+def _own_s(cost: Json) -> float:
+    """What earlier attempts took; what others have helped stands at its chunks, and is added up anew."""
+    return float(cost.get("compute_s", 0.0)) - float(cost.get("helped_s", 0.0))
 
 
 def beat(sql: Connection, claim: Claim, *, progress: Json | None = None, cost: Json | None = None) -> Wish:
@@ -368,7 +374,7 @@ def _lost(claim: Claim) -> ClaimLost:
 
 def _end(sql: Connection, claim: Claim, state: str, *, outcome: str, **values: Any) -> None:
     _write(sql, claim, state=state, stage=None, lease_owner=None, lease_until=None, ended_at=now(), **values)
-    _settle(sql, claim)
+    _settle(sql, claim, helped_s=values["cost"].get("helped_s", 0.0))
     history.close_attempt(sql, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
     history.note(sql, claim.job_id, "state", {"state": state})
 
@@ -380,5 +386,6 @@ def _requeue(sql: Connection, claim: Claim, *, outcome: str, **values: Any) -> N
     history.note(sql, claim.job_id, "state", {"state": QUEUED, "reason": outcome})
 
 
-def _settle(sql: Connection, claim: Claim) -> None:
-    sql.execute(_SETTLE, {"of": claim.tenant, "job": claim.job_id, "fence": claim.fence})
+def _settle(sql: Connection, claim: Claim, *, helped_s: float = 0.0) -> None:
+    """Charge the tenant with what the attempt took, and at the end with what others have helped."""
+    sql.execute(_SETTLE, {"of": claim.tenant, "job": claim.job_id, "fence": claim.fence, "helped_s": helped_s})

@@ -10,7 +10,7 @@ from shared.job_list import Whole
 
 Json = dict[str, Any]
 
-NO_COST = {"compute_s": 0.0, "gpu_s": 0.0, "peak_memory_bytes": 0, "energy_wh": None}
+NO_COST = {"compute_s": 0.0, "helped_s": 0.0, "gpu_s": 0.0, "peak_memory_bytes": 0, "energy_wh": None}
 
 
 def moment(seconds: float | None) -> str | None:

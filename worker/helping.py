@@ -48,14 +48,14 @@ def help_out(post: Post, claim: Claim, chunk: Chunk) -> None:
     heart = Heart(post.database, claim, beat_s=post.settings.beat_s, stall_s=post.settings.stall_s, pulse=pulse)
     scratch = post.scratch / f"help-{claim.job_id}-{chunk.first}-{chunk.fence}"
     desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch)
-    is_failing = False
+    is_failing, since = False, time.monotonic()
     heart.start()
     try:
         desk.make_scratch()
         opened = pipeline.open_scoring(desk)
         while pulse.chunk is not None:
-            scoring.help_with(desk, opened, pulse.chunk)
-            pulse.chunk = None
+            scoring.help_with(desk, opened, pulse.chunk, since=since)
+            pulse.chunk, since = None, time.monotonic()
             pulse.chunk = _next(post, claim)
     except Exception as reason:
         # Whatever it is, the job goes on: the chunk goes back unharmed, and is done or told of elsewhere.

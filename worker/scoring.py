@@ -127,9 +127,9 @@ def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) ->
     return whole
 
 
-def help_with(desk: Desk, scoring: Scoring, chunk: Chunk) -> None:
-    """Do one chunk as a guest."""
-    for path in _do(desk, scoring, chunk, lambda _: desk.check()).values():
+def help_with(desk: Desk, scoring: Scoring, chunk: Chunk, *, since: float) -> None:
+    """Do one chunk as a guest; its time, from `since` on by the monotonic clock, is the job's to pay."""
+    for path in _do(desk, scoring, chunk, lambda _: desk.check(), since=since).values():
         path.unlink()
 
 
@@ -139,7 +139,9 @@ def _take(desk: Desk) -> Chunk | None:
         return chunks.take(sql, desk.claim, lease_s=desk.claim.lease_s)
 
 
-def _do(desk: Desk, scoring: Scoring, chunk: Chunk, tell: Callable[[int], None]) -> dict[int, Path]:
+def _do(
+    desk: Desk, scoring: Scoring, chunk: Chunk, tell: Callable[[int], None], *, since: float | None = None
+) -> dict[int, Path]:
     """Score a chunk and record it; returns the local copy of its output by its first row, or nothing if it failed."""
     desk.mark = f"{chunk.first}-{chunk.fence}-"
     try:
@@ -154,9 +156,11 @@ def _do(desk: Desk, scoring: Scoring, chunk: Chunk, tell: Callable[[int], None])
         with desk.database.transaction() as sql:
             chunks.fail(sql, desk.claim, chunk, _as_error(cause))
         return {}
-    stored = desk.put_chunk(archive)
+    output = {**said, "file": desk.put_chunk(archive)}
+    if since is not None:
+        output["helped_s"] = round(time.monotonic() - since, 3)
     with desk.database.transaction() as sql:
-        chunks.finish(sql, desk.claim, chunk, {**said, "file": stored})
+        chunks.finish(sql, desk.claim, chunk, output)
     return {chunk.first: archive}
 
 
@@ -201,6 +205,7 @@ def _put_together(
             whole.rows, whole.errors = whole.rows + chunk.output["rows"], whole.errors + chunk.output["errors"]
             whole.files += chunk.output["files"]
             whole.told.append(chunk.output["told"])
+            desk.heart.helped_s += chunk.output.get("helped_s", 0.0)
             desk.heart.move()
     for path in kept.values():
         # It waits in the storage for those before it.

@@ -133,6 +133,8 @@ def test_a_guest_does_its_share_and_the_bytes_are_the_same(
     assert not set.intersection(*did.values())
     assert files_of(post, shared) == files_of(post, alone)
     assert result_of(post, shared) == result_of(post, alone)
+    paid, own = working.find(post, shared).cost, working.find(post, alone).cost
+    assert paid["helped_s"] > 0 == own["helped_s"] and paid["compute_s"] > paid["helped_s"]
 
 
 def test_of_a_large_table_each_worker_copies_only_what_it_scores(
