@@ -3,10 +3,12 @@
 `python -m bench.scoring TABLE FOLDER` scores a table once and prints the MiB that it held at most, and before.
 """
 
+import os
 import subprocess
 import sys
 import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +20,8 @@ from bench.measurement import Measurement, compare
 from bench.service import Json
 from shared.networks import Layer
 from shared.table_params import TableScoring
-from worker import artifacts, features, kinds, networks, predictions, tables
+from worker import artifacts, drift, features, kinds, networks, predictions, tables
+from worker.drift import Counts
 from worker.features import Number
 from worker.networks import NetworkSpec
 from worker.predictions import Scorer
@@ -74,11 +77,22 @@ def open_scorer() -> Scorer:
     return model
 
 
+@cache
+def distribution(scorer: Scorer) -> Counts:
+    """What drift is told against: of some rows such as those of the table."""
+    x = np.random.default_rng(2).normal(size=(10_000, COLUMNS)).astype(np.float32)
+    said = scorer.answer(scorer.network(x)).said
+    inputs = drift.learn(drift.of_matrix(scorer.features, x), scorer.features)
+    return Counts(rows=len(x), inputs=inputs, outputs=drift.learn(said))
+
+
 def score(path: Path, folder: Path, *, scorer: Scorer) -> float:
     """Rows a second of the worker's own scoring."""
     wanted = TableScoring(formats=["parquet"])
     began = time.perf_counter()
-    said = predictions.score([path], PROFILE, scorer, wanted, folder=folder, progress=lambda *_: None)
+    said = predictions.score(
+        [path], PROFILE, scorer, wanted, folder=folder, progress=lambda *_: None, before=distribution(scorer)
+    )
     return int(said["rows"]) / (time.perf_counter() - began)
 
 
@@ -103,18 +117,19 @@ def _peak_mib(path: Path, folder: Path) -> tuple[float, float]:
     return peak, before
 
 
-def _status_mib(name: str) -> float:
+def status_mib(pid: int, name: str) -> float:
+    """What the kernel says of a process's memory: VmRSS, or VmHWM for the most of it."""
     # Not getrusage: its peak begins with that of the process which started this one.
-    lines = Path("/proc/self/status").read_text().splitlines()
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) / KiB
 
 
 def main() -> None:
     table, folder = (Path(each) for each in sys.argv[1:])
     scorer = open_scorer()
-    before = _status_mib("VmRSS")
+    before = status_mib(os.getpid(), "VmRSS")
     score(table, folder, scorer=scorer)
-    print(_status_mib("VmHWM"), before)
+    print(status_mib(os.getpid(), "VmHWM"), before)
 
 
 if __name__ == "__main__":

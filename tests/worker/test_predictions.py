@@ -120,7 +120,7 @@ def test_a_table_without_rows_makes_empty_files(tmp_path: Path) -> None:
 
 
 def test_many_rows_come_in_order_whatever_the_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(predictions, "CHUNK_CELLS", 2 * 700)
+    monkeypatch.setattr(predictions, "BATCH_CELLS", 2 * 700)
     seen: list[tuple[int, int]] = []
 
     score(
