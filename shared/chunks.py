@@ -210,6 +210,8 @@ def finish(sql: Connection, claim: Claim, chunk: Chunk, output: Json) -> None:
     """Record what a chunk came to, once. Raises ClaimLost when the attempt or the chunk is another's by now."""
     claims.note_progress(sql, claim)
     _write(sql, chunk, state=DONE, lease_until=None, output=output, ended_at=now())
+    if "helped_s" in output:
+        claims.charge_help(sql, claim, output["helped_s"])
 
 
 def give_back(sql: Connection, chunk: Chunk) -> None:

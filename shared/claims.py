@@ -59,7 +59,9 @@ class Claim:
     budget: Json
     promote: Json | None
     checkpoint: Json | None
+    # Of earlier attempts: by the job's own worker, and by those that have helped.
     compute_s: float
+    helped_s: float
     deadline_in_s: float | None
     lease_s: float
 
@@ -159,7 +161,6 @@ _SETTLE = (
     .where(tenants.c.id == bindparam("of"))
     .values(
         served_until=tenants.c.served_until
-        + bindparam("helped_s", type_=Double)
         + now()
         - select(attempts.c.started_at + jobs.c.expected_s)
         .where(jobs.c.id == attempts.c.job, attempts.c.job == bindparam("job"), attempts.c.fence == bindparam("fence"))
@@ -225,17 +226,13 @@ def _asked(queue: str, skills: Skills, running_at_most: int) -> Json:
 
 def as_claim(row: Row[Any], worker: str, lease_s: float) -> Claim:
     """What an attempt needs to know of its job; the row has `deadline_in_s` beside the table's columns."""
+    compute_s, helped_s = (float((row.cost or {}).get(name, 0.0)) for name in ("compute_s", "helped_s"))
     return Claim(
         job_id=row.id, fence=row.fence, attempt=row.attempt, tenant=row.tenant, worker=worker, action=row.action,
         kind=row.kind, datasets=row.datasets, model=row.model, version=row.version, params=row.params,
         budget=row.budget, promote=row.promote, checkpoint=row.checkpoint,
-        compute_s=_own_s(row.cost or {}), deadline_in_s=row.deadline_in_s, lease_s=lease_s,
+        compute_s=max(0.0, compute_s - helped_s), helped_s=helped_s, deadline_in_s=row.deadline_in_s, lease_s=lease_s,
     )  # fmt: skip
-
-
-def _own_s(cost: Json) -> float:
-    """What earlier attempts took; what others have helped stands at its chunks, and is added up anew."""
-    return float(cost.get("compute_s", 0.0)) - float(cost.get("helped_s", 0.0))
 
 
 def beat(sql: Connection, claim: Claim, *, progress: Json | None = None, cost: Json | None = None) -> Wish:
@@ -374,7 +371,7 @@ def _lost(claim: Claim) -> ClaimLost:
 
 def _end(sql: Connection, claim: Claim, state: str, *, outcome: str, **values: Any) -> None:
     _write(sql, claim, state=state, stage=None, lease_owner=None, lease_until=None, ended_at=now(), **values)
-    _settle(sql, claim, helped_s=values["cost"].get("helped_s", 0.0))
+    _settle(sql, claim)
     history.close_attempt(sql, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
     history.note(sql, claim.job_id, "state", {"state": state})
 
@@ -386,6 +383,10 @@ def _requeue(sql: Connection, claim: Claim, *, outcome: str, **values: Any) -> N
     history.note(sql, claim.job_id, "state", {"state": QUEUED, "reason": outcome})
 
 
-def _settle(sql: Connection, claim: Claim, *, helped_s: float = 0.0) -> None:
-    """Charge the tenant with what the attempt took, and at the end with what others have helped."""
-    sql.execute(_SETTLE, {"of": claim.tenant, "job": claim.job_id, "fence": claim.fence, "helped_s": helped_s})
+def charge_help(sql: Connection, claim: Claim, helped_s: float) -> None:
+    """Charge the tenant with what another worker has done of its job; after a fenced write of that."""
+    sql.execute(_CHARGE, {"of": claim.tenant, "expected_s": helped_s})
+
+
+def _settle(sql: Connection, claim: Claim) -> None:
+    sql.execute(_SETTLE, {"of": claim.tenant, "job": claim.job_id, "fence": claim.fence})

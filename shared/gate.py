@@ -1,5 +1,6 @@
 """The gate before an alias moves: no version passes that is worse than another on the same held-out rows."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,7 +64,7 @@ def _held_out(lineage: Json) -> Json:
 
 def _validation(version: Row[Any], metric: str) -> float:
     value = version.metrics.get("validation", {}).get(metric, {}).get("value")
-    if value is None:
+    if value is None or not math.isfinite(value):
         raise NotAllowedNow(f"Version {version.number} has no validation {metric} to compare.", code="gate_refused")
     return float(value)
 

@@ -114,9 +114,11 @@ class TrackScoring:
 
     def _count(self, good: Sequence[Heard], answer: Answer) -> np.ndarray | None:
         """What drift is told by, of some of the tracks that were heard."""
-        if self.before is None:
+        if self.before is None or not good:
             return None
-        sampled = drift.is_sampled(np.array([each.track.number for each in good], np.int64), self.total)
+        # What is new of a catalogue that grows is little, and is looked at as a whole.
+        of = 0 if self.remembers else self.total
+        sampled = drift.is_sampled(np.array([each.track.number for each in good], np.int64), of)
         given, said = (drift.taken(each, sampled) for each in (answer.given, answer.said))
         return self.before.count(given, said, int(sampled.sum()))
 

@@ -6,19 +6,25 @@ a number's from its deciles there, a word's are the words.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 import numpy as np
 from scipy import stats
 
 from shared.schema import Closed
-from worker.features import Category, Feature, names
+from worker.features import FLOAT32_MAX, Category, Feature, names
 
 Json = dict[str, Any]
 
 # More rows tell nothing that matters: by chance the index of ten bins is then about 0.0005.
 SAMPLE_ROWS = 20_000
 DECILES = np.arange(1, 10) / 10
+# Of a number's size: what is nearer to another one is the same.
+NEAR = 1e-5
+OWN_SHARE = 0.2
+# Of fewer rows nobody can say how they are distributed.
+FEWEST_ROWS = 20
 # Of all columns together: how seldom mere chance passes for drift.
 FALSE_ALARMS = 0.001
 SHOWN = 5
@@ -63,11 +69,11 @@ class Bins(Closed):
         return -np.diff([len(values) - missing, *above, 0], append=-missing)
 
     def told(self, place: int) -> Json:
-        """What lies in a bin, as a client reads it: a word, or the numbers from an edge to before the next."""
+        """What lies in a bin, as a client reads it: a word, the numbers from an edge to before the next, or nothing."""
         if self.words is not None:
             return {"word": self.words[place] if place < len(self.words) else None}
         if place == self.size - 1:
-            return {"from": None, "to": None}
+            return {"missing": True}
         edges = [float(f"{edge * self.scale + self.mean:.6g}") for edge in self.edges or ()]
         return {
             "from": edges[place - 1] if place else None,
@@ -169,15 +175,25 @@ def learn(columns: Columns, features: Sequence[Feature] = ()) -> tuple[Counted, 
 
 
 def _edges(values: np.ndarray) -> tuple[float, ...]:
-    """The deciles; a value that fills several of them has a bin of its own."""
-    present = values[~np.isnan(values)]
-    if not len(present):
+    """Where the deciles part the values, halfway between two; a value that fills a fifth has a bin of its own.
+
+    What differs by no more than rounding is one value: another processor adds up in another order.
+    """
+    values = values[np.isfinite(values)].astype(np.float64)
+    if not len(values):
         return ()
-    deciles = np.quantile(present, DECILES, method="higher")
-    often, places = np.unique(deciles, return_index=True)
-    fills = often[np.diff([*places, len(deciles)]) > 1]
-    above = np.nextafter(fills, np.array(np.inf, fills.dtype))
-    return tuple(np.unique(np.concatenate([often, above])).tolist())
+    distinct, counts = np.unique(values, return_counts=True)
+    near = NEAR * (max(distinct[-1] - distinct[0], abs(distinct[0]), abs(distinct[-1])) or 1.0)
+    firsts = np.flatnonzero(np.diff(distinct, prepend=-np.inf) > near)
+    low, high = distinct[firsts], distinct[np.append(firsts[1:], len(distinct)) - 1]
+    rows = np.add.reduceat(counts, firsts)
+    gaps = (high[:-1] + low[1:]) / 2
+    below = np.cumsum(rows)[:-1]
+    edges = {gaps[np.abs(below - each).argmin()] for each in DECILES * len(values)} if len(gaps) else set[float]()
+    for place in np.flatnonzero((rows >= OWN_SHARE * len(values)) & (rows > 1)):
+        edges.add(gaps[place - 1] if place else low[place] - 2 * near)
+        edges.add(gaps[place] if place < len(gaps) else high[place] + 2 * near)
+    return tuple(sorted(float(np.clip(edge, -FLOAT32_MAX, FLOAT32_MAX)) for edge in edges))
 
 
 @dataclass(frozen=True)
@@ -201,10 +217,11 @@ class Move:
 
 
 def compare(before: Sequence[Counted], now: Sequence[Counted]) -> list[Move]:
-    """The columns that both have in the same bins, the furthest moved first."""
+    """The columns that both have in the same bins, and the older one of enough rows; the furthest moved first."""
     known = {each.bins.name: each for each in before}
     pairs = [(known[each.bins.name], each) for each in now if each.bins.name in known]
-    same = [(old, new) for old, new in pairs if old.bins == new.bins and any(old.counts) and any(new.counts)]
+    same = [(old, new) for old, new in pairs if old.bins == new.bins and any(new.counts)]
+    same = [(old, new) for old, new in same if sum(old.counts) >= FEWEST_ROWS]
     moves = [_move(old, new, columns=len(same)) for old, new in same]
     return sorted(moves, key=lambda move: -move.index)
 
@@ -221,10 +238,16 @@ def _move(old: Counted, new: Counted, *, columns: int) -> Move:
     p, q = ((counts + 0.5) / (counts.sum() + 0.5 * met.sum()) for counts in (then, since))
     index = float(((q - p) * np.log(q / p))[met].sum())
     freedom = max(1, int(met.sum()) - 1)
-    chance = float((1 / then.sum() + 1 / since.sum()) * stats.chi2.isf(FALSE_ALARMS / columns, freedom))
+    chance = float(1 / then.sum() + 1 / since.sum()) * _beyond(FALSE_ALARMS / columns, freedom)
     shares = then / then.sum(), since / since.sum()
     place = int(np.abs(shares[1] - shares[0]).argmax())
     return Move(new.bins.name, index, chance, new.bins.told(place), float(shares[0][place]), float(shares[1][place]))
+
+
+@lru_cache(maxsize=1024)
+def _beyond(chance: float, freedom: int) -> float:
+    """What a chi-squared variable exceeds this seldom."""
+    return float(stats.chi2.isf(chance, freedom))
 
 
 def has_moved(move: Move, threshold: float) -> bool:

@@ -77,8 +77,8 @@ class Heart:
         self._is_stopped = False
         # The client wants the training to end here and its best epoch kept.
         self.is_enough = False
-        # What other workers have done of the job.
-        self.helped_s = 0.0
+        # What other workers have done of the job, in earlier attempts, too.
+        self.helped_s = claim.helped_s
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def start(self) -> None:
@@ -130,10 +130,12 @@ class Heart:
 
     def cost(self) -> Json:
         """What the job has cost up to now, earlier attempts included."""
+        # Read once: it grows in another thread.
+        helped_s = self.helped_s
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return {
-            "compute_s": round(self._claim.compute_s + self.helped_s + time.monotonic() - self._started, 3),
-            "helped_s": round(self.helped_s, 3),
+            "compute_s": round(self._claim.compute_s + helped_s + time.monotonic() - self._started, 3),
+            "helped_s": round(helped_s, 3),
             "gpu_s": 0.0,
             "peak_memory_bytes": peak if sys.platform == "darwin" else peak * 1024,
             "energy_wh": None,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from shared import chunks, datasets, job_list, models
+from shared import chunks, datasets, history, job_list, models
 from shared.kinds import KINDS
 from shared.models import NewVersion
 from shared.networks import measure
@@ -142,19 +142,21 @@ def score(desk: Desk) -> Ending:
     if opened.has_files:
         summary["files"] = whole.files
     summary |= opened.summarise(whole.told, rows=whole.rows)
-    if opened.before is not None:
+    told = watching.Told({})
+    # Of a cancelled one it is the first rows that were scored, and no chance choice.
+    if opened.before is not None and not whole.is_cancelled:
         told = watching.tell(desk, opened.before, whole.counts, _params(desk).drift_threshold)
-        summary |= told.summary
-        files += told.files
-    summary["lineage"] = _lineage(desk)
+    summary |= {**told.summary, "lineage": _lineage(desk)}
 
     def record(sql: Connection) -> Json:
         if whole.is_cancelled:
             return {**summary, "rows_total": opened.total}
+        for warning in told.warnings:
+            history.note(sql, desk.claim.job_id, "warning", warning)
         chunks.forget(sql, desk.claim)
         return summary
 
-    return Ending(record, files, is_partial=whole.is_cancelled)
+    return Ending(record, [*files, *told.files], is_partial=whole.is_cancelled)
 
 
 def open_scoring(desk: Desk) -> Scoring:

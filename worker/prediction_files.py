@@ -56,8 +56,8 @@ class PredictionFiles:
         self._files = self._open.enter_context(TrackFiles(folder)) if has_files else None
         self._scored = self._open.enter_context((folder / scored.FILE).open("wb")) if remembers else None
         self._parquet = self._csv = self._lines = None
-        # What drift is told by (worker/drift.py), of all chunks.
-        self.counts: np.ndarray | int = 0
+        # What drift is told by (worker/drift.py), of all chunks; None once one comes that has none of it.
+        self.counts: np.ndarray | int | None = 0
         flat = _flat(empty)
         if "parquet" in formats:
             # Numbers repeat too seldom for a dictionary; trying one costs time and saves nothing.
@@ -89,8 +89,14 @@ class PredictionFiles:
                 _add_files(chunk, self._files)
             if self._scored is not None:
                 self._scored.write(chunk.read(scored.FILE))
-            if COUNTS in chunk.namelist():
-                self.counts = self.counts + np.frombuffer(chunk.read(COUNTS), "<i8")
+            self._add_counts(chunk)
+
+    def _add_counts(self, chunk: zipfile.ZipFile) -> None:
+        if COUNTS not in chunk.namelist():
+            # Scored by an older release: what is left would be a choice of rows, and no chance one.
+            self.counts = None
+        elif self.counts is not None:
+            self.counts = self.counts + np.frombuffer(chunk.read(COUNTS), "<i8")
 
     def _write(self, groups: Iterable[pa.Table]) -> None:
         assert self._parquet is not None
@@ -121,7 +127,7 @@ def _add_files(chunk: zipfile.ZipFile, to: TrackFiles) -> None:
 
 
 class ChunkFiles:
-    """What a chunk of a scoring leaves behind, in every wanted format, as one file."""
+    """What a chunk of a scoring leaves behind, in every wanted format, as one file; `counted` numbers tell of drift."""
 
     def __init__(
         self,
@@ -131,6 +137,7 @@ class ChunkFiles:
         *,
         has_files: bool = False,
         remembers: bool = False,
+        counted: int = 0,
     ) -> None:
         folder.mkdir()
         self._folder, self._open = folder, ExitStack()
@@ -149,7 +156,7 @@ class ChunkFiles:
             self._files = self._open.enter_context(pa.ipc.new_stream(folder / "files.arrow", FILES))
         self._scored = self._open.enter_context((folder / scored.FILE).open("wb")) if remembers else None
         self.rows = self.errors = self.files = 0
-        self._counts: np.ndarray | None = None
+        self._counts = np.zeros(counted, np.int64)
 
     def write(self, rows: Mapping[str, Field], errors: Mapping[str, Field], digests: np.ndarray | None = None) -> None:
         """Add rows, by which they are known again, and rows that could not be scored."""
@@ -176,13 +183,12 @@ class ChunkFiles:
     def count(self, counts: np.ndarray | None) -> None:
         """Add what drift is told by."""
         if counts is not None:
-            self._counts = counts if self._counts is None else self._counts + counts
+            self._counts = self._counts + counts
 
     def pack(self) -> Path:
         """Everything in one archive beside the folder."""
         self._open.close()
-        if self._counts is not None:
-            (self._folder / COUNTS).write_bytes(self._counts.astype("<i8").tobytes())
+        (self._folder / COUNTS).write_bytes(self._counts.astype("<i8").tobytes())
         archive = self._folder.with_suffix(".zip")
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as chunk:
             for path in sorted(self._folder.iterdir()):

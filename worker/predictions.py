@@ -65,9 +65,10 @@ class Scorer(Protocol):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is done with every piece of a table of `total` rows.
+    """What is done with every piece of a table.
 
-    `columns` are repeated in the predictions, rows that are `known` left out, others counted in the bins of `before`.
+    `columns` are repeated in the predictions, rows that are `known` left out, some of the others, as of a table of
+    `sampled_of` rows, counted in the bins of `before`.
     """
 
     scorer: Scorer
@@ -75,7 +76,7 @@ class _Plan:
     columns: Sequence[str]
     known: Scored | None
     before: Counts | None
-    total: int
+    sampled_of: int
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,9 @@ class RowScoring:
         key = profile["roles"]["id"]
         fitting.refuse_unfit(files, scorer.features, [*params.columns, *([key] if key else [])])
         self._pieces, self.total = tables.pieces(files), tables.count_rows(files)
-        self._plan = _Plan(scorer, key, params.columns, known, before, self.total)
+        # What is new of a table that grows is little, and is looked at as a whole.
+        sampled_of = self.total if known is None else 0
+        self._plan = _Plan(scorer, key, params.columns, known, before, sampled_of)
         self._nothing = _score(self._plan, tables.no_rows(files), 0)
         self.formats, self.size, self.empty = params.formats, size, self._nothing.rows
         self.remembers, self.before = known is not None, before
@@ -167,7 +170,8 @@ def score(
     with PredictionFiles(folder, scoring.formats, scoring.empty) as files:
         for first in range(0, scoring.total, size):
             end = min(first + size, scoring.total)
-            with ChunkFiles(folder / f"chunk-{first}", scoring.formats, scoring.empty) as out:
+            counted = 0 if before is None else before.size
+            with ChunkFiles(folder / f"chunk-{first}", scoring.formats, scoring.empty, counted=counted) as out:
                 told.append(scoring.score(first, end, out, lambda done: progress(done, scoring.total)))
                 rows += out.rows
                 archive = out.pack()
@@ -236,7 +240,9 @@ def _count(plan: _Plan, first: int, x: np.ndarray, good: np.ndarray, answer: Ans
     """What drift is told by, of some of the rows that were scored."""
     if plan.before is None:
         return None
-    sampled = good & drift.is_sampled(np.arange(first, first + len(x)), plan.total)
+    sampled = good & drift.is_sampled(np.arange(first, first + len(x)), plan.sampled_of)
+    if not sampled.any():
+        return None
     # By its columns, as they are stored and as they are counted.
     given = drift.of_matrix(plan.scorer.features, x.T[:, sampled].T)
     return plan.before.count(given, drift.taken(answer.said, sampled[good]), int(sampled.sum()))

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, Row
 
 from shared import gate, history, models
-from shared.errors import JobCancelled, JobFailed, NotAllowedNow, RequestRefused
+from shared.errors import JobCancelled, JobFailed, NotAllowedNow, NotFound, RequestRefused, Unavailable
 from shared.gate import Measured
 from shared.models import NewVersion
 from worker import artifacts, audio_heads, evaluation, features, kinds, perception, recordings, tables
@@ -53,10 +53,15 @@ def measure(desk: Desk, held_out: HeldOut, version: NewVersion) -> Measured | No
     desk.enter("comparing")
     try:
         return _measure(desk, held_out, rival)
-    except (JobFailed, NotAllowedNow) as refusal:
-        # A deadline that has passed meanwhile ends the job; what is wrong with the rival does not.
+    except (JobFailed, NotAllowedNow, NotFound, Unavailable) as refusal:
+        # A deadline that has passed meanwhile ends the job, a storage that is away has it tried again; what is wrong
+        # with the rival does neither.
         desk.check()
+        if isinstance(refusal, Unavailable) and refusal.code != "file_missing":
+            raise
         return Measured(rival.id, reason=refusal.detail)
+    except ValueError:
+        return Measured(rival.id, reason="its files say what this release does not know.")
 
 
 def settle(sql: Connection, desk: Desk, number: int, version: NewVersion, measured: Measured | None) -> Json:

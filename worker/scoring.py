@@ -97,8 +97,8 @@ class Whole:
     errors: int = 0
     files: int = 0
     told: list[Json] = field(default_factory=list)
-    # What drift is told by; 0 where nothing was counted.
-    counts: np.ndarray | int = 0
+    # What drift is told by; no array where nothing was counted, or not all.
+    counts: np.ndarray | int | None = None
     is_cancelled: bool = False
 
 
@@ -108,6 +108,8 @@ def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) ->
     with desk.database.transaction() as sql:
         chunks.cut(sql, desk.claim, total=scoring.total, size=size, resume_of=resume_of)
     # One of them is done here.
+    # Added up anew, from the chunks.
+    desk.heart.helped_s = 0.0
     if others := max(0, -(-scoring.total // size) - 1):
         desk.ring(others)
     whole = Whole()
@@ -178,7 +180,8 @@ def _score(desk: Desk, scoring: Scoring, chunk: Chunk, tell: Callable[[int], Non
 @contextmanager
 def _chunk_files(desk: Desk, scoring: Scoring, chunk: Chunk) -> Iterator[ChunkFiles]:
     folder = desk.scratch / f"chunk-{chunk.first}"
-    with ChunkFiles(folder, scoring.formats, scoring.empty, **_beside_rows(scoring)) as out:
+    counted = 0 if scoring.before is None else scoring.before.size
+    with ChunkFiles(folder, scoring.formats, scoring.empty, counted=counted, **_beside_rows(scoring)) as out:
         yield out
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from sqlalchemy import Row
 
 from shared import job_list
-from shared.errors import JobFailed
+from shared.errors import JobFailed, Unavailable
 from worker import drift
 from worker.desk import Desk
 from worker.drift import Counts, Move
@@ -18,6 +18,7 @@ Json = dict[str, Any]
 # The file of a scoring that later ones are compared with.
 FILE = "distribution.json"
 SIDES = ("inputs", "outputs")
+UNREADABLE = "What the last run ({}) has counted is gone or damaged: drift is told since the training alone."
 
 
 @dataclass(frozen=True)
@@ -27,21 +28,28 @@ class Told:
     summary: Json
     files: list[Json] = field(default_factory=list)
 
+    @property
+    def warnings(self) -> list[Json]:
+        return list(self.summary.get("warnings", ()))
 
-def tell(desk: Desk, before: Counts, counts: np.ndarray | int, threshold: float) -> Told:
+
+def tell(desk: Desk, before: Counts, counts: np.ndarray | int | None, threshold: float) -> Told:
     """Compare what was counted, and warn of what has moved further than the threshold."""
-    now = None if isinstance(counts, int) else before.filled(counts)
+    now = before.filled(counts) if isinstance(counts, np.ndarray) else None
     if now is None or now.rows == 0:
         return Told({"drift": None, "warnings": []})
-    last = _last_run(desk)
     training = _moves(before, now)
     warnings = list(_warnings(training, "at its training", threshold))
     said: Json = {"threshold": threshold, "rows": now.rows, "training": _told(training, threshold), "last_run": None}
+    last = _last_run(desk)
     if last is not None:
-        moves = _moves(_counts_of(desk, last), now)
-        said["last_run"] = {"job": last.job, **_told(moves, threshold)}
-        warnings += _warnings(moves, f"in the last run ({last.job})", threshold)
-    desk.warn(warnings)
+        earlier = _counts_of(desk, last)
+        if earlier is None:
+            warnings.append({"code": "last_run_unreadable", "detail": UNREADABLE.format(last.job)})
+        else:
+            moves = _moves(earlier, now)
+            said["last_run"] = {"job": last.job, **_told(moves, threshold)}
+            warnings += _warnings(moves, f"in the last run ({last.job})", threshold)
     file = desk.put(FILE, now.model_dump_json().encode(), rows=now.rows)
     return Told({"drift": said, "warnings": warnings}, [file])
 
@@ -66,8 +74,13 @@ def _last_run(desk: Desk) -> Row[Any] | None:
         return job_list.last_output(sql, desk.claim.tenant, desk.claim.job_id, FILE)
 
 
-def _counts_of(desk: Desk, file: Row[Any]) -> Counts:
+def _counts_of(desk: Desk, file: Row[Any]) -> Counts | None:
+    """What an earlier run has counted; None where its file is gone or damaged, which is no fault of this one."""
     try:
         return Counts.model_validate_json(desk.get(file.key, sha256=file.sha256))
-    except ValueError as cause:
-        raise JobFailed("The last run's files are damaged: restore them.", code="integrity") from cause
+    except (JobFailed, ValueError):
+        return None
+    except Unavailable as away:
+        if away.code != "file_missing":
+            raise
+        return None

@@ -1,6 +1,7 @@
 """Who is at a scoring: a line for each worker, beneath the bar."""
 
 import time
+from contextlib import suppress
 from typing import Any
 
 from rich.console import JustifyMethod
@@ -8,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from etude import page
+from etude.errors import EtudeError
 from etude.jobs import Job
 
 # Changes come faster than a person reads; each look is a question beside the poll.
@@ -32,8 +34,10 @@ class Crew:
         if not _has_chunks(seen):
             self._workers = []
         elif time.monotonic() >= self._look_at:
-            self._workers, self._unit = seen.workers(), str(seen.progress["unit"])
-            self._look_at = time.monotonic() + LOOK_EVERY_S
+            self._look_at, self._unit = time.monotonic() + LOOK_EVERY_S, str(seen.progress["unit"])
+            # Only to look at: the job is followed by the poll, which tells what is wrong.
+            with suppress(EtudeError):
+                self._workers = seen.workers()
 
     def __rich__(self) -> Table:
         return lines(self._workers, self._unit)

@@ -115,7 +115,9 @@ class Job:
 
     def workers(self) -> list[Json]:
         """Who is at a scoring: `worker`, `rows`, `chunks`, `took_s`, `failed`, `at`; nobody once it has succeeded."""
-        found: list[Json] = self._transport.get(f"/v1/jobs/{self.id}/chunks", query={"limit": 1}).json()["workers"]
+        found: list[Json] = (
+            self._transport.get(f"/v1/jobs/{self.id}/chunks", query={"limit": 1}).json().get("workers", [])
+        )
         return found
 
     def history(self) -> list[Json]:

@@ -28,14 +28,21 @@ def drift(out: Console, result: Json) -> None:
                 table.add_row(Text(column["name"]), page.short(column["psi"], 2), since, Text(_bin(move)), *shares)
     if table.row_count:
         return out.print(table)
-    return out.print(f"no drift {' nor '.join(compared)}", style="dim")
+    is_seen = [since for since, told in compared.items() if any(side["columns"] for side in _sides(told))]
+    return out.print(f"no drift {' nor '.join(is_seen)}", style="dim") if is_seen else None
+
+
+def _sides(told: Json) -> list[Json]:
+    return [told["inputs"], told["outputs"]]
 
 
 def _bin(move: Json) -> str:
     """What lies in the bin: a word, numbers between two, or cells that are missing."""
     if "word" in move:
-        return "another word" if move["word"] is None else str(move["word"])
+        return "another word, or none" if move["word"] is None else str(move["word"])
+    if "missing" in move:
+        return "missing"
     low, high = (None if move[end] is None else f"{move[end]:g}" for end in ("from", "to"))
     if low is None:
-        return "missing" if high is None else f"under {high}"
+        return "any number" if high is None else f"under {high}"
     return f"from {low}" if high is None else f"{low} to {high}"

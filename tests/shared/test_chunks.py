@@ -6,10 +6,11 @@ from sqlalchemy import delete, select, update
 from shared import chunks, claims, jobs, recovery
 from shared.chunks import Chunk
 from shared.claims import Claim, Skills
-from shared.database import Database
+from shared.database import Database, now
 from shared.errors import ClaimLost, EtudeError, WorkerLost
 from shared.tables import chunks as chunk_table
 from shared.tables import jobs as job_table
+from shared.tables import tenants
 from tests import factories
 
 SKILLS = Skills(["score"], ["classification"])
@@ -98,6 +99,34 @@ def test_what_is_done_is_done_once_and_in_order(database: Database, tenant: str)
         assert [each.end for each in chunks.done_from(sql, claim.job_id, 0)] == [4, 8]
         tally = chunks.tally(sql, claim.job_id)
     assert (tally.rows, tally.chunks, tally.total_chunks, tally.workers) == (8, 2, 3, 1)
+
+
+def served_s(database: Database, tenant: str) -> float:
+    """What the tenant has had beyond this moment."""
+    with database.reading() as sql:
+        return float(sql.execute(select(tenants.c.served_until - now()).where(tenants.c.id == tenant)).scalar_one())
+
+
+def test_what_a_guest_does_is_charged_once_however_often_the_job_is_tried(database: Database, tenant: str) -> None:
+    claim = begin(database, tenant)
+    helper = guest(database)
+    assert helper is not None
+    chunk = take(database, helper)
+    assert chunk is not None
+    with database.transaction() as sql:
+        chunks.finish(sql, helper, chunk, {"rows": chunk.rows, "helped_s": 600.0})
+    charged = served_s(database, tenant)
+    assert charged > 590
+    for _ in range(2):
+        with database.transaction() as sql:
+            cost = {"compute_s": claim.compute_s + 601.0, "helped_s": 600.0}
+            claims.fail(sql, claim, EtudeError("It broke.", code="integrity"), cost=cost)
+            jobs.retry(sql, tenant, claim.job_id)
+        with database.transaction() as sql:
+            again = claims.claim_next(sql, "train", worker="w1", skills=SKILLS, lease_s=30)
+        assert again is not None and again.helped_s == 600.0 and again.compute_s == claim.compute_s + 1
+        claim = again
+    assert charged - 20 < served_s(database, tenant) < charged + 20
 
 
 def test_a_chunk_that_fails_twice_is_halved_until_the_row_is_alone(database: Database, tenant: str) -> None:

@@ -1,5 +1,6 @@
 """The gate before an alias moves: which two versions can be compared, and which of them passes."""
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,7 +36,10 @@ def passes(ours: float, theirs: float, *, measured: Measured | None = None, othe
     return True
 
 
-@pytest.mark.parametrize(("ours", "theirs", "is_open"), [(0.9, 0.8, True), (0.8, 0.8, True), (0.7, 0.8, False)])
+@pytest.mark.parametrize(
+    ("ours", "theirs", "is_open"),
+    [(0.9, 0.8, True), (0.8, 0.8, True), (0.7, 0.8, False), (math.nan, 0.8, False), (0.8, math.nan, False)],
+)
 def test_a_version_passes_that_is_not_worse_on_the_same_rows(ours: float, theirs: float, is_open: bool) -> None:
     assert passes(ours, theirs) is is_open
 

@@ -109,16 +109,50 @@ def test_cells_that_are_missing_more_often_are_drift() -> None:
     moves = drift.compare(before.inputs, again(before, gaps).inputs)
 
     assert moves[0].name == "tempo" and drift.has_moved(moves[0], 0.2)
-    assert moves[0].bin == {"from": None, "to": None} and moves[0].now > 0.5
+    assert moves[0].bin == {"missing": True} and moves[0].now > 0.5
 
 
 def test_a_number_that_is_mostly_one_value_has_a_bin_for_it() -> None:
     values = np.array([0] * 95 + [1, 2, 3, 4, 5], np.float32)
     (column,) = drift.learn({"plays": values})
 
-    # Below it, it, above it, and missing; the highest decile is the value itself.
+    # Below it, it and what is nearer to it than to the next, above it, and missing.
     assert column.counts == (0, 95, 5, 0)
-    assert column.bins.count(np.array([-1, 0, 0, 1e-30, 7, np.nan], np.float32)).tolist() == [1, 2, 2, 1]
+    assert column.bins.count(np.array([-1, 0, 0, 1e-30, 7, np.nan], np.float32)).tolist() == [1, 3, 1, 1]
+
+
+def test_an_answer_that_is_off_by_rounding_lies_in_the_same_bin() -> None:
+    rng = np.random.default_rng(7)
+    answers = np.array([0.12345678, 0.5, 0.87654321], np.float32)
+    then, now = (answers[rng.integers(3, size=rows)] for rows in (300, 1000))
+    before = Counts(rows=300, inputs=(), outputs=drift.learn({"(confidence)": then}))
+    for off in (np.float32(1 + 2e-7), np.float32(1 - 2e-7)):
+        counted = before.filled(before.count({}, {"(confidence)": now * off}, 1000))
+        assert drift.warning("outputs", "then", drift.compare(before.outputs, counted.outputs), 0.05) is None
+    (column,) = before.outputs
+    # Each has a bin of its own; below, above and missing.
+    assert len(column.counts) == 3 + 3 and sorted(column.counts)[-3:] == sorted(np.unique(then, return_counts=True)[1])
+
+
+@pytest.mark.parametrize("rows", [1, 4, 6, 8, 12, 30, 100])
+def test_few_rows_at_the_training_raise_no_warning_by_chance(rows: int) -> None:
+    rng = np.random.default_rng(rows)
+    for _ in range(60):
+        then, now = (rng.normal(size=size).astype(np.float32) for size in (rows, 20_000))
+        before = Counts(rows=rows, inputs=(), outputs=drift.learn({"x": then}))
+        moves = drift.compare(before.outputs, before.filled(before.count({}, {"x": now}, 20_000)).outputs)
+        assert drift.warning("outputs", "then", moves, 0.2) is None
+        assert bool(moves) == (rows >= drift.FEWEST_ROWS)
+
+
+@pytest.mark.parametrize("odd", [np.inf, -np.inf, np.nan, 3.4028235e38, 0.0])
+def test_values_at_the_end_of_numbers_have_bins_like_others(odd: float) -> None:
+    values = np.array([odd] * 60 + list(range(40)), np.float32)
+    (column,) = drift.learn({"x": values})
+
+    assert sum(column.counts) == 100
+    assert Counts.model_validate_json(Counts(rows=100, inputs=(column,), outputs=()).model_dump_json())
+    assert column.bins.count(np.full(5, odd, np.float32)).sum() == 5
 
 
 def test_counts_add_up_over_any_cut_and_survive_json() -> None:

@@ -225,14 +225,18 @@ def test_a_rival_that_cannot_be_applied_keeps_the_alias_and_the_reason_is_told(
     assert (said["moved"], "compared" in said, champion(post, tenant)) == (False, False, 1)
 
 
-def test_a_rival_whose_files_are_damaged_costs_no_training(post: Post, tenant: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_gone", [False, True])
+def test_a_rival_whose_files_are_damaged_or_gone_costs_no_training(
+    post: Post, tenant: str, tmp_path: Path, is_gone: bool
+) -> None:
     first = train(post, tenant, store(post, tenant, tmp_path, canonical.music(80)))
     for file in working.made(post, first.id)[0].files:
-        post.storage.put(file["key"], [b"something else"])
+        post.storage.delete(file["key"]) if is_gone else post.storage.put(file["key"], [b"something else"])
 
     row = train(post, tenant, store(post, tenant, tmp_path, canonical.music(120)))
 
-    assert "restore it" in row.result["promotion"]["reason"]["detail"]
+    told = "missing" if is_gone else "restore it"
+    assert told in row.result["promotion"]["reason"]["detail"] and row.tries == 0
     assert champion(post, tenant) == 1
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import threading
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from shared.tables import schedules as schedule_table
 from shared.wanted import NewJob
 from tests.worker import canonical, working
 from tests.worker.working import Working
-from worker import differences, partial, runner, sweep
+from worker import differences, partial, prediction_files, runner, sweep
 from worker.post import Post
 from worker.prediction_files import ChunkFiles
 from worker.predictions import RowScoring
@@ -384,6 +385,52 @@ def test_a_scoring_tells_how_far_its_rows_are_from_those_of_the_training_and_of_
     said = working.find(post, deaf).result
     assert said["warnings"] == [] and said["drift"]["last_run"]["job"] == second
     assert said["drift"]["last_run"]["inputs"]["most"][0]["psi"] == 0
+
+
+@pytest.mark.parametrize("spoil_it", [Storage.delete, lambda storage, key: storage.put(key, [b"{}"])])
+def test_a_last_run_whose_counts_are_gone_or_damaged_costs_no_scoring(
+    post: Post, scoring: Callable[[], str], spoil_it: Callable[[Storage, str], object]
+) -> None:
+    first = scoring()
+    runner.run(post, "train", only_tenant=None)
+    with post.database.reading() as sql:
+        file = job_list.find_output(sql, first, "distribution.json")
+    assert file is not None
+    spoil_it(post.storage, file.key)
+    second = scoring()
+    runner.run(post, "train", only_tenant=None)
+
+    row = working.find(post, second)
+    assert row.state == jobs.SUCCEEDED and row.tries == 0
+    assert row.result["drift"]["last_run"] is None and row.result["drift"]["training"] is not None
+    assert [each["code"] for each in row.result["warnings"]] == ["last_run_unreadable"]
+
+
+def test_where_not_all_has_been_counted_no_drift_is_told(
+    post: Post, scoring: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As beside a worker of an older release."""
+    job = scoring()
+    packed: list[Path] = []
+    real = ChunkFiles.pack
+
+    def pack(self: ChunkFiles) -> Path:
+        archive = real(self)
+        if not packed:
+            with zipfile.ZipFile(archive) as old:
+                kept = {name: old.read(name) for name in old.namelist() if name != prediction_files.COUNTS}
+            with zipfile.ZipFile(archive, "w") as new:
+                for name, content in kept.items():
+                    new.writestr(name, content)
+        packed.append(archive)
+        return archive
+
+    monkeypatch.setattr(ChunkFiles, "pack", pack)
+    runner.run(post, "train", only_tenant=None)
+
+    row = working.find(post, job)
+    assert row.state == jobs.SUCCEEDED and len(packed) > 1
+    assert row.result["drift"] is None and "distribution.json" not in files_of(post, job)
 
 
 def test_a_row_that_has_changed_is_scored_again_and_one_that_failed_too(

@@ -18,7 +18,7 @@ from worker.predictions import Answer
 # A label among several is said from here on.
 THRESHOLD = 0.5
 NO_AND_YES = ("no", "yes")
-# Beside the labels among what is watched for drift, and no label of a client is written like it.
+# Beside the labels among what is watched for drift; a label of a client that is written like it takes its place.
 CONFIDENCE = "(confidence)"
 
 
@@ -57,7 +57,7 @@ class Classifier:
             watched = {"prediction": Words(self.target.labels, places)}
         totals = np.array([*said.sum(axis=0), confidence.sum(dtype=np.float64)])
         fields = {"prediction": prediction, "probabilities": columns}
-        return Answer(fields, totals, {**watched, CONFIDENCE: confidence})
+        return Answer(fields, totals, {CONFIDENCE: confidence, **watched})
 
     def _several(self, said: np.ndarray) -> pa.Array:
         places = pa.array(np.nonzero(said)[1])
