@@ -241,7 +241,8 @@ def test_a_training_says_first_what_was_read_and_what_will_be_learned(shell: She
 
 
 def test_what_failed_is_told_with_reasons_and_nothing_is_advised_that_was_done(shell: Shell, songs: Path) -> None:
-    (shell.folder / "odd.csv").write_text("id,tempo,energy\n" + "".join(f"s{n},fast,0.5\n" for n in range(9)))
+    rows = ["id,tempo,energy", *(f"s{n},fast,0.5" for n in range(9)), "s9,120,0.5"]
+    (shell.folder / "odd.csv").write_text("\n".join(rows) + "\n")
     assert shell.run("train", str(songs), "--target", "genre", "--model", "reasons", "--watch").code == 0
 
     saved = shell.run("score", "reasons", "odd.csv", "-o", "OUT.CSV")
@@ -249,7 +250,7 @@ def test_what_failed_is_told_with_reasons_and_nothing_is_advised_that_was_done(s
     shown = shell.run("job", job["id"])
 
     assert saved.code == 0 and (shell.folder / "OUT.CSV").exists()
-    assert "9 rows, 9 could not be scored" in saved.out and "… and 4 more" in saved.out
+    assert "10 rows, 9 could not be scored" in saved.out and "… and 4 more" in saved.out
     assert saved.out.count("tempo: expected a number, received 'fast'") == 5
     assert f"etude predictions {job['id']} --errors" in saved.out
     assert "-o predictions.parquet" in shown.out and "-o predictions.parquet" not in saved.out

@@ -82,13 +82,22 @@ def test_files_are_not_sent_for_a_scoring_that_goes_on_from_another(shell: Shell
     assert "--resume goes on with the dataset that job_1 had" in ran.err
 
 
-def test_a_job_that_failed_says_which_command_comes_next(shell: Shell, songs: Path) -> None:
+def test_a_table_without_the_columns_of_the_model_is_refused_by_name(shell: Shell, songs: Path) -> None:
     assert shell.run("train", str(songs), "--target", "genre", "--model", "strict", "--watch").code == 0
     (shell.folder / "other.csv").write_text("id,loudness\na,1\nb,2\n")
 
     ran = shell.run("score", "strict", "other.csv", "--watch")
 
-    job = shell.run("jobs", "--action", "score", "--limit", "1", "--json").json[0]["id"]
+    assert ran.code == 2 and "column tempo: expected a column of this name in other@1" in ran.err
+
+
+def test_a_job_that_failed_says_which_command_comes_next(shell: Shell, songs: Path) -> None:
+    # One of its class alone: there is nothing to check it by.
+    (shell.folder / "lonely.csv").write_text(songs.read_text() + "s999,100,0.5,jazz\n")
+
+    ran = shell.run("train", "lonely.csv", "--target", "genre", "--watch")
+
+    job = shell.run("jobs", "--action", "train", "--limit", "1", "--json").json[0]["id"]
     assert (ran.code, f"etude job {job}" in ran.err) == (1, True), ran.err
 
 
