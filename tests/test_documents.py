@@ -46,10 +46,11 @@ def test_nothing_that_is_built_stands_under_not_yet() -> None:
 
 def test_every_code_is_named_and_every_named_code_can_be_sent() -> None:
     listed = API.partition("## Codes")[2].partition("## Not yet")[0]
-    # These are put together from the state of a row, or the role of a column.
+    # These are put together from the state of a row, the role of a column, or the side of a model.
     composed = {f"dataset_{state}" for state in ("ingesting", "ready", "rejected", "erased")}
     composed |= {f"job_{state}" for state in ("queued", "running", "succeeded", "failed", "cancelled")}
     composed |= {f"{role}_inferred" for role in ("target", "group")}
+    composed |= {f"{side}_drifted" for side in ("inputs", "outputs")}
 
     named = set(re.findall(r"`([a-z_]+)`", listed)) - {"code", "error"}
 
