@@ -27,11 +27,14 @@ class CsvSource:
         self.name, self._path, self._reading = name, path, reading
         self.faults = Faults(name)
         self._ragged: list[int] = []
-        quotes = check_text(path, self.faults)
+        text = check_text(path, self.faults)
         self._header = read_header(path, reading.limits, self.faults)
         check_names(self._header.names, reading.limits, self.faults)
+        if text.long_until > self._header.end:
+            # Arrow finds it as well, but reads ahead meanwhile, at times all of the file.
+            raise self._too_long()
         learned = [Learned(column, is_key=reading.is_key(column)) for column in self._header.names]
-        self.rows = self._learn(learned, is_quote_open=quotes % 2 == 1)
+        self.rows = self._learn(learned, is_quote_open=text.quotes % 2 == 1)
         self.types: dict[str, pa.DataType] = {seen.name: seen.kind for seen in learned}
         for seen in learned:
             self._tell(seen)
@@ -104,12 +107,15 @@ class CsvSource:
         if len(self._ragged) >= RAGGED_AT_MOST:
             return rejection(self.faults.kept, self.faults.total)
         if "straddling" in said:
-            size = f"{BLOCK_BYTES:,} bytes"
-            message = f"expected rows of at most {size}: a cell is too long, or a quotation mark is never closed"
-            return self.faults.refuse("field_too_long", message)
+            return self._too_long()
         if "Empty CSV" in said:
             return self.faults.refuse("dataset_empty", "expected rows below the header, received none")
         return self.faults.refuse("csv_shape", f"the file cannot be read as CSV: {said[:200]}")
+
+    def _too_long(self) -> Exception:
+        size = f"{BLOCK_BYTES:,} bytes"
+        message = f"expected rows of at most {size}: a cell is too long, or a quotation mark is never closed"
+        return self.faults.refuse("field_too_long", message)
 
 
 def _runs_on(batch: pa.RecordBatch) -> bool:

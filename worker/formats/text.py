@@ -9,6 +9,8 @@ from worker.formats.limits import Limits
 from worker.formats.source import Faults
 
 BLOCK_BYTES = 1024 * 1024
+# A line of so many holds a whole block of what is parsed at once (worker/formats/csv.py), wherever that begins.
+LINE_BYTES = 4 * 1024 * 1024
 # 512 names of 255 characters fit, even in a script of four bytes a character.
 HEADER_BYTES = 1024 * 1024
 DELIMITERS = ",;\t"
@@ -23,10 +25,19 @@ class Header:
     end: int
 
 
-def check_text(path: Path, faults: Faults) -> int:
-    """Refuse what is no UTF-8 text, with the line on which it stops being it; returns how many quotation marks."""
+@dataclass(frozen=True)
+class Text:
+    """How many quotation marks a text has, and up to where a line of it is longer than LINE_BYTES, to a block; or 0."""
+
+    quotes: int
+    long_until: int
+
+
+def check_text(path: Path, faults: Faults) -> Text:
+    """Refuse what is no UTF-8 text, with the line on which it stops being it."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     line, quotes, block = 1, 0, b"."
+    read = length = long_until = 0
     with path.open("rb") as file:
         while block:
             block = file.read(BLOCK_BYTES)
@@ -40,7 +51,10 @@ def check_text(path: Path, faults: Faults) -> int:
                 at = line + cause.object.count(b"\n", 0, cause.start)
                 raise faults.refuse("csv_encoding", f"expected UTF-8, received other bytes in line {at:,}") from cause
             line, quotes = line + block.count(b"\n"), quotes + block.count(b'"')
-    return quotes
+            ends = max(block.rfind(b"\n"), block.rfind(b"\r")) + 1
+            read, length = read + len(block), len(block) - ends if ends else length + len(block)
+            long_until = read if length > LINE_BYTES else long_until
+    return Text(quotes, long_until)
 
 
 def read_header(path: Path, limits: Limits, faults: Faults) -> Header:

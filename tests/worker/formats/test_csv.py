@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from shared.errors import JobFailed
 from tests.worker.formats import reading
 from worker.formats import csv as csv_format
-from worker.formats.source import BOOLEAN, INTEGER, NUMBER, TEXT, UNKNOWN
+from worker.formats.source import BOOLEAN, INTEGER, NUMBER, TEXT, UNKNOWN, Faults
+from worker.formats.text import BLOCK_BYTES, LINE_BYTES, check_text
 
 
 def test_a_type_is_learned_over_the_whole_column(tmp_path: Path) -> None:
@@ -88,6 +89,17 @@ def test_line_ends_and_a_byte_order_mark_are_no_matter(tmp_path: Path, content: 
     source = reading.csv(tmp_path, mark + content)
 
     assert reading.table(source).to_pylist() == [{"a": 1, "b": 2}, {"a": 3, "b": 4}]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_however_lines_end_only_one_that_is_long_is_too_long(tmp_path: Path, end: bytes) -> None:
+    path = tmp_path / "t.csv"
+    path.write_bytes(b"a,b" + end + (b"1,2" + end) * 1_500_000)
+    short = check_text(path, Faults("t.csv"))
+    path.write_bytes(b"a,b" + end + b"1," + b"x" * (LINE_BYTES + BLOCK_BYTES) + end + b"1,2" + end)
+    long = check_text(path, Faults("t.csv"))
+
+    assert short.long_until == 0 and long.long_until > LINE_BYTES
 
 
 def test_quoted_cells_hold_delimiters_lines_and_quotation_marks(tmp_path: Path) -> None:

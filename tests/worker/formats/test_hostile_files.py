@@ -17,8 +17,6 @@ MiB = 1024 * 1024
 PEAK_AT_MOST = 300 * MiB
 # Of those that are refused before a row is read.
 EARLY_PEAK_AT_MOST = 150 * MiB
-# Arrow reads blocks ahead in a thread of its own while the first one is looked at: seldom the whole file, all 64 MB.
-READ_AHEAD_AT_MOST = {"csv: a field of 64 MB": 220 * MiB}
 REFUSED_EARLY = [
     "parquet: 634 bytes that want gigabytes",
     "parquet: 60 million rows of one value",
@@ -91,7 +89,7 @@ def test_what_can_be_refused_early_never_comes_to_memory(name: str, tmp_path: Pa
     fresh.close()
 
     assert answer["error"]["code"] == "dataset_rejected"
-    assert answer["peak_bytes"] <= READ_AHEAD_AT_MOST.get(name, EARLY_PEAK_AT_MOST)
+    assert answer["peak_bytes"] <= EARLY_PEAK_AT_MOST
 
 
 def test_the_process_that_read_them_reads_an_honest_file_after_each(tmp_path: Path, reader: Reader) -> None:
