@@ -1,0 +1,1 @@
+"""Pieces as notes: read, judged, gridded, compared, written. NumPy and no TensorFlow."""
