@@ -93,14 +93,26 @@ def show(call: Call, dataset_id: str) -> Answer:
        opens=False, is_slow=True)  # fmt: skip
 def tracks(call: Call, dataset_id: str) -> Answer:
     """What was heard of each track of a dataset of audio, and what is wrong with it."""
+    return _reports(call, dataset_id, of="audio", name="tracks")
+
+
+@route("GET", "/v1/datasets/<dataset_id>/pieces", scope=READ, query=RowsPage, answer=schemas.Rows, errors=(404, 409),
+       opens=False, is_slow=True)  # fmt: skip
+def pieces(call: Call, dataset_id: str) -> Answer:
+    """What was read of each piece of a dataset of symbolic music, and what is wrong with it."""
+    return _reports(call, dataset_id, of="symbolic", name="pieces")
+
+
+def _reports(call: Call, dataset_id: str, *, of: str, name: str) -> Answer:
+    """A page of what the ingest of this format has said of each row."""
     with call.services.database.reading() as sql:
         row = datasets.find(sql, call.caller.tenant, dataset_id)
-    if row.format != "audio":
-        raise NotFound(f"A dataset of format {row.format} has no tracks.")
+    if row.format != of:
+        raise NotFound(f"A dataset of format {row.format} has no {name}.")
     if row.state != datasets.READY:
         raise NotAllowedNow(f"The dataset is {row.state}, not ready.", code="dataset_not_ready")
     parts = {part["name"]: part for part in row.parts}
-    lines, index = parts["tracks.jsonl"], parts["tracks.index"]
+    lines, index = parts[f"{name}.jsonl"], parts[f"{name}.index"]
     place = LinesPlace(lines["key"], index["key"], index["size_bytes"], row.rows)
     return Answer(lines_page.read(call.services.storage, place, call.query))
 

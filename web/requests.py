@@ -41,7 +41,7 @@ class NewDataset(Closed):
     """A dataset to be: its name takes the next version."""
 
     name: Name
-    format: Literal["table", "audio"] = "table"
+    format: Literal["table", "audio", "symbolic"] = "table"
     columns: ColumnRoles = Field(default_factory=ColumnRoles)
     base: Reference | None = None
 
@@ -50,6 +50,9 @@ class NewDataset(Closed):
         foreign = [role for role in AUDIO_ROLES if getattr(self.columns, role) is not None]
         if self.format == "table" and foreign:
             raise ValueError(f"expected no {', '.join(foreign)} in columns: these are roles of a dataset of audio")
+        if self.format == "symbolic" and self.columns != ColumnRoles():
+            named = ", ".join(self.columns.model_dump(exclude_defaults=True))
+            raise ValueError(f"expected no {named} in columns: pieces have none, and their parts follow from folders")
         return self
 
 

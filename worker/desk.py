@@ -234,6 +234,11 @@ class Desk:
         self.heart.check()
         self.heart.report(self.pace.progress(done, total or done, unit="rows"))
 
+    def report_pieces(self, done: int, total: int) -> None:
+        """Take the progress of a stage that reads pieces; leave instead, if that is asked."""
+        self.heart.check()
+        self.heart.report(self.pace.progress(done, total, unit="pieces"))
+
     def report_tracks(self, done: int, total: int, *, hours: float) -> None:
         """Take the progress of a stage that hears recordings; leave instead, if that is asked."""
         self.heart.check()

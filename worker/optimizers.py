@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from shared.table_params import CosineDecay, ExponentialDecay, PlateauDecay, StepDecay, TableTraining
+from shared.training_params import CosineDecay, ExponentialDecay, PlateauDecay, StepDecay, Training
 
 LOSSES = {
     "mean_squared_error": keras.losses.MeanSquaredError,
@@ -15,7 +15,7 @@ LOSSES = {
 }
 
 
-def optimizer(params: TableTraining) -> Any:  # Any: Keras ships no types
+def optimizer(params: Training) -> Any:  # Any: Keras ships no types
     """The optimizer; its learning rate is set before each epoch."""
     shared = {"clipnorm": params.clip_norm} if params.clip_norm is not None else {}
     match params.optimizer:
@@ -36,14 +36,14 @@ def loss(name: str, huber_delta: float) -> Any:  # Any: Keras ships no types
     return LOSSES[name]()
 
 
-def rate(params: TableTraining, epoch: int) -> float:
-    """The learning rate of an epoch, counted from 0; a plateau schedule begins here and goes down by itself."""
+def rate(params: Training, epoch: float, *, epochs: int) -> float:
+    """The learning rate at an epoch of so many, from 0 on; a plateau schedule begins here and goes down by itself."""
     wanted = params.learning_rate
     match wanted:
         case ExponentialDecay():
             return wanted.initial * wanted.rate ** (epoch / wanted.every_epochs)
         case CosineDecay():
-            return _cosine(wanted, epoch, params.epochs_at_most)
+            return _cosine(wanted, epoch, epochs)
         case StepDecay():
             return wanted.values[sum(epoch >= edge for edge in wanted.epochs)]
         case PlateauDecay():
@@ -51,7 +51,7 @@ def rate(params: TableTraining, epoch: int) -> float:
     return wanted
 
 
-def _cosine(wanted: CosineDecay, epoch: int, epochs: int) -> float:
+def _cosine(wanted: CosineDecay, epoch: float, epochs: int) -> float:
     if epoch < wanted.warmup_epochs:
         return wanted.initial * (epoch + 1) / (wanted.warmup_epochs + 1)
     part = (epoch - wanted.warmup_epochs) / max(1.0, epochs - wanted.warmup_epochs)

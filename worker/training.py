@@ -14,7 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from shared.errors import JobFailed
-from shared.table_params import PlateauDecay, TableTraining
+from shared.table_params import TableTraining
+from shared.training_params import PlateauDecay
 from worker import fronts, networks, optimizers
 from worker.callbacks import Checkpoint, Watch
 from worker.epochs import COLUMNS, Epochs, Rules, count_binary, count_categorical
@@ -187,7 +188,7 @@ class _Training:
     def _advance(self, data: tuple[Any, ...], count: int) -> int:
         numbers = range(self.done, self.done + count)
         orders = np.stack([order(self.params.seed, number, len(self.train.x)) for number in numbers])
-        rates = np.array([optimizers.rate(self.params, number) for number in numbers], np.float32)
+        rates = np.array([self._rate(number) for number in numbers], np.float32)
         figures, run, broken = self.epochs.advance(
             *data, tf.constant(orders), tf.constant(rates), tf.constant(self.done, tf.int32)
         )
@@ -198,10 +199,13 @@ class _Training:
             self._tell_divergence(int(run), step=int(broken))
         return int(run)
 
+    def _rate(self, epoch: int) -> float:
+        return optimizers.rate(self.params, epoch, epochs=self.params.epochs_at_most)
+
     def _advance_in_parts(self, data: tuple[Any, ...]) -> int:
         """Run one epoch; left in its midst, as `watch.check` may, it is as if it had not begun."""
         x, y, w, vx, vy = data
-        rate = tf.constant(optimizers.rate(self.params, self.done), tf.float32)
+        rate = tf.constant(self._rate(self.done), tf.float32)
         way = tf.constant(order(self.params.seed, self.done, len(x)))
         totals, first, count, batches = tf.zeros(2), 0, 1, -(-len(x) // self.epochs.batch_size)
         while first < batches:

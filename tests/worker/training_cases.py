@@ -153,7 +153,7 @@ def fit_bare(
     history: History = {}
     for epoch in range(chosen.epochs_at_most):
         order = next(orders)
-        model.optimizer.learning_rate = optimizers.rate(chosen, epoch)
+        model.optimizer.learning_rate = optimizers.rate(chosen, epoch, epochs=chosen.epochs_at_most)
         weight = None if train.weight is None else train.weight[order]
         held_out = None if validation is None else (validation.x, validation.y)
         ran = model.fit(

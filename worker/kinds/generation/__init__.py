@@ -1,0 +1,1 @@
+"""Music: pieces are learned from, and composed."""

@@ -1,0 +1,250 @@
+"""Writes pieces of voices with a network, a frame at a time, around what is given and within the rules.
+
+Several drafts of each piece are written side by side (particles). A draft in which what is given was unlikely, or in
+which the rules left little, is given up for another that fits better: sequential Monte Carlo (Doucet, de Freitas and
+Gordon, 2001), which draws from what the network holds for likely among all that fits. So a voice that is given is
+looked at by the others before it comes, and nothing is mended afterwards.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from worker.sequences.stepping import Kept, Stepper
+from worker.symbolic.grid import REST
+from worker.symbolic.rules import ORDER, Rules, allowed, grammar
+from worker.symbolic.voice_coding import HOLD, SILENCE, STRIKE, VoiceCoding
+
+FREE = -1
+# Drafts of a piece: one where nothing can go wrong, some where rules may lead astray, many to fit what is given.
+DRAFTS_FREE, DRAFTS_RULED, DRAFTS_GIVEN = 1, 8, 48
+# With fewer drafts of worth than this share, those without are given up.
+WORTHY = 0.5
+# What drafts keep of the steps before; more pieces are written one batch after the other.
+MOST_BYTES, MOST_ROWS = 256 * 1024 * 1024, 1024
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be written: `context` (frames, numbers), `given` codes (frames, voices) or FREE."""
+
+    context: np.ndarray
+    given: np.ndarray
+    rules: Rules | None
+    temperature: float = 1.0
+    top_p: float = 1.0
+
+    @property
+    def drafts(self) -> int:
+        """How many drafts of each piece."""
+        if self.temperature == 0:
+            return DRAFTS_FREE
+        if ((self.given != FREE) & (self.given == FREE).any(axis=1, keepdims=True)).any() or self._goes_around:
+            return DRAFTS_GIVEN
+        return DRAFTS_FREE if self.rules is None else DRAFTS_RULED
+
+    @property
+    def _goes_around(self) -> bool:
+        """Whether something is free before what is given."""
+        free = (self.given == FREE).any(axis=1)
+        return bool(free.any() and (self.given[int(free.argmax()) :] != FREE).any())
+
+
+@dataclass(frozen=True)
+class Composed:
+    """A piece as codes (frames, voices); `likelihoods` (frames, voices) are the network's, in nats, of each token."""
+
+    codes: np.ndarray
+    likelihoods: np.ndarray
+    # Frames in which rules were given up, and which.
+    relaxed: list[tuple[int, tuple[str, ...]]] = field(default_factory=list)
+
+
+def compose(
+    stepper: Stepper, coding: VoiceCoding, plan: Plan, *, seeds: list[int], check: Callable[[], None]
+) -> list[Composed]:
+    """A piece for each seed; the same seeds together give the same pieces. `check` is called once a frame."""
+    drafts = plan.drafts
+    row_bytes = max(1, sum(array.nbytes for array in stepper.begin(1).arrays))
+    at_once = max(1, min(MOST_ROWS, MOST_BYTES // row_bytes) // drafts)
+    made: list[Composed] = []
+    for first in range(0, len(seeds), at_once):
+        made += _Desk(stepper, coding, plan, seeds[first : first + at_once], drafts).write(check)
+    return made
+
+
+class _Desk:
+    """Some pieces under way; rows are the drafts of the first, then those of the second."""
+
+    def __init__(self, stepper: Stepper, coding: VoiceCoding, plan: Plan, seeds: list[int], drafts: int) -> None:
+        self.stepper, self.coding, self.plan, self.drafts = stepper, coding, plan, drafts
+        self.pieces, self.rows = len(seeds), len(seeds) * drafts
+        frames, voices = plan.given.shape
+        # Drawn beforehand and piece by piece: what one is like does not depend on the others.
+        randoms = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
+        self.draws = np.concatenate([each.random((frames, voices, drafts)) for each in randoms], axis=2)
+        self.lots = np.array([each.random(frames + 1) for each in randoms])
+        self.kept: Kept = stepper.begin(self.rows)
+        self.codes = stepper.first_codes(self.rows)
+        self.last = np.full((self.rows, voices), REST, np.int64)
+        self.weights = np.zeros((self.pieces, drafts))
+        self.written = np.zeros((frames, self.rows, voices), np.int32)
+        self.likelihoods = np.zeros((frames, self.rows, voices))
+        self.parents = np.zeros((frames, self.rows), np.int64)
+        self.relaxed: list[list[tuple[int, tuple[str, ...]]]] = [[] for _ in seeds]
+
+    def write(self, check: Callable[[], None]) -> list[Composed]:
+        for frame in range(len(self.plan.given)):
+            check()
+            self._write(frame)
+        return [self._finish(piece) for piece in range(self.pieces)]
+
+    def _write(self, frame: int) -> None:
+        hidden = self.stepper.step(
+            self.kept, self.codes, np.broadcast_to(self.plan.context[frame], (self.rows, self.plan.context.shape[1]))
+        )
+        before = self.coding.pitches_of(self.codes).astype(np.int64)
+        everything = np.arange(self.rows)
+        codes, likelihoods, gains = self._choose(frame, hidden, before, everything, self.plan.rules)
+        if self.plan.rules is not None:
+            self._relax(frame, hidden, before, codes, likelihoods, gains)
+        self.weights += gains.reshape(self.pieces, self.drafts)
+        self.codes, self.written[frame], self.likelihoods[frame] = codes, codes, likelihoods
+        now = self.coding.pitches_of(codes)
+        self.last = np.where(now == REST, self.last, now)
+        self.parents[frame] = everything
+        if self.drafts > 1:
+            self._select(frame)
+
+    def _choose(
+        self, frame: int, hidden: np.ndarray, before: np.ndarray, rows: np.ndarray, rules: Rules | None
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Codes and likelihoods (rows, voices) of a frame, and what it adds to the weight of each draft."""
+        coding, given = self.coding, self.plan.given[frame]
+        hidden, before, last = hidden[rows].copy(), before[rows], self.last[rows]
+        voices = len(given)
+        now = np.full((len(rows), voices), REST, np.int64)
+        codes = np.zeros((len(rows), voices), np.int32)
+        likelihoods, gains = np.zeros((len(rows), voices)), np.zeros(len(rows))
+        # What is given is known to every voice that is written.
+        known = given != FREE
+        if known.any():
+            now[:, known] = coding.pitches_of(given[known])
+        for voice in range(voices):
+            said = _log_softmax(self.stepper.logits(hidden, voice).astype(np.float64))
+            if given[voice] != FREE:
+                tokens = self._tokens_given(given[voice], before[:, voice])
+                gains += said[np.arange(len(rows)), tokens]
+            else:
+                may = grammar(coding, voice, before, is_first=frame == 0)
+                if rules is not None:
+                    may &= allowed(rules, coding, voice, before, last, now, known)
+                tokens, gained = self._draw(said, may, self.draws[frame, voice, rows])
+                gains += gained
+                known = known | (np.arange(voices) == voice)
+            likelihoods[:, voice] = said[np.arange(len(rows)), tokens]
+            codes[:, voice] = self._codes_of(tokens, before[:, voice])
+            now[:, voice] = coding.pitches_of(codes[:, voice])
+            self.stepper.tell(hidden, voice, codes[:, voice])
+        return codes, likelihoods, gains
+
+    def _tokens_given(self, code: int, before: np.ndarray) -> np.ndarray:
+        """How each draft writes what is given: a pitch that was not there before is struck."""
+        coding = self.coding
+        pitch = int(coding.pitches_of(np.array([code]))[0])
+        if pitch == REST:
+            return np.where(before == REST, HOLD if self.kept.count > 1 else SILENCE, SILENCE)
+        is_struck = bool(coding.struck(np.array([code]))[0])
+        return np.where((before == pitch) & (not is_struck), HOLD, STRIKE + pitch - coding.low)
+
+    def _codes_of(self, tokens: np.ndarray, before: np.ndarray) -> np.ndarray:
+        held = np.where(before == REST, 0, 1 + 2 * (before - self.coding.low))
+        struck = 1 + 2 * (tokens - STRIKE) + 1
+        return np.where(tokens == HOLD, held, np.where(tokens == SILENCE, 0, struck)).astype(np.int32)
+
+    def _draw(self, said: np.ndarray, may: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A token for each row out of those that it may take, and the logarithm of the share that these have."""
+        if self.plan.temperature == 0:
+            masked = np.where(may, said, -np.inf)
+            tokens = masked.argmax(axis=1)
+            gained = np.where(may.any(axis=1), 0.0, -np.inf)
+            return tokens, gained
+        shares = _tempered(said, self.plan.temperature, self.plan.top_p)
+        shares = np.where(may, shares, 0.0)
+        sums = np.cumsum(shares, axis=1)
+        total = sums[:, -1:]
+        tokens = (sums <= draws[:, None] * total).sum(axis=1)
+        # Where nothing is left the draft is given up, and what it goes on with is no matter.
+        tokens = np.where(total[:, 0] > 0, np.minimum(tokens, said.shape[1] - 1), HOLD)
+        with np.errstate(divide="ignore"):
+            return tokens, np.log(total[:, 0])
+
+    def _relax(
+        self, frame: int, hidden: np.ndarray, before: np.ndarray, codes: np.ndarray, likelihoods: np.ndarray,
+        gains: np.ndarray,
+    ) -> None:  # fmt: skip
+        """Write the frame again, with fewer rules, in the pieces of which no draft can go on. Changes the last three."""
+        assert self.plan.rules is not None
+        for count in range(1, len(ORDER) + 1):
+            alive = np.isfinite(self.weights + gains.reshape(self.pieces, self.drafts)).any(axis=1)
+            if alive.all():
+                return
+            rules = self.plan.rules.without(frozenset(ORDER[:count]), self.coding)
+            stuck = np.nonzero(~alive)[0]
+            # All their drafts may go on: which one was worth most is not known any more.
+            self.weights[stuck] = np.where(np.isfinite(self.weights[stuck]), self.weights[stuck], 0.0)
+            rows = (stuck[:, None] * self.drafts + np.arange(self.drafts)).ravel()
+            codes[rows], likelihoods[rows], gains[rows] = self._choose(frame, hidden, before, rows, rules)
+            for piece in stuck:
+                done = [each for each in self.relaxed[piece] if each[0] != frame]
+                self.relaxed[piece] = [*done, (frame, ORDER[:count])]
+
+    def _select(self, frame: int) -> None:
+        """Give up drafts without worth for copies of those with, piece by piece where that is due."""
+        weights = self.weights - self.weights.max(axis=1, keepdims=True)
+        shares = np.exp(weights)
+        shares /= shares.sum(axis=1, keepdims=True)
+        due = 1 / (shares**2).sum(axis=1) < WORTHY * self.drafts
+        if not due.any():
+            return
+        parents = np.arange(self.rows).reshape(self.pieces, self.drafts)
+        for piece in np.nonzero(due)[0]:
+            # Systematic resampling (Kitagawa, 1996).
+            marks = (np.arange(self.drafts) + self.lots[piece, frame]) / self.drafts
+            taken = np.searchsorted(np.cumsum(shares[piece]), marks).clip(0, self.drafts - 1)
+            parents[piece] = piece * self.drafts + taken
+            self.weights[piece] = 0.0
+        rows = parents.ravel()
+        self.kept, self.codes, self.last = self.kept.take(rows), self.codes[rows], self.last[rows]
+        self.parents[frame] = rows
+
+    def _finish(self, piece: int) -> Composed:
+        """The history of one draft, drawn by its worth."""
+        weights = self.weights[piece] - self.weights[piece].max()
+        sums = np.cumsum(np.exp(weights))
+        row = piece * self.drafts + min(int((sums <= self.lots[piece, -1] * sums[-1]).sum()), self.drafts - 1)
+        frames = len(self.written)
+        codes, likelihoods = np.zeros_like(self.written[:, 0]), np.zeros_like(self.likelihoods[:, 0])
+        for frame in reversed(range(frames)):
+            row = self.parents[frame, row]
+            codes[frame], likelihoods[frame] = self.written[frame, row], self.likelihoods[frame, row]
+        return Composed(codes, likelihoods, self.relaxed[piece])
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+
+def _tempered(said: np.ndarray, temperature: float, top_p: float) -> np.ndarray:
+    """Shares at a temperature; with `top_p` of the likeliest only, as many as make up that much (Holtzman, ICLR 2020)."""
+    shares = np.exp(_log_softmax(said / temperature)) if temperature != 1 else np.exp(said)
+    if top_p >= 1:
+        return shares
+    order = np.argsort(-shares, axis=1, kind="stable")
+    sorted_ = np.take_along_axis(shares, order, axis=1)
+    is_kept = np.cumsum(sorted_, axis=1) - sorted_ < top_p
+    kept = np.zeros_like(shares)
+    np.put_along_axis(kept, order, sorted_ * is_kept, axis=1)
+    return kept / kept.sum(axis=1, keepdims=True)

@@ -1,0 +1,91 @@
+"""The ingest of a dataset of pieces: each is read once, judged, compared, and listed with what is wrong with it.
+
+Files are read in confined children (worker/symbolic_reading.py); here are only their answers.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy import Row as SqlRow
+
+from shared import datasets
+from shared.errors import Fault, JobFailed
+from worker import symbolic_reading, symbolic_report
+from worker.desk import Desk
+from worker.ending import Ending
+from worker.ingest import UploadedFile
+from worker.lines import JsonLines
+from worker.symbolic import alike, stored
+from worker.symbolic.answers import Reading
+from worker.symbolic.stored import Row
+
+Json = dict[str, Any]  # Any: JSON
+
+REPORTS = "pieces.jsonl"
+
+
+def run(desk: Desk, row: SqlRow[Any]) -> Ending:
+    """Read every piece of a dataset and make its two tables, its profile and its reports."""
+    desk.enter("fetching")
+    # A later version's file takes the place of one of the same name.
+    uploads = {file.name: file for file in desk.uploads(row)}
+    files = [UploadedFile(name, desk.fetch_upload(file)) for name, file in uploads.items()]
+    desk.enter("reading")
+    rows = _compared(symbolic_reading.read(files, desk.scratch, desk.report_pieces))
+    profile = _report(desk, rows)
+    desk.enter("storing")
+    parts = desk.put_parts(row, _write(desk.scratch, rows))
+
+    def record(sql: Connection) -> Json:
+        datasets.mark_ready(sql, row.id, parts=parts, profile=profile)
+        return {
+            "dataset": row.id, "rows": profile["rows"], "symbolic": profile["symbolic"], "warnings": profile["warnings"]
+        }  # fmt: skip
+
+    return Ending(record)
+
+
+def _compared(readings: Sequence[Reading]) -> list[Row]:
+    """Each with a key of its own, and with the first piece that is the same music."""
+    counts = Counter(reading.key for reading in readings)
+    likenesses = alike.find([reading.piece for reading in readings])
+    return [
+        Row(
+            reading.key if counts[reading.key] == 1 else f"{reading.key}#row{place}",
+            reading.file, reading.part, reading.piece, reading.fault, likeness,
+        )
+        for place, (reading, likeness) in enumerate(zip(readings, likenesses, strict=True))
+    ]  # fmt: skip
+
+
+def _report(desk: Desk, rows: Sequence[Row]) -> Json:
+    """Write the report of each piece, and return the profile of all. Raises JobFailed when none can be used."""
+    keys, profile = [row.key for row in rows], symbolic_report.Profile()
+    with JsonLines(desk.scratch / REPORTS) as lines:
+        for number, row in enumerate(rows):
+            desk.check()
+            said = symbolic_report.report(number, row, keys)
+            profile.take(said)
+            lines.write(json.dumps(said, ensure_ascii=False, allow_nan=False))
+    said = profile.as_json()
+    if not said["symbolic"]["usable"]:
+        raise _unusable(said["symbolic"])
+    return said
+
+
+def _unusable(symbolic: Json) -> JobFailed:
+    faults = [
+        Fault(each["detail"], file=each["file"], row=each["row"], code=each["code"]) for each in symbolic["faults"]
+    ]
+    said = f"No piece can be used. {faults[0].file}: {faults[0].message}."
+    return JobFailed(said, code="dataset_rejected", faults=faults, faults_total=symbolic["faults_total"])
+
+
+def _write(folder: Path, rows: Sequence[Row]) -> Iterator[Path]:
+    yield from stored.write(folder, rows)
+    yield folder / REPORTS
+    yield (folder / REPORTS).with_suffix(".index")
