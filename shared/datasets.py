@@ -191,7 +191,7 @@ def erase(sql: Connection, tenant: str, dataset_id: str) -> tuple[Json, list[str
         "id": row.id,
         "state": ERASED,
         "models": [f"{made_row.name}@{made_row.number}" for made_row in sql.execute(made)],
-        "predictions": [job.id for job in used if job.action == "score"],
+        "predictions": [job.id for job in used if job.action in ("score", "generate")],
     }
     return said, keys
 

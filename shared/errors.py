@@ -3,7 +3,8 @@
 EtudeError
 ├─ RequestRefused      the client can put it right; answered as problem+json, never reaches a worker
 │  ├─ BadRequest  400  ├─ Unauthorised 401  ├─ Forbidden 403  ├─ NotFound 404  ├─ NotAllowedNow 409
-│  ├─ TooLarge    413  ├─ UnsupportedMedia 415  ├─ InvalidRequest 422  └─ TooManyRequests 429
+│  ├─ TooLarge    413  ├─ UnsupportedMedia 415  ├─ InvalidRequest 422  ├─ TooManyRequests 429
+│  └─ NotInstalled 501
 ├─ Unavailable    503  a part that we need is away; the same request works later
 ├─ JobFailed           written on the row; the job ends and is not tried again
 ├─ TryAgain            the job goes back to the queue, a bounded number of times
@@ -131,6 +132,12 @@ class TooManyRequests(RequestRefused):
     """A limit on rate or number; works again later."""
 
     code, status, title, retryable = "too_many_requests", 429, "Too many requests", True
+
+
+class NotInstalled(RequestRefused):
+    """The operator has not added the part that this needs."""
+
+    code, status, title = "not_installed", 501, "A part is not installed"
 
 
 class Unavailable(EtudeError):

@@ -13,6 +13,8 @@ AROUND_S = 1.0
 # One batch, however small.
 BATCH_S = 0.0002
 FLOATS_PER_S = 5e9
+# In a recurrence that XLA has compiled, with all threads.
+SEQUENCE_FLOATS_PER_S = 3e10
 # Forward, and twice as much backward; a multiplication and an addition each.
 TRAINING_FLOATS, SCORING_FLOATS = 6, 2
 # Reading a row, writing its prediction.
@@ -24,6 +26,11 @@ def of_training(size: Size, params: TableTraining, *, rows: int) -> float:
     batches = 1 if params.optimizer == "gradient_descent" else -(-rows // params.batch_size)
     epoch_s = batches * BATCH_S + TRAINING_FLOATS * size.multiplications * rows / FLOATS_PER_S
     return AROUND_S + rows * ROW_S + params.epochs_at_most * epoch_s
+
+
+def of_sequences(size: Size, *, steps: int) -> float:
+    """Seconds for so many steps of all epochs together."""
+    return AROUND_S + TRAINING_FLOATS * size.multiplications * steps / SEQUENCE_FLOATS_PER_S
 
 
 def of_scoring(parameters: int, *, rows: int) -> float:

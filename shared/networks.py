@@ -69,7 +69,7 @@ def _crops_bytes(front: Front | None, crops: int) -> int:
     return 0 if front is None else CROP_COPIES * crops * front.frames * front.bands * CROP_NUMBER_BYTES
 
 
-def refuse_giant(size: Size, *, memory_limit_bytes: int) -> None:
+def refuse_giant(size: Size, *, memory_limit_bytes: int, pointer: str = "/params/hidden") -> None:
     """Raise if training such a network would not fit, with the computed size in the answer."""
     if size.memory_bytes <= memory_limit_bytes:
         return
@@ -78,4 +78,4 @@ def refuse_giant(size: Size, *, memory_limit_bytes: int) -> None:
         f"parameters that needs {size.memory_bytes:,} bytes with its data: use fewer units, layers, rows a batch or "
         "listening.segments_per_track"
     )
-    raise InvalidRequest(said, code="model_too_large", faults=[Fault(said, pointer="/params/hidden")])
+    raise InvalidRequest(said, code="model_too_large", faults=[Fault(said, pointer=pointer)])

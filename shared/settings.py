@@ -55,6 +55,7 @@ class Settings:
     chunk_tracks: int
     webhook_ports: str
     webhook_private: str
+    soundfont: str
     log_level: str
 
 
@@ -120,6 +121,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         # Where services speak TLS; any other port is somebody's own, and a way to knock at it.
         webhook_ports=take("WEBHOOK_PORTS", "443,8443", _ports),
         webhook_private=take("WEBHOOK_PRIVATE", "", _networks),
+        # Sounds for what is composed; none comes with the service.
+        soundfont=take("SOUNDFONT", "", _file_or_none),
         log_level=take("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
     )
     wrong += [_unknown(name, known) for name in sorted(environment) if name.startswith("ETUDE_") and name not in known]
@@ -138,6 +141,12 @@ def demand(settings: Settings, *names: str) -> None:
     missing = [f"ETUDE_{name.upper()} is not set." for name in names if not getattr(settings, name)]
     if missing:
         raise SettingsWrong("Etude cannot start.\n" + "\n".join(missing))
+
+
+def _file_or_none(text: str) -> str:
+    if text and not Path(text).is_file():
+        raise ValueError("the path of a SoundFont file (.sf2), which is there")
+    return text
 
 
 def _whole(low: int, high: int) -> Callable[[str], int]:

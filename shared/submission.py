@@ -5,13 +5,25 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 from sqlalchemy import Connection, Row
 
-from shared import builtin, columns, datasets, expectation, job_list, jobs, models, networks, refusals
+from shared import (
+    builtin,
+    columns,
+    datasets,
+    expectation,
+    job_list,
+    jobs,
+    models,
+    networks,
+    refusals,
+    sequence_networks,
+)
 from shared.audio_params import EMBEDDING_SIZE, AudioTraining
-from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
+from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound, NotInstalled
 from shared.fronts import WINDOW_S
 from shared.kinds import KINDS
 from shared.networks import Size
 from shared.queue import TRAIN
+from shared.sequence_params import SequenceTraining
 from shared.settings import Settings
 from shared.table_params import Preprocessing, TableTraining
 from shared.wanted import Name, NewJob
@@ -20,6 +32,10 @@ Json = dict[str, Any]
 OF_RECORDINGS = ("preset", "listening", "explain", "precision")
 # A category never seen in training, or one too many, has a place of its own.
 OTHER = 1
+USE_A_VERSION = ("score", "generate", "evaluate")
+# Of a dataset of pieces, before it is known in which form they will be learned.
+FRAMES_A_QUARTER, QUARTERS_A_BAR, PITCHES, CONTEXT = 4, 4, 128, 60
+MOST_FIELDS = 5
 
 
 def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> jobs.NewJob:
@@ -30,6 +46,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     params = _params(wanted, kind)
     _check_promotion(wanted, kind)
     _check_formats(rows, kind, version)
+    _check_composing(params, rows, settings)
     if version is not None:
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     _check_hearing(params, rows)
@@ -41,6 +58,11 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
         _check_target(rows, kind)
         expected_s += expectation.of_training(size, meant, rows=_examples(meant, rows))
+    elif isinstance(params, SequenceTraining):
+        size = _size_of_sequences(params, rows)
+        networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes, pointer="/params/network")
+        steps = _steps(rows)
+        expected_s += expectation.of_sequences(size, steps=steps * params.epochs_of(steps))
     else:
         parameters = 0 if version is None else version.parameters
         expected_s += expectation.of_scoring(parameters, rows=sum(row.rows for row in rows))
@@ -71,10 +93,16 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     _check_promotion(wanted, kind)
     _check_formats(rows, kind, version)
     _check_hearing(params, rows)
+    _check_composing(params, rows, settings)
+    if isinstance(params, SequenceTraining):
+        return _estimate(_size_of_sequences(params, rows), settings)
     if not isinstance(params, TableTraining):
         parameters = version.parameters if version is not None else 0
         return {"parameters": parameters, "memory_bytes": parameters * 4, "fits": True, "expected_s": None}
-    size = _size(_meant(params, rows), rows)
+    return _estimate(_size(_meant(params, rows), rows), settings)
+
+
+def _estimate(size: Size, settings: Settings) -> Json:
     return {
         "parameters": size.parameters,
         "memory_bytes": size.memory_bytes,
@@ -103,7 +131,24 @@ def _check_resume(sql: Connection, tenant: str, params: BaseModel, rows: list[st
         raise NotAllowedNow(said, code=f"job_{job.state}")
 
 
+def _check_composing(params: BaseModel, rows: list[Row[Any]], settings: Settings) -> None:
+    """Refuse sound without a SoundFont, and a piece of a dataset without a dataset."""
+    if "wav" in getattr(params, "formats", ()) and not settings.soundfont:
+        said = (
+            "There is no sound here yet: the operator installs fluidsynth and names a SoundFont as ETUDE_SOUNDFONT. "
+            "Leave wav out of formats; the MIDI file plays anywhere."
+        )
+        raise NotInstalled(said, code="soundfont_missing", faults=[Fault("expected no wav", pointer="/params/formats")])
+    given = getattr(params, "given", None)
+    if given is not None and given.piece is not None and not rows:
+        raise _fault("/dataset", f"expected the dataset in which the piece {given.piece!r} stands, received none")
+
+
 def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:
+    if wanted.dataset is None:
+        if wanted.action == "generate":
+            return []
+        raise _fault("/dataset", "expected a dataset (its id, name@3 or name@latest), received none")
     if isinstance(wanted.dataset, str):
         return [datasets.resolve(sql, tenant, wanted.dataset, pointer="/dataset")]
     return [
@@ -114,12 +159,13 @@ def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:
 
 def _version(sql: Connection, tenant: str, wanted: NewJob) -> Row[Any] | None:
     """The model version that a scoring uses, frozen now; None for a training, which makes one."""
-    if wanted.action == "score":
+    if wanted.action in USE_A_VERSION:
         default = getattr(KINDS.get(wanted.kind or ""), "DEFAULT_MODEL", None)
         if wanted.model is None and default is not None:
             return models.resolve(sql, tenant, default, pointer="/model")
         if wanted.model is None:
-            raise _fault("/model", "expected the model to score with (name@3 or name@champion), received none")
+            said = f"expected the model to {wanted.action} with (name@3 or name@champion), received none"
+            raise _fault("/model", said)
         version = models.resolve(sql, tenant, wanted.model, pointer="/model")
         if wanted.kind not in (None, version.kind):
             raise _fault("/kind", f"expected {version.kind}, which the model is, received {wanted.kind}")
@@ -188,7 +234,7 @@ def _check_formats(rows: list[Row[Any]], kind: str | None, version: Row[Any] | N
 
 def _check_hearing(params: BaseModel, rows: list[Row[Any]]) -> None:
     """Refuse for tables what only recordings have."""
-    if rows[0].format == "audio":
+    if not rows or rows[0].format != "table":
         return
     given = [name for name in OF_RECORDINGS if getattr(params, name, None) is not None]
     if given:
@@ -218,6 +264,26 @@ def _size(params: TableTraining, rows: list[Row[Any]]) -> Size:
     return networks.measure(
         params.hidden, inputs=inputs, outputs=max(classes, 1), batch_size=batch, front=front, crops=count
     )
+
+
+def _size_of_sequences(params: SequenceTraining, rows: list[Row[Any]]) -> Size:
+    """At its largest: with every pitch, and as many fields as the most voices that a piece has."""
+    asked = getattr(params, "representation", None)
+    fields = getattr(asked, "voices", None) or MOST_FIELDS
+    return sequence_networks.measure(
+        params.network,
+        codes=(1 + 2 * PITCHES,) * fields,
+        tokens=(2 + PITCHES,) * fields,
+        context=CONTEXT,
+        rows=params.batch_size,
+        window=params.window,
+    )
+
+
+def _steps(rows: list[Row[Any]]) -> int:
+    """About how many steps the pieces of a dataset have."""
+    bars = int(rows[0].profile.get("symbolic", {}).get("bars", 0))
+    return max(1, bars * QUARTERS_A_BAR * FRAMES_A_QUARTER)
 
 
 def _examples(params: TableTraining, rows: list[Row[Any]]) -> int:

@@ -10,6 +10,7 @@ OptimizerName = Literal["gradient_descent", "sgd", "rmsprop", "adam", "adamw"]
 PositiveRate = Annotated[Float, Field(gt=0, le=10)]
 Epochs = Annotated[Int, Field(ge=1, le=100_000)]
 
+
 class ExponentialDecay(Closed):
     """initial · rate^(epoch / every_epochs), smooth."""
 

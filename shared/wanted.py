@@ -50,9 +50,10 @@ class Promotion(Closed):
 class NewJob(Closed):
     """A job to be. `params` depend on action and kind: see GET /v1/kinds."""
 
-    action: Literal["train", "score"]
+    action: Literal["train", "score", "generate", "evaluate"]
     kind: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
-    dataset: Reference | Annotated[list[Reference], Field(min_length=1, max_length=100)]
+    # Only what is composed needs none.
+    dataset: Reference | Annotated[list[Reference], Field(min_length=1, max_length=100)] | None = None
     model: Reference | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     priority: Annotated[Int, Field(ge=-100, le=100)] = 0

@@ -14,6 +14,8 @@ from web.lines_page import LinesPlace
 from web.requests import RowsPage
 
 CSV, PARQUET, ZIP = "text/csv", "application/vnd.apache.parquet", "application/zip"
+# The actions that write what can be fetched here.
+HAVE_OUTPUTS = ("score", "generate")
 FILES = {CSV: "predictions.csv", PARQUET: "predictions.parquet"}
 
 
@@ -79,7 +81,7 @@ def _output(call: Call, job_id: str, name: str) -> Row[Any]:
         file = job_list.find_output(sql, job_id, name)
     if file is not None:
         return file
-    if job.action != "score":
+    if job.action not in HAVE_OUTPUTS:
         raise NotFound(f"A {job.action} job has no predictions.")
     if job.state != "succeeded":
         raise NotAllowedNow(f"The job is {job.state}: it has no predictions yet.", code="no_predictions_yet")

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from shared.claims import Claim
-from shared.table_params import TableTraining
+from shared.training_params import Training
 from worker.features import Feature
 
 CODE_VERSION = "0.1.0"
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 def of_training(
-    claim: Claim, dataset: Row[Any], params: TableTraining, split: Json, *, features: Sequence[Feature] = ()
+    claim: Claim, dataset: Row[Any], params: Training, split: Json, *, features: Sequence[Feature] = ()
 ) -> Json:
     """All that is needed to train the same again, and the columns that were learned from."""
     return {

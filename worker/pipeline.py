@@ -18,6 +18,7 @@ from worker import (
     audio_heads,
     audio_scoring,
     audio_training,
+    composing,
     distribution,
     evaluation,
     kinds,
@@ -50,6 +51,8 @@ QUEUE = TRAIN
 
 def train(desk: Desk) -> Ending:
     """Learn a model version from a dataset."""
+    if "generate" in KINDS[desk.claim.kind or ""].ACTIONS:
+        return composing.train(desk)
     kind, contract, params = _kind(desk), KINDS[desk.claim.kind or ""], _params(desk)
     desk.enter("loading")
     row = desk.dataset_rows()[0]

@@ -11,7 +11,13 @@ from shared.settings import Settings
 from shared.storage import Storage
 
 # Found when it is asked for: a worker of the light queue never loads TensorFlow.
-ACTIONS = {"ingest": "worker.intake", "train": "worker.pipeline", "score": "worker.pipeline"}
+ACTIONS = {
+    "ingest": "worker.intake",
+    "train": "worker.pipeline",
+    "score": "worker.pipeline",
+    "generate": "worker.composing",
+    "evaluate": "worker.composing",
+}
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ def read(
         readings += answer.readings
         _refuse_many(readings)
         if failed is None:
+            answer.demand_all(len(files))
             break
         if answer.last is None:
             # It has not come so far as to open a file: none of them is to blame.

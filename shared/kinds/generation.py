@@ -1,9 +1,11 @@
 """Music itself: networks learn from scores, then compose, continue, harmonise and fill in, and say what they copied."""
 
+import binascii
 import re
+from base64 import b64decode
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
 from shared.schema import Closed, Float, Int
 from shared.sequence_params import SequenceTraining
@@ -108,6 +110,15 @@ class Score(Closed):
         if (self.content is None) == (self.piece is None):
             raise ValueError("expected content (a file in base64) or piece (the key of one in the dataset)")
         return self
+
+    @field_validator("content")
+    @classmethod
+    def _is_base64(cls, content: str | None) -> str | None:
+        try:
+            b64decode(content or "", validate=True)
+        except binascii.Error as cause:
+            raise ValueError(f"expected a file in base64: {cause}") from cause
+        return content
 
 
 class Prompt(Score):

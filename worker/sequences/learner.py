@@ -41,9 +41,7 @@ class Learner:
         self._strategy = tf.distribute.MirroredStrategy(list(devices)) if several else tf.distribute.get_strategy()
         self._shares = len(devices) if several else 1
         with self._strategy.scope():
-            self.weights = {
-                name: keras.Variable(value, name=name.replace(".", "_")) for name, value in weights.items()
-            }
+            self.weights = {name: keras.Variable(value, name=name.replace(".", "_")) for name, value in weights.items()}
             self.average = {name: keras.Variable(value, trainable=False) for name, value in weights.items()}
             # Keras would clip the share of each device by itself.
             self.optimizer = optimizers.optimizer(params.model_copy(update={"clip_norm": None}))

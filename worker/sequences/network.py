@@ -90,9 +90,7 @@ def _embed(spec: SequenceSpec, weights: Weights, codes: Tensor) -> Tensor:
     return tf.concat(parts, -1)
 
 
-def _choose(
-    spec: SequenceSpec, weights: Weights, seen: Tensor, codes: Tensor, drop: Dropping, product: Any
-) -> Tensor:
+def _choose(spec: SequenceSpec, weights: Weights, seen: Tensor, codes: Tensor, drop: Dropping, product: Any) -> Tensor:
     """Each field's logits from what was seen, and from the step's fields before it."""
     rows, steps, fields, head = seen.shape[0], seen.shape[1], spec.fields, spec.network.head
     known = tf.reshape(_embed(spec, weights, codes), (rows * steps, -1))
@@ -128,7 +126,7 @@ def _attend(
     network: Decoder, weights: Weights, inputs: Tensor, starts: Tensor, state: State, drop: Dropping, product: Any
 ) -> tuple[Tensor, State]:
     """Pre-normalised layers; keys and values of the `reach` - 1 steps before the window are carried in the state."""
-    rows, steps = inputs.shape[0], inputs.shape[1]
+    steps = inputs.shape[1]
     pieces, *kept = state
     # Which piece each step is of, counted from that of the last step before the window.
     here = tf.cumsum(starts, axis=1)

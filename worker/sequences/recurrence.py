@@ -79,9 +79,7 @@ def _backward(over_steps: tuple[Tensor, ...], kernel: Tensor) -> tuple[Tensor, T
         return place - 1, earlier, products.write(place, of_product), candidates.write(place, of_candidate)
 
     start = (tf.constant(steps - 1), tf.zeros((rows, units)), products, candidates)
-    _, first, products, candidates = tf.while_loop(
-        lambda place, *_: place >= 0, step, start, maximum_iterations=steps
-    )
+    _, first, products, candidates = tf.while_loop(lambda place, *_: place >= 0, step, start, maximum_iterations=steps)
     return first, products.stack(), candidates.stack()
 
 

@@ -63,6 +63,11 @@ class Answer:
     last: Begun | None = None
     is_open: bool = False
 
+    def demand_all(self, files: int) -> None:
+        """Raise JobFailed when a child that says that it is done has left files out."""
+        if self.last is None or self.last.file + 1 < files:
+            raise _strange()
+
 
 def collect(folder: Path, files: Sequence[Named]) -> Answer:
     """Everything that a child has finished, however it ended. Raises JobFailed for what cannot be its answer."""

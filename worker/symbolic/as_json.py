@@ -6,14 +6,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
+from worker.symbolic import bounds
+from worker.symbolic.flaws import Flaw
 from worker.symbolic.piece import HIGHEST, LOWEST, NOTE, TICKS, Bars, Key, Meter, Piece, Tempo, Voice
 
-# A day of music at the usual tempo; and the notes of an hour of the densest, five times.
-MOST_QUARTERS, MOST_NOTES, MOST_VOICES, MOST_CHANGES = 150_000, 500_000, 128, 10_000
+# As long as a name that a file may bring, and longer.
 MOST_LETTERS = 200
-SLOWEST, FASTEST = 5.0, 1000.0
-UNITS = (1, 2, 4, 8, 16, 32, 64)
-MOST_BEATS = 64
+UNITS = tuple(1 << power for power in range(bounds.FINEST_UNIT.bit_length()))
 # Times are said to a millionth of a quarter: a tick is a hundred of them.
 DIGITS = 6
 FIELDS = ("name", "voices", "tempi", "meters", "keys", "pickup", "notes", "bars")
@@ -52,11 +51,11 @@ def read(told: object) -> Piece:
     Raises ValueError with the first thing that is not as expected.
     """
     piece = _object(told, "a piece", known=FIELDS)
-    voices = tuple(_voice(each, f"voices[{at}]") for at, each in enumerate(_list(piece, "voices", MOST_VOICES)))
+    voices = tuple(_voice(each, f"voices[{at}]") for at, each in enumerate(_list(piece, "voices", bounds.MOST_VOICES)))
     if not voices:
         _refuse("voices", "at least one", "none")
-    rows = [_note(row, f"notes[{at}]", len(voices)) for at, row in enumerate(_list(piece, "notes", MOST_NOTES))]
-    return Piece(
+    rows = [_note(row, f"notes[{at}]", len(voices)) for at, row in enumerate(_list(piece, "notes", bounds.MOST_NOTES))]
+    made = Piece(
         name=_text(piece.get("name", ""), "name"),
         notes=np.array(rows, NOTE),
         voices=voices,
@@ -64,7 +63,11 @@ def read(told: object) -> Piece:
         meters=_changes(piece, "meters", _meter),
         keys=_changes(piece, "keys", _key),
         pickup=_ticks(piece.get("pickup", 0), "pickup"),
-    ).sorted()
+    )
+    try:
+        return bounds.check(made).sorted()
+    except Flaw as flaw:
+        raise ValueError(flaw.detail) from flaw
 
 
 def _voice(told: object, where: str) -> Voice:
@@ -92,15 +95,15 @@ def _note(told: object, where: str, voices: int) -> tuple[int, int, int, int, in
 
 
 def _changes(piece: Mapping[str, Any], name: str, make: Any) -> tuple[Any, ...]:  # Any: tempi, meters or keys
-    told = _list(piece, name, MOST_CHANGES) if name in piece else ()
+    told = _list(piece, name, bounds.MOST_CHANGES) if name in piece else ()
     return tuple(sorted((make(each, f"{name}[{at}]") for at, each in enumerate(told)), key=lambda made: made.tick))
 
 
 def _tempo(told: object, where: str) -> Tempo:
     tempo = _object(told, where, known=("at", "bpm"))
     bpm = _number(tempo.get("bpm"), f"{where}.bpm")
-    if not SLOWEST <= bpm <= FASTEST:
-        _refuse(f"{where}.bpm", f"{SLOWEST:g} to {FASTEST:g}", bpm)
+    if not bounds.SLOWEST_BPM <= bpm <= bounds.FASTEST_BPM:
+        _refuse(f"{where}.bpm", f"{bounds.SLOWEST_BPM:g} to {bounds.FASTEST_BPM:g}", bpm)
     return Tempo(_ticks(tempo.get("at", 0), f"{where}.at"), bpm)
 
 
@@ -109,7 +112,7 @@ def _meter(told: object, where: str) -> Meter:
     unit = _whole(meter.get("unit"), f"{where}.unit", UNITS[0], UNITS[-1])
     if unit not in UNITS:
         _refuse(f"{where}.unit", f"one of {', '.join(map(str, UNITS))}", unit)
-    beats = _whole(meter.get("beats"), f"{where}.beats", 1, MOST_BEATS)
+    beats = _whole(meter.get("beats"), f"{where}.beats", 1, bounds.MOST_BEATS)
     return Meter(_ticks(meter.get("at", 0), f"{where}.at"), beats, unit)
 
 
@@ -158,8 +161,8 @@ def _number(told: object, where: str) -> float:
 
 def _ticks(told: object, where: str) -> int:
     quarters = _number(told, where)
-    if not 0 <= quarters <= MOST_QUARTERS:
-        _refuse(where, f"0 to {MOST_QUARTERS} quarters", told)
+    if not 0 <= quarters <= bounds.MOST_QUARTERS:
+        _refuse(where, f"0 to {bounds.MOST_QUARTERS} quarters", told)
     return round(quarters * TICKS)
 
 

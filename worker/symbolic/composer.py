@@ -6,12 +6,13 @@ Gordon, 2001), which draws from what the network holds for likely among all that
 looked at by the others before it comes, and nothing is mended afterwards.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from worker.sequences.stepping import Kept, Stepper
+from worker.symbolic.choosing import log_softmax, tempered
 from worker.symbolic.grid import REST
 from worker.symbolic.rules import ORDER, Rules, allowed, grammar
 from worker.symbolic.voice_coding import HOLD, SILENCE, STRIKE, VoiceCoding
@@ -62,7 +63,7 @@ class Composed:
 
 
 def compose(
-    stepper: Stepper, coding: VoiceCoding, plan: Plan, *, seeds: list[int], check: Callable[[], None]
+    stepper: Stepper, coding: VoiceCoding, plan: Plan, *, seeds: Sequence[Sequence[int]], check: Callable[[], None]
 ) -> list[Composed]:
     """A piece for each seed; the same seeds together give the same pieces. `check` is called once a frame."""
     drafts = plan.drafts
@@ -77,12 +78,14 @@ def compose(
 class _Desk:
     """Some pieces under way; rows are the drafts of the first, then those of the second."""
 
-    def __init__(self, stepper: Stepper, coding: VoiceCoding, plan: Plan, seeds: list[int], drafts: int) -> None:
+    def __init__(
+        self, stepper: Stepper, coding: VoiceCoding, plan: Plan, seeds: Sequence[Sequence[int]], drafts: int
+    ) -> None:
         self.stepper, self.coding, self.plan, self.drafts = stepper, coding, plan, drafts
         self.pieces, self.rows = len(seeds), len(seeds) * drafts
         frames, voices = plan.given.shape
         # Drawn beforehand and piece by piece: what one is like does not depend on the others.
-        randoms = [np.random.Generator(np.random.PCG64(seed)) for seed in seeds]
+        randoms = [np.random.Generator(np.random.PCG64(list(seed))) for seed in seeds]
         self.draws = np.concatenate([each.random((frames, voices, drafts)) for each in randoms], axis=2)
         self.lots = np.array([each.random(frames + 1) for each in randoms])
         self.kept: Kept = stepper.begin(self.rows)
@@ -132,7 +135,7 @@ class _Desk:
         if known.any():
             now[:, known] = coding.pitches_of(given[known])
         for voice in range(voices):
-            said = _log_softmax(self.stepper.logits(hidden, voice).astype(np.float64))
+            said = log_softmax(self.stepper.logits(hidden, voice).astype(np.float64))
             if given[voice] != FREE:
                 tokens = self._tokens_given(given[voice], before[:, voice])
                 gains += said[np.arange(len(rows)), tokens]
@@ -170,7 +173,7 @@ class _Desk:
             tokens = masked.argmax(axis=1)
             gained = np.where(may.any(axis=1), 0.0, -np.inf)
             return tokens, gained
-        shares = _tempered(said, self.plan.temperature, self.plan.top_p)
+        shares = tempered(said, self.plan.temperature, self.plan.top_p)
         shares = np.where(may, shares, 0.0)
         sums = np.cumsum(shares, axis=1)
         total = sums[:, -1:]
@@ -184,7 +187,7 @@ class _Desk:
         self, frame: int, hidden: np.ndarray, before: np.ndarray, codes: np.ndarray, likelihoods: np.ndarray,
         gains: np.ndarray,
     ) -> None:  # fmt: skip
-        """Write the frame again, with fewer rules, in the pieces of which no draft can go on. Changes the last three."""
+        """Write the frame again, with fewer rules, in pieces of which no draft can go on. Changes the last three."""
         assert self.plan.rules is not None
         for count in range(1, len(ORDER) + 1):
             alive = np.isfinite(self.weights + gains.reshape(self.pieces, self.drafts)).any(axis=1)
@@ -230,21 +233,3 @@ class _Desk:
             row = self.parents[frame, row]
             codes[frame], likelihoods[frame] = self.written[frame, row], self.likelihoods[frame, row]
         return Composed(codes, likelihoods, self.relaxed[piece])
-
-
-def _log_softmax(logits: np.ndarray) -> np.ndarray:
-    shifted = logits - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-
-
-def _tempered(said: np.ndarray, temperature: float, top_p: float) -> np.ndarray:
-    """Shares at a temperature; with `top_p` of the likeliest only, as many as make up that much (Holtzman, ICLR 2020)."""
-    shares = np.exp(_log_softmax(said / temperature)) if temperature != 1 else np.exp(said)
-    if top_p >= 1:
-        return shares
-    order = np.argsort(-shares, axis=1, kind="stable")
-    sorted_ = np.take_along_axis(shares, order, axis=1)
-    is_kept = np.cumsum(sorted_, axis=1) - sorted_ < top_p
-    kept = np.zeros_like(shares)
-    np.put_along_axis(kept, order, sorted_ * is_kept, axis=1)
-    return kept / kept.sum(axis=1, keepdims=True)

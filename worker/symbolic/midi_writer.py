@@ -2,12 +2,16 @@
 
 import struct
 
+import numpy as np
+
 from worker.symbolic.piece import TICKS, Meter, Piece, Voice
 
 # What programs expect first, then whole parts of TICKS; the last keeps every onset.
 RESOLUTIONS = (480, 1680, 3360, 5040, TICKS)
 MICROSECONDS_A_MINUTE = 60_000_000
 LONGEST_TEMPO = 0xFFFFFF
+# Four times seven bits say how long after the event before.
+LONGEST = 1 << 28
 DRUMS = 9
 MELODIC = tuple(channel for channel in range(16) if channel != DRUMS)
 CLOCKS_A_QUARTER, THIRTY_SECONDS = 24, 8
@@ -23,29 +27,27 @@ Event = tuple[int, int, bytes]  # tick, order, message
 
 def write(piece: Piece) -> bytes:
     """The same bytes for the same piece; every note begins and ends on its tick."""
-    ticks = _ticks_of_a_step(piece)
-    own_channels = channels(piece.voices)
-    shared = {
-        channel
-        for channel in own_channels
-        if len({voice.program for voice, own in zip(piece.voices, own_channels, strict=True) if own == channel}) > 1
-    }
-    tracks = [_track(_conductor(piece), ticks)]
-    for place, (voice, channel) in enumerate(zip(piece.voices, own_channels, strict=True)):
-        tracks.append(_track(_voice(piece, place, voice, channel, tells_program=channel in shared), ticks))
-    header = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), TICKS // ticks)
+    step = _ticks_of_a_step(piece)
+    own = channels(piece.voices)
+    shared = _shared(piece.voices, own)
+    tracks = [_track(_conductor(piece), step)]
+    for place, channel in enumerate(own):
+        tracks.append(_track(_voice(piece, place, channel=channel, tells_program=channel in shared, step=step), step))
+    header = struct.pack(">4sIHHH", b"MThd", 6, 1, len(tracks), TICKS // step)
     return header + b"".join(tracks)
 
 
 def _ticks_of_a_step(piece: Piece) -> int:
-    """How many of our ticks are one of the file's: the coarsest usual resolution on which everything falls."""
-    times = [*piece.notes["onset"].tolist(), *piece.notes["duration"].tolist(), piece.pickup]
-    times += [change.tick for changes in (piece.tempi, piece.meters, piece.keys) for change in changes]
-    for resolution in RESOLUTIONS:
-        step = TICKS // resolution
-        if all(time % step == 0 for time in times):
+    """How many of our ticks are one of the file's: the coarsest usual resolution on which everything falls.
+
+    Of hours of music the finest ones could not count the length: then the usual one, to which times are rounded down.
+    """
+    changes = [change.tick for changes in (piece.tempi, piece.meters, piece.keys) for change in changes]
+    times = np.concatenate([piece.notes["onset"], piece.notes["duration"], [piece.pickup], changes]).astype(np.int64)
+    for step in (TICKS // resolution for resolution in RESOLUTIONS):
+        if not (times % step).any() and max(int(times.max()), piece.length) // step < LONGEST:
             return step
-    return 1
+    return TICKS // RESOLUTIONS[0]
 
 
 def channels(voices: tuple[Voice, ...]) -> list[int]:
@@ -57,6 +59,14 @@ def channels(voices: tuple[Voice, ...]) -> list[int]:
         programs = list(dict.fromkeys(voices[place].program for place in melodic))
         own = {place: MELODIC[programs.index(voices[place].program) % len(MELODIC)] for place in melodic}
     return [own.get(place, DRUMS) for place in range(len(voices))]
+
+
+def _shared(voices: tuple[Voice, ...], own: list[int]) -> set[int]:
+    """The channels that have more than one program."""
+    programs: dict[int, set[int]] = {}
+    for voice, channel in zip(voices, own, strict=True):
+        programs.setdefault(channel, set()).add(voice.program)
+    return {channel for channel, several in programs.items() if len(several) > 1}
 
 
 def _conductor(piece: Piece) -> list[Event]:
@@ -87,13 +97,15 @@ def _meters(piece: Piece) -> list[Meter]:
     return [first, (begun or meters)[-1 if begun else 0]._replace(tick=piece.pickup), *meters[len(begun) :]]
 
 
-def _voice(piece: Piece, place: int, voice: Voice, channel: int, *, tells_program: bool) -> list[Event]:
+def _voice(piece: Piece, place: int, *, channel: int, tells_program: bool, step: int) -> list[Event]:
     """Its events; `tells_program` before each note, where another voice of the channel may have changed it."""
+    voice = piece.voices[place]
     program = bytes([PROGRAM | channel, voice.program])
     events: list[Event] = [(0, AT_FIRST, _meta(TEXT_NAME, voice.name.encode())), (0, AT_FIRST, program)]
     length = 0
     for onset, duration, pitch, velocity, _ in piece.notes[piece.notes["voice"] == place].tolist():
-        end = onset + max(duration, 1)
+        # Where times are rounded, a note must still not end before it has begun.
+        end = onset + max(duration, step)
         begin = bytes([NOTE_ON | channel, pitch, min(max(velocity, 1), 127)])
         events.append((onset, BEGINS, program + b"\0" + begin if tells_program else begin))
         events.append((end, ENDS, bytes([NOTE_OFF | channel, pitch, 0])))

@@ -47,9 +47,8 @@ def _parts(root: Element) -> list[_Written]:
         for part in root.iterfind("measure/part"):
             by_part.setdefault(part.get("id", ""), []).append(part)
         return [_Written(id, entries.get(id), measures) for id, measures in by_part.items()]
-    raise Flaw(
-        "unsupported_format", f"expected MusicXML (score-partwise or score-timewise), received <{root.tag[:40]}>"
-    )
+    said = f"expected MusicXML (score-partwise or score-timewise), received XML that begins with <{root.tag[:40]}>"
+    raise Flaw("unsupported_format", said)
 
 
 def _play(parts: Sequence[_Written], readers: Sequence[PartReader], scribe: Scribe) -> int:

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 from worker.symbolic import bounds
 from worker.symbolic.flaws import Flaw
 from worker.symbolic.markup import number
-from worker.symbolic.piece import TICKS, USUAL_VELOCITY, Key, Meter, Voice
+from worker.symbolic.piece import HIGHEST, LOWEST, TICKS, USUAL_VELOCITY, Key, Meter, Voice
 
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 UNITS = {
@@ -135,6 +135,10 @@ class PartReader:
 
     def _sound(self, note: Element, onset: int, end: int) -> None:
         pitch, is_drum = self._pitch(note)
+        if not LOWEST <= pitch <= HIGHEST:
+            raise Flaw("pitch_range", f"expected pitches from {LOWEST} to {HIGHEST} as MIDI counts, received {pitch}")
+        if end > bounds.MOST_TICKS:
+            raise Flaw("piece_too_long", bounds.too_long(end / TICKS))
         label = (note.findtext("voice") or "1").strip()[:LONGEST_LABEL]
         ties = {tie.get("type") for tie in note.iterfind("tie")}
         held = self._held(pitch, onset, label) if "stop" in ties else None
@@ -202,7 +206,7 @@ class PartReader:
     def _take_direction(self, direction: Element) -> None:
         offset = direction.findtext("offset")
         at = self._at if offset is None else self._at + Fraction(*number(offset, "offset"))
-        tick = max(self._tick(at), 0)
+        tick = min(max(self._tick(at), 0), bounds.MOST_TICKS)
         sound = direction.find("sound")
         if sound is not None:
             self._take_sound(sound, tick)

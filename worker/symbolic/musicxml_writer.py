@@ -45,10 +45,9 @@ class _Score:
         self.piece, self.title = piece, title
         bars = Bars(piece)
         self.measures = Measures.of(bars)
-        starts = self.measures.starts.tolist()
+        starts = self.measures.starts
         meters, keys = piece.meters or (Meter(0, 4, 4),), piece.keys or (spelling.find_key(piece),)
-        self.meters: list[Meter] = [_at(start, meters) for start in starts]
-        self.keys: list[Key] = [_at(start, keys) for start in starts]
+        self.meters, self.keys = _at(starts, meters), _at(starts, keys)
         self.tempi = _in_bars(piece.tempi or (Tempo(0, USUAL_BPM),), self.measures)
         self.lines = [self._lines(place) for place in range(len(piece.voices))]
         self.division = math.gcd(TICKS, *self._lengths())
@@ -170,9 +169,10 @@ class _Score:
         _add(head, "octave", name.octave)
 
 
-def _at(start: int, changes: Sequence[Change]) -> Change:
-    """What holds at a tick; before the first change that one."""
-    return [change for change in changes if change.tick <= start or change is changes[0]][-1]
+def _at(starts: np.ndarray, changes: Sequence[Change]) -> list[Change]:
+    """What holds at each tick; before the first change that one."""
+    places = np.searchsorted([change.tick for change in changes], starts, side="right") - 1
+    return [changes[place] for place in np.maximum(places, 0).tolist()]
 
 
 def _in_bars(tempi: Sequence[Tempo], measures: Measures) -> dict[int, list[tuple[int, float]]]:

@@ -63,7 +63,7 @@ def lines(notes: np.ndarray, measures: Measures) -> list[list[Chord]]:
         elif len(found) < MOST_LINES:
             found.append([chord])
         else:
-            _squeeze(min(found, key=lambda line: line[-1].end), chord)
+            _squeeze(min(found, key=lambda line: (line[-1].start == chord.start, line[-1].end)), chord)
     return found
 
 

@@ -3,27 +3,29 @@
 import io
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
-from worker.symbolic.piece import TICKS, Bars, Meter, Piece
+from worker.symbolic.pen import PAPER, Pen, fitting, mixed, wide
+from worker.symbolic.piece import TICKS, Meter, Piece
 from worker.symbolic.roll_layout import GAP, MARGIN, NAMES, NUMBERS, Layout, Row, plan
 
-# Drawn twice as large and then made smaller: edges are smooth so.
-FINER = 2
-# Colours that people of any colour vision tell apart: "bright" and "high contrast" of Paul Tol's schemes (2021).
+# Colours that people of any colour vision tell apart: after Paul Tol's schemes "bright" and "high contrast" (2021).
 VOICES = ("#4477AA", "#EE6677", "#228833", "#CCAA22", "#AA3377", "#33AACC", "#DDAA33", "#004488")
 MARKS = ("#E8B63A", "#9A6FC4", "#4FB59B", "#D97B56")
-PAPER, INK, FAINT = "#FFFFFF", "#222222", "#6B6B6B"
-WHITE_KEYS, BLACK_KEYS, OCTAVE, BEAT, BAR, FRAME = "#FBFBFC", "#EFF1F5", "#C3C8D2", "#E3E6EC", "#A9AFBC", "#8B92A1"
+FAINT, WHITE_KEYS, BLACK_KEYS = "#6B6B6B", "#FBFBFC", "#EFF1F5"
+OCTAVE, BEAT, BAR, FRAME = "#C3C8D2", "#E3E6EC", "#A9AFBC", "#8B92A1"
+# Shares of white: in given notes, under marked passages, and in the band above these.
+PALE, CLEAR, BAND = 0.72, 0.78, 0.35
 BLACK = (1, 3, 6, 8, 10)
 TITLE_PX, TEXT_PX, SMALL_PX = 20, 13, 11
-LEGEND_PX, SWATCH_PX = 22, 14
-# Bar numbers closer than this run into one another; and what beats closer than this show is grey.
-APART_PX, BEAT_PX = 34, 9
-PALE, CLEAR = 0.72, 0.78
+TOP_PX, LINE_PX, SWATCH_PX, SPACE_PX, APART_PX = 14, 22, 14, 7, 22
+# Numbers of bars closer than this run into one another, and lines of beats are one grey.
+NUMBER_PX, BEAT_PX = 34, 9
+EVERY = (1, 2, 5, 10, 20, 50, 100, 1000)
 
 
 class Mark(NamedTuple):
@@ -34,15 +36,44 @@ class Mark(NamedTuple):
     label: str
 
 
+@dataclass(frozen=True)
+class Scene:
+    """What is to be seen, and where it is."""
+
+    piece: Piece
+    layout: Layout
+    marks: Sequence[Mark]
+    given: AbstractSet[int]
+
+    @property
+    def above(self) -> int:
+        """Pixels of a row over its roll."""
+        return NUMBERS + (NAMES if self.marks else 0)
+
+    def roll(self, row: Row) -> tuple[float, float, float, float]:
+        """Left, top, right and bottom in the strip of a row."""
+        left, right = self.layout.x(row, row.start), self.layout.x(row, row.end)
+        return left, self.above, right, self.above + self.layout.roll_height
+
+    def mark_colours(self) -> dict[str, str]:
+        """By label, in the order in which they are told."""
+        labels = dict.fromkeys(mark.label for mark in self.marks)
+        return {label: MARKS[turn % len(MARKS)] for turn, label in enumerate(labels)}
+
+    def names(self) -> list[str]:
+        """What the voices are called below the title."""
+        names = [voice.name or f"Voice {at + 1}" for at, voice in enumerate(self.piece.voices)]
+        return [f"{name} (given)" if at in self.given else name for at, name in enumerate(names)]
+
+
 def draw(piece: Piece, *, title: str, marks: Sequence[Mark] = (), given: AbstractSet[int] = frozenset()) -> bytes:
     """A PNG of at most 1,601 by some 5,000 pixels; voices in `given` are pale, marks have a colour for each label.
 
     What does not fit at the smallest scale, an hour of music, is cut off and said so.
     """
-    layout = plan(piece)
-    strips = [_header(piece, title, layout, [mark.label for mark in marks], given)]
-    strips += [_row(piece, layout, row, marks, given) for row in layout.rows]
-    picture = Image.new("RGB", (layout.width, sum(strip.height for strip in strips) + MARGIN // 2), PAPER)
+    scene = Scene(piece, plan(piece), marks, given)
+    strips = [_header(scene, title), *(_row(scene, row) for row in scene.layout.rows)]
+    picture = Image.new("RGB", (scene.layout.width, sum(strip.height for strip in strips) + MARGIN // 2), PAPER)
     top = 0
     for strip in strips:
         picture.paste(strip, (0, top))
@@ -52,184 +83,136 @@ def draw(piece: Piece, *, title: str, marks: Sequence[Mark] = (), given: Abstrac
     return out.getvalue()
 
 
-class Pen:
-    """Draws on a strip in pixels of the picture, whatever the strip really has."""
-
-    def __init__(self, width: int, height: int) -> None:
-        self._image = Image.new("RGB", (width * FINER, height * FINER), PAPER)
-        self._draw = ImageDraw.Draw(self._image)
-
-    def box(self, corners: Sequence[float], fill: str, *, outline: str | None = None, radius: float = 0) -> None:
-        left, top, right, bottom = (round(at * FINER) for at in corners)
-        # Pillow counts the last pixel in.
-        place = (left, top, max(right - 1, left), max(bottom - 1, top))
-        rounded = min(round(radius * FINER), (place[2] - left) // 2, (place[3] - top) // 2)
-        self._draw.rounded_rectangle(place, rounded, fill, outline, FINER if outline else 0)
-
-    def line(self, ends: Sequence[float], colour: str, width: float = 1) -> None:
-        self._draw.line([round(at * FINER) for at in ends], colour, max(round(width * FINER), 1))
-
-    def tint(self, corners: Sequence[float], colour: str, share: float) -> None:
-        """So much of a colour over what is drawn already."""
-        left, top, right, bottom = (round(at * FINER) for at in corners)
-        below = self._image.crop((left, top, right, bottom))
-        self._image.paste(Image.blend(below, Image.new("RGB", below.size, colour), share), (left, top))
-
-    def text(self, at: tuple[float, float], said: str, colour: str, size: int, anchor: str = "lm") -> None:
-        self._draw.text((at[0] * FINER, at[1] * FINER), said, colour, _font(size * FINER), anchor)
-
-    def done(self) -> Image.Image:
-        size = (self._image.width // FINER, self._image.height // FINER)
-        return self._image.resize(size, Image.Resampling.LANCZOS)
-
-
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
-
-
-def _wide(said: str, size: int) -> float:
-    return _font(size).getlength(said)
-
-
-def _fitting(said: str, size: int, room: float) -> str:
-    if _wide(said, size) <= room:
-        return said
-    while said and _wide(said + "…", size) > room:
-        said = said[:-1]
-    return said.rstrip() + "…"
-
-
 def _colour(voice: int) -> str:
     return VOICES[voice % len(VOICES)]
 
 
-def _mixed(colour: str, share: float) -> str:
-    """So much of white in a colour."""
-    parts = [int(colour[at : at + 2], 16) for at in (1, 3, 5)]
-    return "#" + "".join(f"{round(part + (255 - part) * share):02X}" for part in parts)
+def _header(scene: Scene, title: str) -> Image.Image:
+    """The title, and below it who has which colour, in as many lines as that takes."""
+    names, labels = scene.names(), scene.mark_colours()
+    room = scene.layout.width - 2 * MARGIN
+    named = room - SWATCH_PX - SPACE_PX
+    said = [fitting(name, TEXT_PX, room=named) for name in (*names, *labels)]
+    places = _flow([SWATCH_PX + SPACE_PX + wide(each, TEXT_PX) for each in said], room)
+    top = TOP_PX + TITLE_PX + SPACE_PX
+    pen = Pen(scene.layout.width, top + (places[-1][1] + 1) * LINE_PX + SPACE_PX)
+    pen.text((MARGIN, TOP_PX + TITLE_PX / 2), fitting(title, TITLE_PX, room=room), size=TITLE_PX)
+    for at, (text, (left, line)) in enumerate(zip(said, places, strict=True)):
+        x, y = MARGIN + left, top + (line + 0.5) * LINE_PX
+        if at < len(names):
+            _note(pen, (x, y - 5, x + SWATCH_PX, y + 5), colour=_colour(at), is_given=at in scene.given)
+        else:
+            _band(pen, (x, y - 8, x + SWATCH_PX, y + 8), list(labels.values())[at - len(names)])
+        pen.text((x + SWATCH_PX + SPACE_PX, y), text, size=TEXT_PX)
+    return pen.done()
 
 
-def _mark_colours(labels: Sequence[str]) -> dict[str, str]:
-    return {label: MARKS[turn % len(MARKS)] for turn, label in enumerate(dict.fromkeys(labels))}
-
-
-def _header(piece: Piece, title: str, layout: Layout, labels: Sequence[str], given: AbstractSet[int]) -> Image.Image:
-    """The title, and below it who has which colour."""
-    room = layout.width - 2 * MARGIN
-    entries: list[tuple[str, str, bool | None]] = [
-        (name, _colour(voice), voice in given) for voice, name in enumerate(_names(piece, given))
-    ]
-    entries += [(label, colour, None) for label, colour in _mark_colours(labels).items()]
+def _flow(widths: Sequence[float], room: float) -> list[tuple[float, int]]:
+    """Where each of these widths begins, and in which line."""
     places, left, line = [], 0.0, 0
-    for name, _, _ in entries:
-        wide = SWATCH_PX + 7 + min(_wide(name, TEXT_PX), room - SWATCH_PX - 7)
-        if left and left + wide > room:
+    for width in widths:
+        if left and left + width > room:
             left, line = 0.0, line + 1
-        places.append((MARGIN + left, line))
-        left += wide + 22
-    top = 14 + TITLE_PX + 12
-    pen = Pen(layout.width, top + (line + 1) * LEGEND_PX + 6)
-    pen.text((MARGIN, 14 + TITLE_PX / 2), _fitting(title, TITLE_PX, room), INK, TITLE_PX)
-    for (name, colour, is_given), (x, at) in zip(entries, places, strict=True):
-        y = top + at * LEGEND_PX + LEGEND_PX / 2
-        _swatch(pen, (x, y), colour, is_given)
-        pen.text((x + SWATCH_PX + 7, y), _fitting(name, TEXT_PX, room - SWATCH_PX - 7), INK, TEXT_PX)
-    return pen.done()
+        places.append((left, line))
+        left += width + APART_PX
+    return places
 
 
-def _names(piece: Piece, given: AbstractSet[int]) -> list[str]:
-    names = [voice.name or f"Voice {at + 1}" for at, voice in enumerate(piece.voices)]
-    return [f"{name} (given)" if at in given else name for at, name in enumerate(names)]
+def _band(pen: Pen, corners: tuple[float, float, float, float], colour: str) -> None:
+    left, top, right, bottom = corners
+    pen.box((left, top, right, bottom), mixed(colour, CLEAR))
+    pen.box((left, top, right, top + 4), mixed(colour, BAND))
 
 
-def _swatch(pen: Pen, at: tuple[float, float], colour: str, is_given: bool | None) -> None:
-    """Of a voice as its notes are; of a mark, where `is_given` is None, as high as a line of text."""
-    x, y = at
-    if is_given is None:
-        pen.box((x, y - 8, x + SWATCH_PX, y + 8), _mixed(colour, CLEAR))
-        pen.box((x, y - 8, x + SWATCH_PX, y - 5), colour)
-        return
-    _note(pen, (x, y - 5, x + SWATCH_PX, y + 5), colour, is_given)
-
-
-def _note(pen: Pen, corners: Sequence[float], colour: str, is_given: bool) -> None:
+def _note(pen: Pen, corners: Sequence[float], *, colour: str, is_given: bool) -> None:
     thick = corners[3] - corners[1]
-    pen.box(corners, _mixed(colour, PALE) if is_given else colour, outline=colour, radius=min(thick / 3, 3))
+    pen.box(corners, mixed(colour, PALE) if is_given else colour, outline=colour, radius=min(thick / 3, 3))
 
 
-def _row(piece: Piece, layout: Layout, row: Row, marks: Sequence[Mark], given: AbstractSet[int]) -> Image.Image:
-    above = NUMBERS + (NAMES if marks else 0)
-    pen = Pen(layout.width, above + layout.roll_height + GAP)
-    roll = (layout.x(row, row.start), above, layout.x(row, row.end), above + layout.roll_height)
-    _keys(pen, layout, roll)
-    _marks(pen, layout, row, roll, marks)
-    _times(pen, piece, layout, row, roll)
-    _notes(pen, piece, layout, row, above, given)
-    pen.line((roll[0], roll[1], roll[2], roll[1]), FRAME)
-    pen.line((roll[0], roll[3], roll[2], roll[3]), FRAME)
-    if layout.cut and row is layout.rows[-1]:
-        said = f"… and {layout.cut} more bars"
-        pen.text((roll[2], NUMBERS / 2), said, FAINT, SMALL_PX, "rm")
+def _row(scene: Scene, row: Row) -> Image.Image:
+    left, top, right, bottom = scene.roll(row)
+    pen = Pen(scene.layout.width, int(bottom) + GAP)
+    _keys(pen, scene, row)
+    _marks(pen, scene, row)
+    _beats(pen, scene, row)
+    _bars(pen, scene, row)
+    _notes(pen, scene, row)
+    for x0, y0, x1, y1 in ((left, top, right, top), (left, bottom, right, bottom)):
+        pen.line((x0, y0, x1, y1), FRAME)
     return pen.done()
 
 
-def _keys(pen: Pen, layout: Layout, roll: Sequence[float]) -> None:
+def _keys(pen: Pen, scene: Scene, row: Row) -> None:
     """Black keys are grey, each octave has a line under its C and that note's name."""
-    left, top, right, bottom = roll
+    left, top, right, bottom = scene.roll(row)
     pen.box((left, top, right, bottom), WHITE_KEYS)
-    for pitch in range(layout.low, layout.high + 1):
-        y = top + layout.y(pitch)
+    for pitch in range(scene.layout.low, scene.layout.high + 1):
+        above, below = top + scene.layout.y(pitch), top + scene.layout.y(pitch - 1)
         if pitch % 12 in BLACK:
-            pen.box((left, y, right, y + layout.semitone_px), BLACK_KEYS)
+            pen.box((left, above, right, below), BLACK_KEYS)
         if pitch % 12 == 0:
-            pen.line((left, y + layout.semitone_px, right, y + layout.semitone_px), OCTAVE)
-            pen.text((left - 8, y + layout.semitone_px / 2), f"C{pitch // 12 - 1}", FAINT, SMALL_PX, "rm")
+            pen.line((left, below, right, below), OCTAVE)
+            name = f"C{pitch // 12 - 1}"
+            pen.text((left - 8, (above + below) / 2), name, colour=FAINT, size=SMALL_PX, anchor="rm")
 
 
-def _marks(pen: Pen, layout: Layout, row: Row, roll: Sequence[float], marks: Sequence[Mark]) -> None:
-    colours, free = _mark_colours([mark.label for mark in marks]), 0.0
-    for mark in sorted(marks):
+def _marks(pen: Pen, scene: Scene, row: Row) -> None:
+    """A tint over the keys, and a band with the label where it has room."""
+    colours, free = scene.mark_colours(), 0.0
+    _, top, _, bottom = scene.roll(row)
+    for mark in sorted(scene.marks):
         if mark.last <= row.start or mark.first >= row.end:
             continue
-        left, right = (layout.x(row, min(max(at, row.start), row.end)) for at in (mark.first, mark.last))
-        pen.tint((left, roll[1], right, roll[3]), colours[mark.label], 1 - CLEAR)
-        pen.box((left, roll[1] - NAMES, right, roll[1]), _mixed(colours[mark.label], 0.35))
-        room = right - max(left, free) - 8
-        if _wide(mark.label, SMALL_PX) <= room:
-            pen.text((max(left, free) + 4, roll[1] - NAMES / 2), mark.label, INK, SMALL_PX)
+        left, right = (scene.layout.x(row, min(max(at, row.start), row.end)) for at in (mark.first, mark.last))
+        pen.tint((left, top, right, bottom), colours[mark.label], 1 - CLEAR)
+        pen.box((left, top - NAMES, right, top), mixed(colours[mark.label], BAND))
+        text_at = max(left, free) + SPACE_PX / 2
+        if text_at + wide(mark.label, SMALL_PX) + SPACE_PX / 2 <= right:
+            pen.text((text_at, top - NAMES / 2), mark.label, size=SMALL_PX)
         free = max(free, right)
 
 
-def _times(pen: Pen, piece: Piece, layout: Layout, row: Row, roll: Sequence[float]) -> None:
-    """Bar lines with their numbers, as many as have room, and thin lines for beats."""
-    bars, meters = Bars(piece), piece.meters or (Meter(0, 4, 4),)
-    narrowest = float(bars.lengths.min()) / TICKS * layout.quarter_px
-    every = next(
-        each for each in (1, 2, 5, 10, 20, 50, 100, 1000, 10_000) if each * narrowest >= APART_PX or each == 10_000
-    )
+def _beats(pen: Pen, scene: Scene, row: Row) -> None:
+    """A thin line for each beat but the first of a bar, where they are far enough apart."""
+    _, top, _, bottom = scene.roll(row)
+    bars, meters = scene.layout.bars, scene.piece.meters or (Meter(0, 4, 4),)
+    begun = np.searchsorted([meter.tick for meter in meters], bars.starts, side="right") - 1
     for bar in range(row.first, row.last):
         start, length = int(bars.starts[bar]), int(bars.lengths[bar])
-        unit = 4 * TICKS // [meter for meter in meters if meter.tick <= start or meter is meters[0]][-1].unit
-        if unit / TICKS * layout.quarter_px >= BEAT_PX:
-            # From the end of the bar, which is right for a pickup, too.
-            for beat in range(start + (length % unit or unit), start + length, unit):
-                pen.line((layout.x(row, beat), roll[1], layout.x(row, beat), roll[3]), BEAT)
-        x = layout.x(row, start)
-        pen.line((x, roll[1], x, roll[3]), BAR)
-        number = bar + int(not piece.pickup)
-        if number and (number % every == 0 or bar == row.first or every == 1):
-            pen.text((x + 1, NUMBERS / 2), str(number), FAINT, SMALL_PX)
-    pen.line((roll[2], roll[1], roll[2], roll[3]), BAR)
+        beat = 4 * TICKS // meters[max(int(begun[bar]), 0)].unit
+        if beat / TICKS * scene.layout.quarter_px < BEAT_PX:
+            continue
+        # From the end of the bar, which is right for a pickup, too.
+        for at in range(start + (length % beat or beat), start + length, beat):
+            pen.line((scene.layout.x(row, at), top, scene.layout.x(row, at), bottom), BEAT)
 
 
-def _notes(pen: Pen, piece: Piece, layout: Layout, row: Row, above: float, given: AbstractSet[int]) -> None:
-    """Given voices first, so that what was made lies over them; within a sort the lowest voice first."""
-    notes = piece.notes
+def _bars(pen: Pen, scene: Scene, row: Row) -> None:
+    """A line for each bar, with as many numbers as have room; how many bars are not shown stands after the last."""
+    _, top, right, bottom = scene.roll(row)
+    bars = scene.layout.bars
+    narrowest = float(bars.lengths.min()) / TICKS * scene.layout.quarter_px
+    every = next((each for each in EVERY if each * narrowest >= NUMBER_PX), EVERY[-1])
+    for bar in range(row.first, row.last):
+        x, number = scene.layout.x(row, int(bars.starts[bar])), bar + int(not scene.piece.pickup)
+        pen.line((x, top, x, bottom), BAR)
+        if number and (number % every == 0 or bar == row.first):
+            pen.text((x + 1, NUMBERS / 2), str(number), colour=FAINT, size=SMALL_PX)
+    pen.line((right, top, right, bottom), BAR)
+    if scene.layout.cut and row is scene.layout.rows[-1]:
+        said = f"… and {scene.layout.cut} more bars"
+        pen.box((right - wide(said, SMALL_PX) - SPACE_PX, 0, right, NUMBERS), PAPER)
+        pen.text((right, NUMBERS / 2), said, colour=FAINT, size=SMALL_PX, anchor="rm")
+
+
+def _notes(pen: Pen, scene: Scene, row: Row) -> None:
+    """Given voices first, so that what was made lies over them; among either the lowest voice first."""
+    notes, layout = scene.piece.notes, scene.layout
     here = notes[(notes["onset"] < row.end) & (notes["onset"] + notes["duration"] > row.start)]
-    is_given = np.isin(here["voice"], sorted(given))
+    is_given = np.isin(here["voice"], sorted(scene.given))
     for onset, duration, pitch, _, voice in here[np.lexsort((-here["voice"].astype(int), ~is_given))].tolist():
         left, right = layout.x(row, max(onset, row.start)), layout.x(row, min(onset + duration, row.end))
-        top = above + layout.y(pitch)
-        # A gap tells two notes of one pitch apart.
+        top = scene.above + layout.y(pitch)
+        # Half a pixel all around, and one behind, tell a note from the next of its pitch.
         corners = (left + 0.5, top + 0.5, max(right - 1, left + 1.5), top + layout.semitone_px - 0.5)
-        _note(pen, corners, _colour(voice), voice in given)
+        _note(pen, corners, colour=_colour(voice), is_given=voice in scene.given)

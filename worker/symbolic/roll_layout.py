@@ -33,6 +33,7 @@ class Row(NamedTuple):
 class Layout:
     """`low` to `high` are the pitches shown; `cut` is the number of bars that found no place."""
 
+    bars: Bars
     rows: tuple[Row, ...]
     cut: int
     low: int
@@ -70,7 +71,7 @@ def plan(piece: Piece) -> Layout:
     low, high = _range(piece)
     tall = TALL if len(shown) <= FEW_ROWS else LOW
     semitone_px = min(max(tall // (high - low + 1), THINNEST), THICKEST)
-    return Layout(tuple(shown), len(bars) - shown[-1].last, low, high, quarter_px, semitone_px)
+    return Layout(bars, tuple(shown), len(bars) - shown[-1].last, low, high, quarter_px, semitone_px)
 
 
 def _rows(bars: Bars, room: float) -> list[Row]:

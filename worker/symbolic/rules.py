@@ -39,7 +39,13 @@ class Rules:
 
 
 def allowed(
-    rules: Rules, coding: VoiceCoding, voice: int, before: np.ndarray, last: np.ndarray, now: np.ndarray, known: np.ndarray
+    rules: Rules,
+    coding: VoiceCoding,
+    voice: int,
+    before: np.ndarray,
+    last: np.ndarray,
+    now: np.ndarray,
+    known: np.ndarray,
 ) -> np.ndarray:
     """Which tokens a voice may take, (rows, tokens).
 
@@ -55,14 +61,14 @@ def allowed(
         strikes &= ~far | (last[:, voice, None] == REST)
     for other in np.nonzero(known)[0]:
         if rules.crossing:
-            _keep_apart(made, pitches, before[:, voice], now[:, other], is_above=other < voice)
+            _keep_apart(made, pitches, before[:, voice], now[:, other], is_above=bool(other < voice))
         if rules.parallels:
             strikes &= ~_are_parallel(pitches, before[:, voice], before[:, other], now[:, other])
     return made
 
 
 def grammar(coding: VoiceCoding, voice: int, before: np.ndarray, *, is_first: bool) -> np.ndarray:
-    """Which tokens can be written at all (rows, tokens): nothing holds in the first frame, and silence is not struck."""
+    """Which tokens can be written at all (rows, tokens): nothing holds in the first frame, silence falls once."""
     made = np.ones((len(before), coding.tokens[voice]), bool)
     if is_first:
         made[:, HOLD] = False
@@ -71,9 +77,7 @@ def grammar(coding: VoiceCoding, voice: int, before: np.ndarray, *, is_first: bo
     return made
 
 
-def _keep_apart(
-    made: np.ndarray, pitches: np.ndarray, own: np.ndarray, other: np.ndarray, *, is_above: bool
-) -> None:
+def _keep_apart(made: np.ndarray, pitches: np.ndarray, own: np.ndarray, other: np.ndarray, *, is_above: bool) -> None:
     """Leave a voice what does not cross another; a silent one is crossed by nobody."""
     sounds = other != REST
     beyond = pitches > other[:, None] if is_above else pitches < other[:, None]

@@ -7,9 +7,7 @@ seven names from one left of its major tonic on (Temperley, "The Cognition of Ba
 from functools import cache
 from typing import NamedTuple
 
-import numpy as np
-
-from worker.audio.tonality import PROFILES
+from worker.symbolic import tonality
 from worker.symbolic.piece import Key, Mode, Piece
 
 LETTERS = "FCGDAEB"
@@ -18,7 +16,6 @@ LETTERS = "FCGDAEB"
 LEFTMOST: dict[Mode, int] = {"major": -3, "minor": -2}
 # Where a tonic is from the C of its signature.
 TONIC_FIFTHS: dict[Mode, int] = {"major": 0, "minor": 3}
-MODES: tuple[Mode, ...] = ("major", "minor")
 # Keys with more sharps or flats are written as their other name: D♭, not C♯.
 MOST_FLATS = 5
 USUAL = Key(0, 0, "major")
@@ -42,14 +39,9 @@ def spell(pitch: int, key: Key) -> Name:
 
 
 def find_key(piece: Piece) -> Key:
-    """The key whose profile correlates best with how long each pitch class sounds (Albrecht & Shanahan 2013)."""
-    is_drum = np.array([voice.is_drum for voice in piece.voices], bool)
-    notes = piece.notes[~is_drum[piece.notes["voice"]]] if len(piece.notes) else piece.notes
-    sounds = np.bincount(notes["pitch"].astype(np.int64) % 12, notes["duration"].astype(float), minlength=12)
-    if sounds.std() == 0:
+    """The signature of the key that fits best, C major where none does."""
+    found = tonality.estimate(piece)
+    if found is None:
         return USUAL
-    turned = np.array([np.roll(profile, tonic) for profile in PROFILES for tonic in range(12)])
-    fits = np.corrcoef(np.vstack([sounds, turned]))[0, 1:]
-    mode, tonic = divmod(int(fits.argmax()), 12)
-    sharps = (tonic * 7 - TONIC_FIFTHS[MODES[mode]] + MOST_FLATS) % 12 - MOST_FLATS
-    return Key(0, sharps, MODES[mode])
+    fifths = tonality.TONICS.index(found.tonic) * 7 - TONIC_FIFTHS[found.mode]
+    return Key(0, (fifths + MOST_FLATS) % 12 - MOST_FLATS, found.mode)

@@ -22,7 +22,7 @@ LENGTH_NAMES = (*LENGTHS, "longer")
 NEARLY = 1e-3
 # Chords are counted in so many quarters: four bars of 4/4.
 WINDOW_QUARTERS = 16
-PERCENTILES = {"lowest": 0.0, "5 %": 0.05, "95 %": 0.95, "highest": 1.0}
+PERCENTILES = {"lowest": 0.0, "p5": 0.05, "p95": 0.95, "highest": 1.0}
 PITCHES = 128
 
 Json = dict[str, Any]  # Any: JSON

@@ -50,7 +50,7 @@ class VoiceCoding(Closed):
         return not len(sounding) or bool(self.low <= sounding.min() and sounding.max() <= self.high)
 
     def steps(self, grid: Grid, *, shift: int = 0, key: int | None = None, is_ending: bool = False) -> Steps:
-        """A grid moved by `shift` semitones; `key` (as of the grid itself) and its end are told where they are given."""
+        """A grid moved by `shift` semitones; `key` (of the grid as it is) and its end are told where they are given."""
         pitches = np.where(grid.pitches == REST, REST, grid.pitches + shift)
         attacks = _attacks(pitches, grid.attacks)
         told = None if key is None else moved(key, shift)

@@ -72,7 +72,7 @@ FAULTS = {
     "notes[0]: expected [onset, duration, pitch, velocity, voice], received [1, 2]": {**sent(), "notes": [[1, 2]]},
     "notes[0], onset: expected a number, received True": {**sent(), "notes": [[True, 1, 60, 80, 0]]},
     "notes[0], onset: expected a number, received nan": {**sent(), "notes": [[float("nan"), 1, 60, 80, 0]]},
-    "notes[0], onset: expected 0 to 150000 quarters, received -1": {**sent(), "notes": [[-1, 1, 60, 80, 0]]},
+    "notes[0], onset: expected 0 to 100000 quarters, received -1": {**sent(), "notes": [[-1, 1, 60, 80, 0]]},
     "notes[0], duration: expected more than 0 quarters, received 0": {**sent(), "notes": [[0, 0, 60, 80, 0]]},
     "notes[0], pitch: expected a whole number from 0 to 127, received 60.5": {
         **sent(),
@@ -80,8 +80,8 @@ FAULTS = {
     },
     "notes[0], velocity: expected a whole number from 1 to 127, received 0": {**sent(), "notes": [[0, 1, 60, 0, 0]]},
     "notes[0], voice: expected a whole number from 0 to 0, received 1": {**sent(), "notes": [[0, 1, 60, 80, 1]]},
-    "tempi[0].bpm: expected 5 to 1000, received 0.0": {**sent(), "tempi": [{"at": 0, "bpm": 0}]},
-    "meters[0].unit: expected one of 1, 2, 4, 8, 16, 32, 64, received 6": {
+    "tempi[0].bpm: expected 1 to 2000, received 0.0": {**sent(), "tempi": [{"at": 0, "bpm": 0}]},
+    "meters[0].unit: expected one of 1, 2, 4, 8, 16, 32, 64, 128, received 6": {
         **sent(),
         "meters": [{"at": 0, "beats": 3, "unit": 6}],
     },
@@ -92,6 +92,11 @@ FAULTS = {
     "keys[0].sharps: expected a whole number from -7 to 7, received 8": {
         **sent(),
         "keys": [{"at": 0, "sharps": 8, "mode": "minor"}],
+    },
+    "expected at most 100,000 bars, received more": {
+        "voices": [{"name": ""}],
+        "meters": [{"at": 0, "beats": 1, "unit": 128}],
+        "notes": [[0, 10_000, 60, 80, 0]],
     },
     "pickup: expected a number, received None": {**sent(), "pickup": None},
 }
@@ -106,7 +111,7 @@ def test_what_is_not_as_expected_is_refused(said: str) -> None:
 
 
 def test_more_notes_than_may_come_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(as_json, "MOST_NOTES", 1)
+    monkeypatch.setattr(as_json.bounds, "MOST_NOTES", 1)
 
     with pytest.raises(ValueError, match="notes: expected at most 1, received 2"):
         as_json.read(sent())

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from shared.errors import JobFailed
+from tests import waiting
 from tests.worker.symbolic import made
 from worker.symbolic import audio, midi_writer
 
@@ -26,11 +27,11 @@ print("fluidsynth: warning: no sound card", file=sys.stderr)
 """
 SPEAKS = 'import sys; print("fluidsynth: error: no sound font", file=sys.stderr)'
 # A child of its own, so that killing the first alone would leave one running.
-HANGS = """
-import os, pathlib, subprocess, sys
-child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
-pathlib.Path(sys.argv[-2] + ".pids").write_text(f"{os.getpid()} {child.pid}")
-child.wait()
+HANGS = """#!/bin/sh
+for told; do before=$last; last=$told; done
+sleep 600 &
+echo $$ $! > "$before.pids"
+wait
 """
 
 
@@ -45,7 +46,7 @@ def install(program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     folder = tmp_path / "bin"
     folder.mkdir()
     path = folder / audio.PROGRAM
-    path.write_text(f"#!{sys.executable} -IS\n{program}")
+    path.write_text(program if program.startswith("#!") else f"#!{sys.executable} -IS\n{program}")
     path.chmod(stat.S_IRWXU)
     monkeypatch.setenv("PATH", str(folder))
 
@@ -120,7 +121,7 @@ def test_a_program_that_takes_too_long_is_killed_with_all_that_it_started(
 
     pids = soundfont.with_name("font.sf2.pids").read_text().split()
     assert failed.value.code == "render_failed"
-    assert [pid for pid in pids if is_running(int(pid))] == []
+    assert waiting.until(lambda: not any(is_running(int(pid)) for pid in pids))
     assert list(out.parent.iterdir()) == []
 
 

@@ -44,6 +44,17 @@ def test_times_that_no_usual_resolution_holds_have_the_finest_one() -> None:
     assert (score.ticks_per_quarter, score.tracks[0].notes[0].time) == (TICKS, 1)
 
 
+def test_a_rest_of_many_hours_can_still_be_counted() -> None:
+    piece = made.piece([(1 / TICKS, 1, 60, 0), (90_000, 1, 62, 0)])
+
+    score = read(midi_writer.write(piece))
+
+    assert [(note.time // score.ticks_per_quarter, note.pitch) for note in score.tracks[0].notes] == [
+        (0, 60),
+        (90_000, 62),
+    ]
+
+
 def test_the_file_is_of_type_1_with_a_track_for_the_tempo_and_one_for_each_voice() -> None:
     content = midi_writer.write(made.song())
 

@@ -29,7 +29,7 @@ def read(*parts: list[str], **others: str) -> Piece:
 
 def told(piece: Piece) -> list[tuple[float, float, int]]:
     """Onset and duration in quarters, and pitch."""
-    return [(each["onset"] / TICKS, each["duration"] / TICKS, int(each["pitch"])) for each in piece.notes]
+    return [(int(each["onset"]) / TICKS, int(each["duration"]) / TICKS, int(each["pitch"])) for each in piece.notes]
 
 
 def refused(content: bytes) -> Flaw:
@@ -53,7 +53,7 @@ def test_a_chorale_has_the_notes_that_music21_reads(name: str) -> None:
 
     piece = mxl.read(path.read_bytes(), name)
 
-    assert sorted(told(piece)) == pytest.approx(expected, abs=1e-3)
+    assert np.abs(np.array(sorted(told(piece))) - np.array(expected)).max() < 1e-3
     assert [voice.name for voice in piece.voices] == [part.partName for part in theirs.parts if part.flatten().notes]
     signature = theirs.parts[0].flatten().getElementsByClass("TimeSignature")[0]
     assert piece.meters[0][1:] == (signature.numerator, signature.denominator)
@@ -110,9 +110,7 @@ def test_divisions_may_change_within_a_bar() -> None:
 
     piece = read([attributes(divisions=2) + note("C4", 2) + thirds + note("D4", 1) * 3 + note("E4", 6)])
 
-    assert told(piece) == pytest.approx(
-        [(0, 1, 60), (1, 1 / 3, 62), (4 / 3, 1 / 3, 62), (5 / 3, 1 / 3, 62), (2, 2, 64)]
-    )
+    assert told(piece) == [(0, 1, 60), (1, 1 / 3, 62), (4 / 3, 1 / 3, 62), (5 / 3, 1 / 3, 62), (2, 2, 64)]
 
 
 def test_tuplets_that_no_tick_divides_stay_in_their_bar() -> None:
@@ -210,12 +208,14 @@ BODY = attributes() + note("C4", 4)
         (score([BODY + '<sound tempo="-60"/>']), "tempo_invalid", "received -60"),
         (score([BODY + '<sound tempo="nan"/>']), "musicxml_invalid", "'nan'"),
         (score([BODY + '<sound tempo="1e999999999"/>']), "musicxml_invalid", "1e999999999"),
-        (score([attributes(time=(0, 4))]), "meter_invalid", "received 0/4"),
+        (score([attributes(time=(0, 4))]), "meter_invalid", "such as 3/4"),
         (score([attributes(time=(4, 3))]), "meter_invalid", "received 4/3"),
         (score([attributes(divisions=0)]), "musicxml_invalid", "more than 0"),
         (score([attributes() + note("C4", -1)]), "musicxml_invalid", "0 or more"),
         (score([attributes() + note("C4", "1/2")]), "musicxml_invalid", "'1/2'"),
         (score([attributes() + note("C4", 999_999_999)]), "piece_too_long", "999,999,999"),
+        (score([BODY + note("E4", "999999999.9", "<chord/>")]), "piece_too_long", "1,000,000,000"),
+        (score([attributes() + note("C#4", 4).replace(">1<", ">99999999<")]), "pitch_range", "received 100000059"),
         (score([attributes() + note("H4", 4)]), "musicxml_invalid", "'H'"),
         (score([attributes() + note("C4", 4).replace(">4<", ">99<", 1)]), "pitch_range", "from 0 to 127"),
         (score([attributes() + "<note><duration>4</duration></note>"]), "musicxml_invalid", "or a rest"),
@@ -266,8 +266,11 @@ WORDS = st.sampled_from(
         "<octave>4</octave>", "<duration>3</duration>", "<duration>-3</duration>", "<duration/>", "<tie type='stop'/>",
         "<tie type='start'/>", "<voice>x</voice>", "<backup><duration>9</duration></backup>", "<sound tempo='60'/>",
         "<forward><duration>2</duration></forward>", "<sound dynamics='1e3'/>", "<alter>0.5</alter>",
-        "<attributes><divisions>7</divisions></attributes>", "<direction><offset>-5</offset><sound tempo='70'/></direction>",
+        "<attributes><divisions>7</divisions></attributes>", 
+        "<direction><offset>-5</offset><sound tempo='70'/></direction>",
         "<attributes><time><beats/><beat-type>4</beat-type></time></attributes>", "<octave>-9</octave>",
+        "<alter>99999999</alter>", "<duration>999999999.999999</duration>", "<duration>0.000001</duration>",
+        "<direction><offset>999999999</offset><sound tempo='70'/></direction>",
         "<attributes><key><fifths>99</fifths></key></attributes>", "<attributes><transpose/></attributes>",
     ]
 )  # fmt: skip

@@ -17,10 +17,10 @@ Parse = Callable[[bytes], Any]  # Any: music21's score
 Notes = list[tuple[Fraction, Fraction, int, int]]
 
 # The order of MusicXML 4.0, as far as we write it.
+TAIL = ["time-modification", "notations"]
 ORDER = {
     "attributes": ["divisions", "key", "time", "clef"],
-    "note": ["chord", "pitch", "unpitched", "rest", "duration", "tie", "instrument", "voice", "type", "dot"]
-    + ["time-modification", "notations"],
+    "note": ["chord", "pitch", "unpitched", "rest", "duration", "tie", "instrument", "voice", "type", "dot", *TAIL],
     "direction": ["direction-type", "offset", "sound"],
     "notations": ["tied", "tuplet"],
     "score-part": ["part-name", "score-instrument", "midi-instrument"],

@@ -1,4 +1,4 @@
-"""Pieces as a network of sequences learns them: which form they take, which are held out, in which keys they are met."""
+"""Pieces as a network of sequences learns them: in which form, which of them are held out, in which keys."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -116,7 +116,9 @@ def prepare(pieces: Sequence[Stored], params: TrainParams) -> Prepared:
     if repeated:
         cautions.append(Caution("duplicates_dropped", f"Left out of training, as the same music: {repeated:,} pieces."))
     if not validation and params.validation != "none":
-        said = "There is one piece, or one in several copies: nothing is held out, and how good the model is is unknown."
+        said = (
+            "There is one piece, or one in several copies: nothing is held out, so how good the model is, nobody knows."
+        )
         cautions.append(Caution("nothing_held_out", said))
     coding = _coding(chosen, [*train, *validation], params)
     split = {"by": by, "train": len(train), "validation": len(validation), "duplicates_dropped": repeated,
@@ -212,9 +214,7 @@ def _coding(form: Voices | Events, items: Sequence[Item], params: TrainParams) -
     sounding = np.concatenate([grid.pitches[grid.pitches != REST] for grid in grids])
     low, high = int(sounding.min()) - params.transpose, int(sounding.max()) + params.transpose
     assert form.voices is not None and form.resolution is not None
-    return VoiceCoding(
-        voices=form.voices, resolution=form.resolution, low=max(LOWEST, low), high=min(HIGHEST, high)
-    )
+    return VoiceCoding(voices=form.voices, resolution=form.resolution, low=max(LOWEST, low), high=min(HIGHEST, high))
 
 
 def _room(work: Work, coding: Coding, most: int) -> tuple[int, int]:
@@ -227,3 +227,24 @@ def _room(work: Work, coding: Coding, most: int) -> tuple[int, int]:
     if not len(pitches):
         return 0, 0
     return max(-most, low - int(pitches.min())), max(0, min(most, high - int(pitches.max())))
+
+
+def items_known(pieces: Sequence[Stored], coding: Coding) -> tuple[list[Item], list[Stored]]:
+    """Pieces as a trained model sees them, and those that it cannot. Raises JobFailed when there is none."""
+    items, left_out = items_of(pieces, form_of(coding))
+    for item in items:
+        if isinstance(coding, VoiceCoding) and isinstance(item.work, Grid) and not coding.fits(item.work):
+            left_out.append(next(each for each in pieces if each.row == item.row))
+    unfit = {each.row for each in left_out}
+    items = [item for item in items if item.row not in unfit]
+    if not items:
+        said = "No piece fits the model: it has other voices, or pitches that the model does not know."
+        raise JobFailed(said, code="too_few_pieces")
+    return items, left_out
+
+
+def form_of(coding: Coding) -> Voices | Events:
+    """The form that a coding is of."""
+    if isinstance(coding, EventCoding):
+        return Events(form="events", resolution=coding.resolution)
+    return Voices(form="voices", voices=coding.voices, resolution=coding.resolution)

@@ -1,0 +1,147 @@
+"""The files of what was composed: for each piece those that were asked for, and a row that tells of it."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shared.kinds.generation import GenerateParams
+from shared.settings import Settings
+from worker.kinds.generation.briefs import Brief
+from worker.kinds.generation.compose import Made
+from worker.lines import JsonLines
+from worker.symbolic import as_json, audio, midi_writer, musicxml_writer, roll
+from worker.symbolic.piece import Bars, Piece
+from worker.symbolic.roll import Mark
+from worker.track_files import TrackFile, TrackFiles
+
+Json = dict[str, Any]
+
+MEDIA_TYPES = {
+    "midi": ("mid", "audio/midi"),
+    "musicxml": ("musicxml", "application/vnd.recordare.musicxml+xml"),
+    "json": ("json", "application/json"),
+    "png": ("png", "image/png"),
+    "wav": ("wav", "audio/wav"),
+}
+# As columns of a table, which has no objects inside.
+FLAT = ("piece", "key_name", "bars", "notes", "nll_per_token", "parallels", "moves", "crossed_frames")
+RENDER_LIMIT_S = 600.0
+# A passage of fewer notes stands in any two pieces of a kind; a picture of it would point at nothing.
+POINTED_OUT = 12
+
+
+@dataclass(frozen=True)
+class Written:
+    """A piece with what is said of it, and why it is not handed out, if it is not: a code and a sentence."""
+
+    number: int
+    made: Made
+    said: Json
+    refusal: tuple[str, str] | None
+
+    @property
+    def key(self) -> str:
+        return f"piece-{self.number + 1:03d}"
+
+
+@dataclass(frozen=True)
+class Files:
+    """How many rows the files have, by their names."""
+
+    rows: dict[str, int]
+
+
+def write(
+    folder: Path,
+    pieces: Sequence[Written],
+    brief: Brief,
+    params: GenerateParams,
+    *,
+    model: str,
+    settings: Settings,
+    check: Callable[[], None],
+) -> Files:
+    """Write everything that a composition hands out into a folder."""
+    good = [each for each in pieces if each.refusal is None]
+    with TrackFiles(folder) as files, JsonLines(folder / "predictions.jsonl") as rows:
+        for each in good:
+            check()
+            piece = replace(each.made.piece, name=each.key)
+            stored = files.add(each.number, each.key, _files(folder, piece, each, brief, params, model, settings))
+            rows.write(json.dumps({**_row(each), "files": stored}, ensure_ascii=False, allow_nan=False))
+    with JsonLines(folder / "errors.jsonl") as errors:
+        for each in pieces:
+            if each.refusal is not None:
+                code, reason = each.refusal
+                errors.write(json.dumps({**_row(each), "code": code, "reason": reason}, ensure_ascii=False))
+    _write_tables(folder, [_flat(each) for each in good])
+    return Files({"predictions": rows.rows, "errors": errors.rows, "files": files.count})
+
+
+def _row(each: Written) -> Json:
+    return {"row": each.number, "key": each.key, **each.said}
+
+
+def _flat(each: Written) -> Json:
+    row = {"piece": each.key, **_row(each)}
+    copied = each.said["copied"] or {}
+    flat = {name: row.get(name) for name in FLAT}
+    flat |= {f"copied_{name}": copied.get(name) for name in ("notes", "bars", "source_key")}
+    return {**flat, "relaxed_bars": " ".join(str(bar["bar"]) for bar in each.said["relaxed"])}
+
+
+def _write_tables(folder: Path, rows: Sequence[Json]) -> None:
+    names = [*FLAT, "copied_notes", "copied_bars", "copied_source_key", "relaxed_bars"]
+    table = pa.Table.from_pydict({name: [row[name] for row in rows] for name in names})
+    pq.write_table(table, folder / "predictions.parquet", store_schema=False)
+    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _files(
+    folder: Path, piece: Piece, each: Written, brief: Brief, params: GenerateParams, model: str, settings: Settings
+) -> Iterator[TrackFile]:
+    for name in dict.fromkeys(params.formats):
+        suffix, media_type = MEDIA_TYPES[name]
+        yield TrackFile(suffix, media_type, _content(name, folder, piece, each, brief, model, settings))
+
+
+def _content(
+    name: str, folder: Path, piece: Piece, each: Written, brief: Brief, model: str, settings: Settings
+) -> bytes:
+    title = f"{each.key} by {model}"
+    if name == "midi":
+        return midi_writer.write(piece)
+    if name == "musicxml":
+        return musicxml_writer.write(piece, title=title)
+    if name == "json":
+        told = {"model": model, **_row(each), "piece": as_json.describe(piece)}
+        return json.dumps(told, ensure_ascii=False, allow_nan=False).encode()
+    if name == "png":
+        return roll.draw(piece, title=title, marks=_marks(each), given=brief.given_voices)
+    out = folder.parent / "rendered.wav"
+    audio.render(midi_writer.write(piece), Path(settings.soundfont), out, time_limit_s=RENDER_LIMIT_S)
+    content = out.read_bytes()
+    out.unlink()
+    return content
+
+
+def _marks(each: Written) -> list[Mark]:
+    """What a picture points out: where rules were given up, and what stands in the training set."""
+    marks = [Mark(first, last, "rules relaxed") for first, last, _ in each.made.relaxed]
+    copied = each.said["copied"]
+    if copied is not None and copied["notes"] >= POINTED_OUT:
+        bars = Bars(each.made.piece)
+        first = copied["at_bar"] - (0 if each.made.piece.pickup else 1)
+        start = int(bars.starts[max(0, min(first, len(bars) - 1))])
+        length = int(copied["bars"] * bars.lengths[max(0, min(first, len(bars) - 1))])
+        marks.append(Mark(start, start + length, f"as in {copied['source_key']}"))
+    return marks

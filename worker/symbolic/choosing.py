@@ -1,0 +1,27 @@
+"""From logits to shares: at a temperature, and of the likeliest only."""
+
+import numpy as np
+
+
+def log_softmax(logits: np.ndarray) -> np.ndarray:
+    """Logarithms of the shares of each row; what is -inf has none."""
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    made: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return made
+
+
+def tempered(likelihoods: np.ndarray, temperature: float, top_p: float) -> np.ndarray:
+    """Shares of rows of log-likelihoods at a temperature above 0, of the likeliest that make up `top_p` together.
+
+    Holtzman and others, "The curious case of neural text degeneration", ICLR 2020.
+    """
+    shares = np.exp(likelihoods if temperature == 1 else log_softmax(likelihoods / temperature))
+    if top_p >= 1:
+        return shares
+    order = np.argsort(-shares, axis=1, kind="stable")
+    falling = np.take_along_axis(shares, order, axis=1)
+    is_kept = np.cumsum(falling, axis=1) - falling < top_p * falling.sum(axis=1, keepdims=True)
+    kept = np.zeros_like(shares)
+    np.put_along_axis(kept, order, falling * is_kept, axis=1)
+    total: np.ndarray = kept / kept.sum(axis=1, keepdims=True)
+    return total

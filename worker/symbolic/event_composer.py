@@ -1,0 +1,93 @@
+"""Writes pieces of notes with a network, a note at a time; what is given first stands as it is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from worker.sequences.stepping import Stepper
+from worker.symbolic.choosing import log_softmax, tempered
+from worker.symbolic.event_coding import ADVANCE, FIELDS, INSTRUMENT, LONGEST_ADVANCE, NONE, EventCoding
+
+# A quarter of the densest music has some dozens of notes; a network that strikes without end is stopped here.
+MOST_NOTES_A_QUARTER = 64
+
+
+@dataclass(frozen=True)
+class EventPlan:
+    """What is to be written: `units` in all, in bars of `bar` units; `given` tokens (steps, fields) come first."""
+
+    units: int
+    bar: int
+    given: np.ndarray
+    key: int | None
+    temperature: float
+    top_p: float
+
+
+@dataclass(frozen=True)
+class EventPiece:
+    """Tokens (steps, fields), and the network's likelihood of each in nats."""
+
+    tokens: np.ndarray
+    likelihoods: np.ndarray
+
+
+def compose(
+    stepper: Stepper, coding: EventCoding, plan: EventPlan, *, seeds: Sequence[Sequence[int]], check: Callable[[], None]
+) -> list[EventPiece]:
+    """A piece for each seed. `check` is called once a note."""
+    randoms = [np.random.Generator(np.random.PCG64(list(seed))) for seed in seeds]
+    rows, most = len(seeds), MOST_NOTES_A_QUARTER * max(1, plan.units // coding.resolution)
+    kept, codes = stepper.begin(rows), stepper.first_codes(rows)
+    at = np.zeros(rows, np.int64)
+    written, likelihoods, going = [], [], []
+    for step in range(len(plan.given) + most):
+        check()
+        is_going = at < plan.units
+        if step >= len(plan.given) and not is_going.any():
+            break
+        position = at % plan.bar
+        context = coding.describe(position, np.full(rows, plan.bar), key=plan.key, left=np.maximum(plan.units - at, 0))
+        hidden = stepper.step(kept, codes, context)
+        forced = plan.given[step] if step < len(plan.given) else None
+        draws = np.array([random.random(FIELDS) for random in randoms])
+        codes, said = _choose(stepper, coding, plan, hidden, forced, draws)
+        advance = codes[:, ADVANCE]
+        at += np.where(advance == coding.wait, LONGEST_ADVANCE * coding.resolution, advance)
+        written.append(codes)
+        likelihoods.append(said)
+        # What would begin after the end is the end.
+        going.append(is_going & (at < plan.units))
+    tokens, said, kept_steps = np.array(written), np.array(likelihoods), np.array(going)
+    return [EventPiece(tokens[kept_steps[:, row], row], said[kept_steps[:, row], row]) for row in range(rows)]
+
+
+def _choose(
+    stepper: Stepper, coding: EventCoding, plan: EventPlan, hidden: np.ndarray, forced: np.ndarray | None,
+    draws: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Tokens (rows, fields) of a step, and their likelihoods."""
+    rows = np.arange(len(hidden))
+    tokens, likelihoods = np.zeros((len(rows), FIELDS), np.int32), np.zeros((len(rows), FIELDS))
+    for field in range(FIELDS):
+        said = log_softmax(stepper.logits(hidden, field).astype(np.float64))
+        if forced is not None:
+            tokens[:, field] = forced[field]
+        else:
+            may = np.ones(said.shape, bool)
+            if field >= INSTRUMENT:
+                # A step that waits has nothing else, and any other has all of it.
+                may[:] = (np.arange(said.shape[1]) == NONE) == (tokens[:, ADVANCE] == coding.wait)[:, None]
+            tokens[:, field] = _draw(said, may, draws[:, field], plan)
+        likelihoods[:, field] = said[rows, tokens[:, field]]
+        stepper.tell(hidden, field, tokens[:, field])
+    return tokens, likelihoods
+
+
+def _draw(said: np.ndarray, may: np.ndarray, draws: np.ndarray, plan: EventPlan) -> np.ndarray:
+    if plan.temperature == 0:
+        return np.where(may, said, -np.inf).argmax(axis=1)
+    shares = tempered(np.where(may, said, -np.inf), plan.temperature, plan.top_p)
+    sums = np.cumsum(shares, axis=1)
+    return np.minimum((sums <= draws[:, None] * sums[:, -1:]).sum(axis=1), said.shape[1] - 1)
