@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 PY := .venv/bin/python
 
-.PHONY: help demo demo-audio up backup restore test soak lint types bench requirements clean
+.PHONY: help demo demo-audio demo-music up backup restore test soak lint types bench requirements clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -19,6 +19,9 @@ demo: .venv/run ## Train on real scores, judge, score what was held out: a few m
 
 demo-audio: .venv/run ## Make music, have it heard, learn its styles, find what is alike, write its notes down
 	@$(PY) -m examples.demo_audio
+
+demo-music: .venv/music ## Learn from Bach's chorales, harmonise a melody, compose one anew, tell what was copied
+	@$(PY) -m examples.demo_music
 
 up: .venv/run ## Start the whole service, until Ctrl-C
 	@$(PY) -m shared.up
@@ -51,8 +54,9 @@ requirements: ## Resolve the hash-pinned lists again (maintainers; needs uv)
 		name=$$group; [ $$group = cpu ] && name=worker-cpu; [ $$group = gpu ] && name=worker-gpu; \
 		uv pip compile --group $$group --universal --generate-hashes --no-header --no-annotate \
 			--python-version 3.11 -o requirements/$$name.txt -q || exit 1; done
-	@uv pip compile --group pretrained --no-deps --universal --generate-hashes --no-header --no-annotate \
-		--python-version 3.11 -o requirements/pretrained.txt -q
+	@for group in pretrained music; do \
+		uv pip compile --group $$group --no-deps --universal --generate-hashes --no-header --no-annotate \
+			--python-version 3.11 -o requirements/$$group.txt -q || exit 1; done
 
 clean: ## Remove the environment and the local data
 	rm -rf .venv .etude
@@ -65,6 +69,10 @@ clean: ## Remove the environment and the local data
 	$(PY) -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements/run.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/pretrained.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable ./client
+	@touch $@
+
+.venv/music: requirements/music.txt .venv/run
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/music.txt
 	@touch $@
 
 .venv/dev: requirements/dev.txt requirements/pretrained.txt client/pyproject.toml .venv/pyvenv.cfg

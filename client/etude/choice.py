@@ -10,16 +10,21 @@ from typing import Literal
 
 from etude.errors import EtudeError
 
-Format = Literal["audio", "table"]
+Format = Literal["audio", "table", "symbolic"]
 Paths = str | Path | Sequence[str | Path]
 
 RECORDINGS = (".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus")
 MANIFESTS = (".csv", ".tsv")
 REFERENCES = (".mid", ".midi")
+SCORES = (*REFERENCES, ".musicxml", ".xml", ".mxl")
+# What holds pieces or something else: taken as pieces only where that is said.
+ARCHIVES = (".zip", ".npz")
 TABLES = (*MANIFESTS, ".txt", ".parquet", ".pq", ".npz")
-SENT = {"audio": (*RECORDINGS, *MANIFESTS, *REFERENCES), "table": TABLES}
+SENT = {"audio": (*RECORDINGS, *MANIFESTS, *REFERENCES), "table": TABLES, "symbolic": SCORES}
+WANTED = {"audio": RECORDINGS, "table": TABLES, "symbolic": (*SCORES, *ARCHIVES)}
 
-HIDDEN, LINK, EMPTY, OTHER = "hidden", "a link out of the folder", "empty", "neither a recording nor a manifest"
+HIDDEN, LINK, EMPTY = "hidden", "a link out of the folder", "empty"
+OTHER = {"audio": "neither a recording nor a manifest", "table": "no table", "symbolic": "no score"}
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,10 @@ class Choice:
 
 
 def choose(paths: Paths, *, format: Format | None = None) -> Choice:
-    """Look at files and folders; a folder, or any recording among them, makes it audio unless `format` says else.
+    """Look at files and folders, and take them as what they hold unless `format` says else.
 
+    Any recording makes it audio, then any score makes it symbolic; files of neither are tables. Only where `format`
+    says that they are scores a ZIP or an NPZ is taken as pieces.
     Names in one folder begin inside it; of several paths each folder's name stands before those of its files.
     """
     given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
@@ -55,12 +62,13 @@ def choose(paths: Paths, *, format: Format | None = None) -> Choice:
         if not (path.is_file() or path.is_dir()):
             raise EtudeError(f"{path} is not a file or a folder that can be read.")
     chosen = format or _format_of(given)
+    sent = (*SENT[chosen], *ARCHIVES) if format == "symbolic" else SENT[chosen]
     left_out: list[tuple[str, str]] = []
     sources: list[Source] = []
     for path in given:
         if path.is_dir():
             before = "" if len(given) == 1 else f"{path.resolve().name}/"
-            sources += _in_folder(path, before, chosen, left_out)
+            sources += _in_folder(path, before, sent, OTHER[chosen], left_out)
         else:
             sources.append(Source(_name(path.name, path), path, path.stat().st_size))
     _refuse(given, sources, chosen)
@@ -69,11 +77,23 @@ def choose(paths: Paths, *, format: Format | None = None) -> Choice:
 
 
 def _format_of(given: Sequence[Path]) -> Format:
-    is_audio = any(path.is_dir() or path.suffix.lower() in RECORDINGS for path in given)
+    found = {suffix for path in given for suffix in (_suffixes(path) if path.is_dir() else [path.suffix.lower()])}
+    if not found.intersection(RECORDINGS) and found.intersection(SCORES):
+        return "symbolic"
+    is_audio = bool(found.intersection(RECORDINGS)) or any(path.is_dir() for path in given)
     return "audio" if is_audio else "table"
 
 
-def _in_folder(folder: Path, before: str, format: Format, left_out: list[tuple[str, str]]) -> Iterator[Source]:
+def _suffixes(folder: Path) -> Iterator[str]:
+    """What the names in a folder end in, hidden ones aside."""
+    for _, below, files in os.walk(folder):
+        below[:] = [name for name in below if not name.startswith(".")]
+        yield from (Path(name).suffix.lower() for name in files if not name.startswith("."))
+
+
+def _in_folder(
+    folder: Path, before: str, sent: Sequence[str], other: str, left_out: list[tuple[str, str]]
+) -> Iterator[Source]:
     inside = folder.resolve()
     for place, below, files in os.walk(folder):
         at = Path(place)
@@ -82,21 +102,21 @@ def _in_folder(folder: Path, before: str, format: Format, left_out: list[tuple[s
         below[:] = sorted(name for name in below if not name.startswith("."))
         for name in sorted(files):
             path = at / name
-            reason = _reason(path, inside, format)
+            reason = _reason(path, inside, sent, other)
             if reason is not None:
                 left_out.append((str(path), reason))
                 continue
             yield Source(_name(before + path.relative_to(folder).as_posix(), path), path, path.stat().st_size)
 
 
-def _reason(path: Path, inside: Path, format: Format) -> str | None:
+def _reason(path: Path, inside: Path, sent: Sequence[str], other: str) -> str | None:
     """Why a file in a folder is not sent; None if it is."""
     if path.name.startswith("."):
         return HIDDEN
     if not path.resolve().is_relative_to(inside):
         return LINK
-    if path.suffix.lower() not in SENT[format] or not path.is_file():
-        return OTHER
+    if path.suffix.lower() not in sent or not path.is_file():
+        return other
     return EMPTY if path.stat().st_size == 0 else None
 
 
@@ -111,10 +131,14 @@ def _name(name: str, path: Path) -> str:
 
 def _refuse(given: Sequence[Path], sources: Sequence[Source], format: Format) -> None:
     folders = [str(path) for path in given if path.is_dir()]
-    wanted = RECORDINGS if format == "audio" else TABLES
+    wanted = WANTED[format]
     if folders and not any(source.path.suffix.lower() in wanted for source in sources):
+        known = (*wanted, *SCORES) if format == "audio" else wanted
         other = " --table sends the tables in it." if format == "audio" and sources else ""
-        raise EtudeError(f"{', '.join(folders)} holds nothing to send: expected {', '.join(wanted)}.{other}")
+        raise EtudeError(f"{', '.join(folders)} holds nothing to send: expected {', '.join(known)}.{other}")
+    zipped = [str(path) for path in given if path.suffix.lower() == ".zip" and path.is_file()]
+    if zipped and format != "symbolic":
+        raise EtudeError(f"{', '.join(zipped)}: --scores takes the pieces in a ZIP; unpack what else it holds.")
     name, count = Counter(source.name for source in sources).most_common(1)[0]
     if count > 1:
         raise EtudeError(f"{count} files would be called {name}: upload the folder above them, or rename one.")

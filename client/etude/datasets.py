@@ -32,6 +32,12 @@ class Dataset:
         return audio
 
     @property
+    def symbolic(self) -> Json | None:
+        """What was read of all scores together: pieces, usable, bars, voices, keys, faults; None for all else."""
+        symbolic: Json | None = self.profile.get("symbolic")
+        return symbolic
+
+    @property
     def labels(self) -> int | None:
         """How many labels the one column of a classification has; None for all else."""
         if self.kind != "classification" or len(self.target) != 1:
@@ -41,7 +47,10 @@ class Dataset:
 
     @property
     def kind(self) -> str:
-        """The kind of learning that fits the target: classes for text and few whole numbers, else regression."""
+        """The kind of learning that fits: of scores generation, of text and few whole numbers classes, else regression.
+        """
+        if self.symbolic is not None:
+            return "generation"
         columns = {column["name"]: column for column in self.profile.get("columns", ())}
         for column in (columns[name] for name in self.target if name in columns):
             if column["type"] == "number" or (column["type"] == "integer" and column["distinct"] > 20):

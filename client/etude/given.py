@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from etude import choice, header, show_audio, watch
+from etude import choice, header, options, show_audio, watch
 from etude.choice import Choice, Format
 from etude.client import Client
 from etude.datasets import Dataset
 
 # A dataset's name may have a dot: only these are endings of files.
-ENDINGS = frozenset((*choice.RECORDINGS, *choice.REFERENCES, *choice.TABLES))
+ENDINGS = frozenset((*choice.RECORDINGS, *choice.SCORES, *choice.ARCHIVES, *choice.TABLES))
 
 
 def dataset(client: Client, data: tuple[str, ...], *, format: Format | None = None, **columns: Any) -> Dataset:
@@ -24,7 +24,7 @@ def dataset(client: Client, data: tuple[str, ...], *, format: Format | None = No
 def existing(client: Client, reference: str, *, format: Format | None = None, **columns: Any) -> Dataset:
     """A dataset that is there. Refuses the options that would say something of files, for nobody would heed them."""
     asked = [f"--{role}" for role, value in columns.items() if value]
-    asked += [f"--{format}"] if format else []
+    asked += [options.FLAGS[format]] if format else []
     if asked:
         said = f"{', '.join(asked)} {'is' if len(asked) == 1 else 'are'} for files."
         raise click.UsageError(f"{reference} is a dataset whose columns are fixed; {said}")
@@ -49,8 +49,17 @@ def files(data: tuple[str, ...], format: Format | None) -> Choice:
 
 def upload(client: Client, chosen: Choice, *, target: tuple[str, ...] = (), **columns: Any) -> Dataset:
     """Send them; a column that is named and not there is refused before."""
+    if chosen.format == "symbolic":
+        _refuse_columns({"target": target, **columns})
     # With a base the columns are those of another dataset.
-    if columns.get("base") is None:
+    elif columns.get("base") is None:
         header.demand(chosen, {"target": target, **columns})
     one_or_more = target[0] if len(target) == 1 else list(target)
     return watch.upload(client, chosen, target=one_or_more, **columns)
+
+
+def _refuse_columns(columns: dict[str, Any]) -> None:
+    asked = [f"--{role}" for role in header.ROLES if columns.get(role)]
+    if asked:
+        said = "scores have no columns; what is learned is their notes"
+        raise click.UsageError(f"{', '.join(asked)} {'is' if len(asked) == 1 else 'are'} for tables: {said}.")

@@ -20,6 +20,9 @@ AUDIO_COLUMNS = {
     "notes": "the name of the MIDI or CSV file with the true notes",
 }
 
+# What files are taken as, and the option that says so.
+FLAGS = {"audio": "--audio", "table": "--table", "symbolic": "--scores"}
+
 Json = dict[str, Any]
 Command = Callable[..., None]
 
@@ -50,9 +53,14 @@ def as_json(command: Command) -> Command:
 
 
 def format(command: Command) -> Command:
-    """`--audio` and `--table`."""
-    for name, told in (("table", "DATA are tables."), ("audio", "DATA are recordings, as folders are.")):
-        command = click.option(f"--{name}", "format_", flag_value=name, default=None, type=str, help=told)(command)
+    """`--audio`, `--table` and `--scores`."""
+    told = {
+        "symbolic": "DATA are scores, ZIP and NPZ among them.",
+        "table": "DATA are tables.",
+        "audio": "DATA are recordings; a folder with any is.",
+    }
+    for name, said in told.items():
+        command = click.option(FLAGS[name], "format_", flag_value=name, default=None, type=str, help=said)(command)
     return command
 
 

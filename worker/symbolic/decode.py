@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 HEADERS, NOTES = "headers.jsonl", "notes.bin"
 READERS: dict[str, Callable[[bytes, str], Piece]] = {"midi": midi.read, "musicxml": musicxml.read, "mxl": mxl.read}
-# The largest score that the other limits allow takes a quarter of it.
+# The largest score that the other limits allow takes a third of it.
 PIECE_CPU_S = 60
 MOST_FILE_BYTES = 64 * bounds.MiB
 # 1.1 GB of them; and as many pieces as a dataset of audio has tracks.

@@ -8,15 +8,15 @@ import numpy as np
 from shared.errors import Fault, JobFailed
 from shared.kinds.generation import Constraints, GenerateParams, Infill, Melody, Prompt, read_key, read_meter
 from shared.schema import Closed
+from worker.composition.event_coding import EventCoding, Line
+from worker.composition.events import EventPlan
+from worker.composition.rules import Rules
+from worker.composition.voice_coding import VoiceCoding
+from worker.composition.voices import FREE, Plan
 from worker.kinds.generation import data
 from worker.symbolic import gridding
-from worker.symbolic.composer import FREE, Plan
-from worker.symbolic.event_coding import EventCoding, Line
-from worker.symbolic.event_composer import EventPlan
 from worker.symbolic.grid import REST, Grid
 from worker.symbolic.piece import TICKS, Bars, Meter, Piece
-from worker.symbolic.rules import Rules
-from worker.symbolic.voice_coding import VoiceCoding
 
 USUAL_METER = Meter(0, 4, 4)
 

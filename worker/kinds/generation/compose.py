@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 
 from shared.kinds.generation import GenerateParams
+from worker.composition import events, voices
+from worker.composition.event_coding import EventCoding, Line
+from worker.composition.events import EventPlan
 from worker.kinds.generation import briefs, data
 from worker.kinds.generation.briefs import Brief, Usual
 from worker.kinds.generation.data import Coding, Item, Work
 from worker.sequences.artifacts import SequenceModel
 from worker.sequences.stepping import Stepper
-from worker.symbolic import composer, event_composer, gridding, spelling, tonality, voice_leading
+from worker.symbolic import gridding, spelling, tonality, voice_leading
 from worker.symbolic.copies import Corpus, Passage
-from worker.symbolic.event_coding import EventCoding, Line
-from worker.symbolic.event_composer import EventPlan
 from worker.symbolic.grid import Grid
 from worker.symbolic.piece import TICKS, Bars, Piece
 
@@ -60,18 +61,18 @@ class Composer:
         """A piece for each seed."""
         if isinstance(brief.plan, EventPlan):
             assert isinstance(self.coding, EventCoding)
-            made = event_composer.compose(self.stepper, self.coding, brief.plan, seeds=seeds, check=check)
+            made = events.compose(self.stepper, self.coding, brief.plan, seeds=seeds, check=check)
             return [self._of_events(brief, each) for each in made]
         assert not isinstance(self.coding, EventCoding)
-        found = composer.compose(self.stepper, self.coding, brief.plan, seeds=seeds, check=check)
+        found = voices.compose(self.stepper, self.coding, brief.plan, seeds=seeds, check=check)
         return [self._of_voices(brief, params, each) for each in found]
 
-    def _of_events(self, brief: Brief, made: event_composer.EventPiece) -> Made:
+    def _of_events(self, brief: Brief, made: events.EventPiece) -> Made:
         assert isinstance(self.coding, EventCoding) and isinstance(brief.plan, EventPlan)
         piece = self.coding.piece(made.tokens, name="", bpm=brief.bpm, meter=brief.meters[0], units=brief.plan.units)
         return Made(piece, Line.of(piece, resolution=self.coding.resolution), made.likelihoods)
 
-    def _of_voices(self, brief: Brief, params: GenerateParams, made: composer.Composed) -> Made:
+    def _of_voices(self, brief: Brief, params: GenerateParams, made: voices.Composed) -> Made:
         assert not isinstance(self.coding, EventCoding) and brief.position is not None and brief.bar is not None
         grid = self.coding.grid(made.codes, brief.position, brief.bar)
         programs = params.programs or self.usual.programs

@@ -13,13 +13,13 @@ from shared.errors import Fault, JobFailed
 from shared.kinds.generation import Events, TrainParams, Voices
 from worker import batches
 from worker.cautions import Caution
+from worker.composition.event_coding import EventCoding, Line
+from worker.composition.voice_coding import VoiceCoding
 from worker.sequences.streams import Steps
 from worker.symbolic import gridding, stored, tonality
-from worker.symbolic.event_coding import EventCoding, Line
 from worker.symbolic.grid import REST, Grid
 from worker.symbolic.piece import HIGHEST, LOWEST, Piece
 from worker.symbolic.stored import Stored
-from worker.symbolic.voice_coding import VoiceCoding
 
 Json = dict[str, Any]
 Coding = VoiceCoding | EventCoding

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from worker.composition.voice_coding import HOLD
 from worker.kinds.generation.data import Coding, Item, Work
 from worker.sequences import learner, streams
 from worker.sequences.spec import SequenceSpec
@@ -15,7 +16,6 @@ from worker.symbolic.copies import Corpus, Passage
 from worker.symbolic.grid import Grid
 from worker.symbolic.piece import Piece
 from worker.symbolic.ratios import Ratio
-from worker.symbolic.voice_coding import HOLD
 
 Json = dict[str, Any]
 

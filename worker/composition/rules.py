@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from worker.composition.voice_coding import HOLD, SILENCE, STRIKE, VoiceCoding
 from worker.symbolic.grid import REST
-from worker.symbolic.voice_coding import HOLD, SILENCE, STRIKE, VoiceCoding
 
 # In the order in which they are given up where not all can be kept.
 ORDER = ("leap", "parallels", "crossing", "ranges")

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 
 from shared.schema import Closed
+from worker.composition.voice_coding import BEATS, ENDS, KEYS, moved
 from worker.sequences.streams import Steps
 from worker.symbolic.piece import HIGHEST, LOWEST, NOTE, TICKS, Bars, Meter, Piece, Tempo, Voice
-from worker.symbolic.voice_coding import BEATS, ENDS, KEYS, moved
 
 ADVANCE, INSTRUMENT, PITCH, DURATION, VELOCITY = range(5)
 FIELDS = 5

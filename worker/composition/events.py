@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from worker.composition.choosing import log_softmax, tempered
+from worker.composition.event_coding import ADVANCE, FIELDS, INSTRUMENT, LONGEST_ADVANCE, NONE, EventCoding
 from worker.sequences.stepping import Stepper
-from worker.symbolic.choosing import log_softmax, tempered
-from worker.symbolic.event_coding import ADVANCE, FIELDS, INSTRUMENT, LONGEST_ADVANCE, NONE, EventCoding
 
 # A quarter of the densest music has some dozens of notes; a network that strikes without end is stopped here.
 MOST_NOTES_A_QUARTER = 64

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from worker.composition.choosing import log_softmax, tempered
+from worker.composition.rules import ORDER, Rules, allowed, grammar
+from worker.composition.voice_coding import HOLD, SILENCE, STRIKE, VoiceCoding
 from worker.sequences.stepping import Kept, Stepper
-from worker.symbolic.choosing import log_softmax, tempered
 from worker.symbolic.grid import REST
-from worker.symbolic.rules import ORDER, Rules, allowed, grammar
-from worker.symbolic.voice_coding import HOLD, SILENCE, STRIKE, VoiceCoding
 
 FREE = -1
 # Drafts of a piece: one where nothing can go wrong, some where rules may lead astray, many to fit what is given.

@@ -1,0 +1,1 @@
+"""Between pieces and sequences: how music becomes steps, and how a network's steps become music."""
