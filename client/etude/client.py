@@ -1,35 +1,22 @@
-"""The whole API from Python: upload, train, score, listen, look."""
+"""The whole API from Python: upload, train, score, listen, compose, look."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypedDict, Unpack
+from pathlib import Path
+from typing import Any, Unpack
 from urllib.parse import quote
 
-from etude import choice, connection, sending, webhooks
+from etude import choice, composing, connection, roles, sending, webhooks
 from etude.choice import Choice, Format, Paths
+from etude.composing import Asked, Composition
 from etude.datasets import Dataset
 from etude.errors import EtudeError, NotFound, Refused
 from etude.jobs import PAGE, Job
+from etude.roles import Roles
 from etude.schedules import Schedule, address
 from etude.transport import PATIENCE_S, Progress, Transport
 from etude.webhooks import Webhook
 
 Json = dict[str, Any]
-
-
-class Roles(TypedDict, total=False):
-    """Which column is what; the last six are those of a manifest of recordings. All are found by name without it."""
-
-    target: str | Sequence[str] | None
-    group: str | None
-    id: str | None
-    mask: Sequence[str]
-    drop: Sequence[str]
-    file: str | None
-    start: str | None
-    end: str | None
-    tempo: str | None
-    key: str | None
-    notes: str | None
 
 
 class Client:
@@ -39,6 +26,7 @@ class Client:
         found = connection.find(url, key)
         self.url = found.url
         self._transport = Transport(found, patience_s=patience_s)
+        self._list = self._transport.listed
 
     def __enter__(self) -> "Client":
         return self
@@ -59,11 +47,11 @@ class Client:
     ) -> Dataset:
         """Make the next version of a dataset from files and folders, and wait until it has been read.
 
-        A folder, or a recording, makes it one of audio unless `format` says else. `progress` hears the bytes that
-        have gone, `on_change` the job that reads them. Raises JobFailed with every fault when they cannot be used.
+        What they are says whether it is one of tables, audio or scores unless `format` does. `progress` hears the bytes
+        that have gone, `on_change` the job that reads them. Raises JobFailed with every fault when they cannot be used.
         """
         chosen = paths if isinstance(paths, Choice) else choice.choose(paths, format=format)
-        body: Json = {"name": name or chosen.name, "columns": _given(columns)}
+        body: Json = {"name": name or chosen.name, "columns": roles.given(columns)}
         if chosen.format != "table":
             body["format"] = chosen.format
         if base is not None:
@@ -106,6 +94,45 @@ class Client:
         asked = {**(params or {}), **({"include": list(include)} if include is not None else {})}
         body = {"action": "score", "kind": "analysis", "dataset": reference(data), "params": asked, **more}
         return self.submit(**body, **({"model": model} if model else {}))
+
+    def learn(
+        self,
+        paths: Paths | Choice,
+        *,
+        model: str | None = None,
+        params: Json | None = None,
+        on_change: Callable[[Job], None] | None = None,
+        **columns: Unpack[Roles],
+    ) -> Job:
+        """Upload files and train on them, in one call that returns once it has learned; scores become a composer.
+
+        `model` names the dataset too. Raises JobFailed when the files cannot be used or the training fails.
+        """
+        data = self.upload(paths, name=model, on_change=on_change, **columns)
+        return self.train(data, model=model, params=params).wait(on_change)
+
+    def compose(
+        self,
+        model: str,
+        *,
+        save: str | Path | None = None,
+        on_change: Callable[[Job], None] | None = None,
+        **asked: Unpack[Asked],
+    ) -> Composition:
+        """Have a model that learned from scores compose, and wait; `save` is the folder for the files."""
+        made = Composition(self.generate(model, **asked).wait(on_change))
+        if save is not None:
+            made.save(save)
+        return made
+
+    def generate(self, model: str, **asked: Unpack[Asked]) -> Job:
+        """Queue the same. Raises EtudeError for what does not fit together, before anything is sent."""
+        voices = composing.voices_of(self.resolve(model)) if asked.get("ranges") else None
+        return self.submit(action="generate", model=model, params=composing.params(asked, voices=voices))
+
+    def evaluate(self, model: str, data: "Dataset | str", *, params: Json | None = None, **more: Any) -> Job:
+        """Queue an evaluation: what a model that composes comes to on scores that it has never seen."""
+        return self.submit(action="evaluate", model=model, dataset=reference(data), params=params or {}, **more)
 
     def submit(self, **body: Any) -> Job:
         """Queue any job, as POST /v1/jobs takes it."""
@@ -266,24 +293,6 @@ class Client:
     def _get(self, path: str, query: Json | None = None) -> Json:
         said: Json = self._transport.get(path, query=query).json()
         return said
-
-    def _list(self, path: str, query: Json, limit: int | None) -> Iterator[Json]:
-        cursor, left = None, limit
-        while left is None or left > 0:
-            page_size = 200 if left is None else min(left, 200)
-            asked = {**query, "limit": page_size, **({"cursor": cursor} if cursor else {})}
-            page = self._transport.get(path, query=asked).json()
-            yield from page["data"]
-            left = None if left is None else left - len(page["data"])
-            cursor = page["next_cursor"]
-            if cursor is None:
-                return
-
-
-def _given(columns: Roles) -> Json:
-    """The roles that were given, as JSON."""
-    named = {role: value if isinstance(value, str) else list(value or ()) for role, value in columns.items()}  # type: ignore[call-overload]
-    return {role: value for role, value in named.items() if value}
 
 
 def reference(data: "Dataset | str") -> str:

@@ -16,6 +16,7 @@ from etude import (
     Client,
     __version__,
     audio_commands,
+    compose_commands,
     learn_commands,
     look_commands,
     options,
@@ -58,6 +59,7 @@ def etude() -> None:
 for each in (
     *learn_commands.COMMANDS,
     *audio_commands.COMMANDS,
+    *compose_commands.COMMANDS,
     *look_commands.COMMANDS,
     *schedule_commands.COMMANDS,
     *webhook_commands.COMMANDS,
@@ -67,7 +69,7 @@ for each in (
 
 @etude.command()
 @click.option("--state", type=click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]))
-@click.option("--action", help="train, score or ingest.")
+@click.option("--action", help="train, score, generate, evaluate or ingest.")
 @click.option("--model", help="Only the trainings of this model.")
 @click.option("--schedule", help="Only those that this schedule submitted: its name or id.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)

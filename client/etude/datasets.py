@@ -47,8 +47,7 @@ class Dataset:
 
     @property
     def kind(self) -> str:
-        """The kind of learning that fits: of scores generation, of text and few whole numbers classes, else regression.
-        """
+        """The kind that fits: generation for scores, classes for text and few whole numbers, else regression."""
         if self.symbolic is not None:
             return "generation"
         columns = {column["name"]: column for column in self.profile.get("columns", ())}

@@ -148,9 +148,10 @@ class Job:
 
     def _demand_predictions(self, format: str | None) -> None:
         """Raises EtudeError when this job makes none, or not in this format; None is all of them."""
-        if self.raw["action"] != "score":
-            raise EtudeError(f"{self.id} is a {self.raw['action']} job: a scoring alone has predictions.")
-        formats = (self.raw["params"] or {}).get("formats")
+        if self.raw["action"] not in ("score", "generate"):
+            raise EtudeError(f"{self.id} is a {self.raw['action']} job: a scoring or a composition has predictions.")
+        # Of a composition they are those of the files of each piece.
+        formats = (self.raw["params"] or {}).get("formats") if self.raw["action"] == "score" else None
         if format is not None and formats is not None and format not in formats:
             asked = f"{self.id} was asked for {', '.join(formats)} and not for {format}"
             raise EtudeError(f"{asked}: the param `formats` of a scoring says for which.")
@@ -163,11 +164,11 @@ class Job:
         except Refused as refused:
             if refused.status != 404:
                 raise
-            makers = "an analysis with notes or over_time makes them, and a scoring with explain"
+            makers = "a composition makes them, an analysis with notes or over_time, and a scoring with explain"
             raise EtudeError(f"{self.id} made no files: {makers}.") from refused
 
     def files(self) -> Iterator[Json]:
-        """The files that a scoring made for single tracks: `number`, `key`, `name`, `media_type`, `size_bytes`."""
+        """The files made for single tracks or pieces: `number`, `key`, `name`, `media_type`, `size_bytes`."""
         cursor: str | None = "0"
         while cursor is not None:
             with self._made_files():

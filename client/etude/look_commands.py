@@ -19,21 +19,28 @@ def workers(as_json: bool) -> None:
 @click.argument("name", required=False)
 @options.as_json
 def models(name: str | None, as_json: bool) -> None:
-    """List the models, or the versions of one."""
+    """List the models, the versions of one, or what one version comes to, such as chorales@2."""
     with Client() as client:
         if name is None:
             found = list(client.models())
             return show.as_json(found) if as_json else show_service.models(found)
+        if "@" in name:
+            version = client.resolve(name)
+            return show.as_json(version) if as_json else show_service.version(version)
         model = client.model(name)
         return show.as_json(model) if as_json else show_service.model(model)
 
 
 @click.command()
+@click.argument("name", required=False)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @options.as_json
-def datasets(limit: int, as_json: bool) -> None:
-    """List the datasets, the newest first."""
+def datasets(name: str | None, limit: int, as_json: bool) -> None:
+    """List the datasets, the newest first; or say what is in one, such as songs@2."""
     with Client() as client:
+        if name is not None:
+            dataset = client.dataset(name)
+            return show.as_json(dataset.raw) if as_json else show.dataset(dataset)
         found = list(client.datasets(limit=limit))
         show.as_json([each.raw for each in found]) if as_json else show_service.datasets(found)
 

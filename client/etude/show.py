@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from etude import cautions, page, show_audio, show_scored, wording
+from etude import cautions, page, show_audio, show_composed, show_scored, show_scores, wording
 from etude.datasets import Dataset
 from etude.errors import EtudeError
 from etude.jobs import Job
@@ -95,6 +95,10 @@ def job(shown: Job, *, is_saving: bool = False) -> None:
     # A scoring has metrics too, where the truth is known; an ingest has rows too, which its dataset shows.
     if raw["action"] == "train" and "metrics" in shown.result:
         _trained(out, shown)
+    elif raw["action"] == "generate" and shown.result:
+        show_composed.composition(out, shown, is_saving=is_saving)
+    elif raw["action"] == "evaluate" and shown.result:
+        show_composed.evaluation(out, shown)
     elif raw["action"] == "score" and "rows" in shown.result:
         is_analysis = raw["kind"] == "analysis"
         (show_audio.analysis if is_analysis else show_scored.scored)(out, shown, is_saving=is_saving)
@@ -102,20 +106,37 @@ def job(shown: Job, *, is_saving: bool = False) -> None:
 
 def _trained(out: Console, shown: Job) -> None:
     result = shown.result
-    # Recordings are learned in segments, and judged as wholes.
-    unit, held_out = ("tracks", "folder") if "segments" in result["metrics"] else ("rows", "held_out.csv")
-    for part, metrics in result["metrics"].items():
-        name = "validation segments" if part == "segments" else f"{part} {unit}"
-        out.print(metrics_table(name, metrics, result["baselines"].get(part, {})))
-        if "per_class" in metrics and part != "segments":
-            out.print(_per_class(metrics["per_class"]))
+    if shown.raw["kind"] == "generation":
+        show_composed.card(out, result)
+    else:
+        _judged(out, result)
     cautions.show(out, result["warnings"])
     stopped = f", stopped by {result['stopped_by'].replace('_', ' ')}" if result["stopped_by"] else ""
     best = f", best {result['best_epoch']}" if result["best_epoch"] else ""
     cost = f"{shown.raw['cost']['compute_s']:.1f} s"
     out.print(f"{escape(result['reference'])}  {page.count(result['epochs'], 'epoch')}{best}{stopped}  {cost}")
     _promoted(out, result)
-    out.print(f"  etude score {escape(result['reference'])} {held_out} -o predictions.parquet", style="dim")
+    out.print(f"  {_next(shown)}", style="dim", markup=False)
+
+
+def _next(trained: Job) -> str:
+    """What one does with a model version that was made."""
+    reference = trained.result["reference"]
+    if trained.raw["kind"] == "generation":
+        return f"etude compose {reference}"
+    held_out = "folder" if "segments" in trained.result["metrics"] else "held_out.csv"
+    return f"etude score {reference} {held_out} -o predictions.parquet"
+
+
+def _judged(out: Console, result: Json) -> None:
+    """What the network comes to on each part, beside the simpler models, and on each class."""
+    # Recordings are learned in segments, and judged as wholes.
+    unit = "tracks" if "segments" in result["metrics"] else "rows"
+    for part, metrics in result["metrics"].items():
+        name = "validation segments" if part == "segments" else f"{part} {unit}"
+        out.print(metrics_table(name, metrics, result["baselines"].get(part, {})))
+        if "per_class" in metrics and part != "segments":
+            out.print(_per_class(metrics["per_class"]))
 
 
 def _promoted(out: Console, result: Json) -> None:
@@ -155,10 +176,12 @@ def dataset(made: Dataset) -> None:
     profile = made.profile
     if made.audio is not None:
         show_audio.dataset(made, made.audio)
+    elif made.symbolic is not None:
+        show_scores.dataset(made, made.symbolic)
     else:
         size = f"{page.count(profile.get('rows', 0), 'row')}, {page.count(len(profile.get('columns', ())), 'column')}"
         page.say(f"{made.reference}  {size}, target {show_audio.target(made)}")
-    told = () if made.audio is None else show_audio.TOLD_OTHERWISE
+    told = (*show_audio.TOLD_OTHERWISE, *show_scores.TOLD_OTHERWISE) if made.audio or made.symbolic else ()
     cautions.show(page.console(), [each for each in profile.get("warnings", ()) if each["code"] not in told])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.markup import escape
 from rich.text import Text
 
-from etude import page
+from etude import cautions, page, show_composed
 from etude.datasets import Dataset
 
 WORKER_COLOURS = {"idle": "dim", "busy": "cyan", "draining": "yellow", "gone": "dim", "silent": "red"}
@@ -50,19 +50,31 @@ def models(found: Iterable[Json]) -> None:
 def model(shown: Json) -> None:
     """A model's versions, each with its first metrics; of the service's own whose they are."""
     table = page.table("version", "aliases", "metrics", "parameters", "job", "created")
-    for version in shown["versions"]:
+    for each in shown["versions"]:
         # The service's own were made by no job.
-        job_id = version["links"].get("job", "").rpartition("/")[2] or "–"
-        aliases, parameters = ", ".join(version["aliases"]), f"{version['parameters']:,}"
-        row = (version["reference"], aliases, _first_metrics(version), parameters, job_id)
-        table.add_row(*row, page.when(version["created_at"]))
+        job_id = each["links"].get("job", "").rpartition("/")[2] or "–"
+        aliases, parameters = ", ".join(each["aliases"]), f"{each['parameters']:,}"
+        row = (each["reference"], aliases, _first_metrics(each), parameters, job_id)
+        table.add_row(*row, page.when(each["created_at"]))
     page.print_table(table, spare=("created", "parameters"))
-    for version in shown["versions"]:
-        _card(version["lineage"].get("card"))
+    for each in shown["versions"]:
+        _card(each["lineage"].get("card"))
+    if shown["kind"] == "generation" and shown["versions"]:
+        # The newest first, as they are listed.
+        version(shown["versions"][0])
+
+
+def version(shown: Json) -> None:
+    """What one version comes to, beside simpler models; of one that composes its music and what it copied, too."""
+    out = page.console()
+    out.print(escape(f"{shown['reference']}  {shown['parameters']:,} parameters, {page.when(shown['created_at'])}"))
+    show_composed.card(out, shown)
+    cautions.show(out, shown["warnings"])
 
 
 def _first_metrics(version: Json) -> str:
-    part, metrics = next(iter(version["metrics"].items()), ("", {}))
+    parts = {name: metrics for name, metrics in version["metrics"].items() if name not in show_composed.APART}
+    part, metrics = next(iter(parts.items()), ("", {}))
     scalars = [(name, metric["value"]) for name, metric in metrics.items() if "value" in metric][:3]
     figures = ", ".join(f"{name} {page.figure(value)}" for name, value in scalars)
     return f"{figures} (the authors' own figures)" if part == "published" and figures else figures

@@ -17,6 +17,8 @@ PATIENCE_S, FIRST_PATIENCE_S = 120.0, 10.0
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 # A long poll lasts a minute at most; the answer may take a little longer.
 TIMEOUT = httpx.Timeout(connect=5.0, read=75.0, write=75.0, pool=5.0)
+# The service gives no more at once.
+LONGEST_PAGE = 200
 LATER = (429, 502, 503, 504)
 
 Json = dict[str, Any]
@@ -78,6 +80,19 @@ class Transport:
                 return answer
 
         self._repeat(ask)
+
+    def listed(self, path: str, query: Json, limit: int | None) -> Iterator[Json]:
+        """The entries of a list, page after page, at most `limit`."""
+        cursor, left = None, limit
+        while left is None or left > 0:
+            page_size = LONGEST_PAGE if left is None else min(left, LONGEST_PAGE)
+            asked = {**query, "limit": page_size, **({"cursor": cursor} if cursor else {})}
+            page = self.get(path, query=asked).json()
+            yield from page["data"]
+            left = None if left is None else left - len(page["data"])
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
 
     def _send(self, method: str, path: str, **named: Any) -> httpx.Response:  # Any: httpx's own arguments
         return self._repeat(lambda: self._http.request(method, path, **named))

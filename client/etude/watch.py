@@ -20,7 +20,9 @@ from etude.jobs import Job
 
 # As often as a bar alone is.
 REFRESHED_A_SECOND = 10
-FIGURES = ("loss", "val_loss", "accuracy", "val_accuracy")
+FIGURES = {name: name for name in ("loss", "val_loss", "accuracy", "val_accuracy")}
+# Of scores, in nats: the accuracy of tokens most of which go on as before tells little.
+OF_SCORES = {"loss": "loss a token", "val_loss": "on pieces held out"}
 
 
 class Bar:
@@ -151,7 +153,8 @@ def figures(job: Job) -> str:
     if "chunks_total" in metrics and (eta_s := job.progress.get("eta_s")):
         left = job.progress["total"] - job.progress["done"]
         heard.append(f"{left / eta_s:,.0f} {job.progress['unit']}/s")
-    return " ".join([*heard, *(f"{name} {metrics[name]:.4f}" for name in FIGURES if name in metrics)])
+    names = OF_SCORES if job.raw["kind"] == "generation" else FIGURES
+    return " ".join([*heard, *(f"{said} {metrics[name]:.4f}" for name, said in names.items() if name in metrics)])
 
 
 def _eta(job: Job) -> str:

@@ -22,6 +22,8 @@ FREE = -1
 DRAFTS_FREE, DRAFTS_RULED, DRAFTS_GIVEN = 1, 8, 48
 # With fewer drafts of worth than this share, those without are given up.
 WORTHY = 0.5
+# Of what could be written, so much the rules must leave: else a voice would rather fall silent for good.
+LEAST = 1e-3
 # What drafts keep of the steps before; more pieces are written one batch after the other.
 MOST_BYTES, MOST_ROWS = 256 * 1024 * 1024, 1024
 
@@ -140,10 +142,11 @@ class _Desk:
                 tokens = self._tokens_given(given[voice], before[:, voice])
                 gains += said[np.arange(len(rows)), tokens]
             else:
-                may = grammar(coding, voice, before, is_first=frame == 0)
+                legal = grammar(coding, voice, before, is_first=frame == 0)
+                may = legal
                 if rules is not None:
-                    may &= allowed(rules, coding, voice, before, last, now, known)
-                tokens, gained = self._draw(said, may, self.draws[frame, voice, rows])
+                    may = legal & allowed(rules, coding, voice, before, last, now, known)
+                tokens, gained = self._draw(said, legal, may, self.draws[frame, voice, rows])
                 gains += gained
                 known = known | (np.arange(voices) == voice)
             likelihoods[:, voice] = said[np.arange(len(rows)), tokens]
@@ -166,17 +169,22 @@ class _Desk:
         struck = 1 + 2 * (tokens - STRIKE) + 1
         return np.where(tokens == HOLD, held, np.where(tokens == SILENCE, 0, struck)).astype(np.int32)
 
-    def _draw(self, said: np.ndarray, may: np.ndarray, draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """A token for each row out of those that it may take, and the logarithm of the share that these have."""
+    def _draw(
+        self, said: np.ndarray, legal: np.ndarray, may: np.ndarray, draws: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A token for each row out of those that it may take, and the logarithm of the share that these have.
+
+        That is minus infinity where the rules leave of what is legal only what the network holds for no music.
+        """
         if self.plan.temperature == 0:
             masked = np.where(may, said, -np.inf)
-            tokens = masked.argmax(axis=1)
-            gained = np.where(may.any(axis=1), 0.0, -np.inf)
-            return tokens, gained
+            is_left = masked.max(axis=1) > np.log(LEAST)
+            return masked.argmax(axis=1), np.where(is_left | (may == legal).all(axis=1), 0.0, -np.inf)
         shares = tempered(said, self.plan.temperature, self.plan.top_p)
+        whole = (shares * legal).sum(axis=1, keepdims=True)
         shares = np.where(may, shares, 0.0)
         sums = np.cumsum(shares, axis=1)
-        total = sums[:, -1:]
+        total = np.where(sums[:, -1:] >= LEAST * whole, sums[:, -1:], 0.0)
         tokens = (sums <= draws[:, None] * total).sum(axis=1)
         # Where nothing is left the draft is given up, and what it goes on with is no matter.
         tokens = np.where(total[:, 0] > 0, np.minimum(tokens, said.shape[1] - 1), HOLD)

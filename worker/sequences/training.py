@@ -35,7 +35,7 @@ class Progress:
     best: dict[str, np.ndarray] = field(default_factory=dict)
 
     def as_state(self) -> dict[str, object]:
-        return {"history": self.history, "best_loss": self.best_loss, "best_epoch": self.best_epoch}
+        return {"history": list(self.history), "best_loss": self.best_loss, "best_epoch": self.best_epoch}
 
 
 def fit(
@@ -81,11 +81,11 @@ class _Training:
         return streams.whole(pieces, self.spec, rows=JUDGED_ROWS, window=self.params.window)
 
     def run(self, checkpoint: Checkpoint | None) -> Fitted:
-        progress = self.progress
         if checkpoint is not None:
             self._restore(checkpoint)
             # Told again: the last beat before the break may not have got through.
-            self.watch.report(progress.history, total=self.epochs)
+            self.watch.report(self.progress.history, total=self.epochs)
+        progress = self.progress
         stopped_by = "early_stopping" if self._is_out_of_patience() else None
         while progress.done < self.epochs and stopped_by is None:
             self._advance()

@@ -180,14 +180,17 @@ from tests.worker.sequences.test_training import PIECES, params_of, spec_of
 from worker.sequences import streams
 from worker.sequences.learner import Learner
 from worker.sequences.spec import draw
-params = params_of(sys.argv[2], network={**params_of(sys.argv[2]).network.model_dump(), "dropout": 0.0})
+plain = {**params_of(sys.argv[2]).network.model_dump(), "dropout": 0.0}
+plain = {name: 0.0 if name == "recurrent_dropout" else value for name, value in plain.items()}
+# Adam makes a step of its own out of what is rounding.
+params = params_of(sys.argv[2], network=plain, optimizer="sgd")
 spec = spec_of(params)
 devices = [f"CPU:{place}" for place in range(count)]
 learner = Learner(spec, draw(spec, seed=1), params, devices=devices)
 layout = streams.cut(PIECES, spec, rows=4, window=16)
 state = learner.first_state(4)
 for place in range(len(layout)):
-    loss, state = learner.learn(layout, place, state, rate=0.01, seed=place)
+    loss, state = learner.learn(layout, place, state, rate=0.1, seed=place)
     print(f"{loss:.6f}")
 for name, variable in learner.average.items():
     print(name, f"{float(np.abs(variable.numpy()).sum()):.3f}")
@@ -211,6 +214,6 @@ def test_on_two_devices_it_learns_what_it_learns_on_one(name: str) -> None:
     assert len(said[0]) == len(said[1])
     for one, other in zip(*said, strict=True):
         if one.replace(".", "").isdigit():
-            assert float(one) == pytest.approx(float(other), abs=5e-3)
+            assert float(one) == pytest.approx(float(other), abs=2e-3)
         else:
             assert one == other
