@@ -62,7 +62,7 @@ def train(desk: Desk) -> Ending:
     learned = SequenceModel(KIND, network, fitted.weights, target)
     held_out = prepared.validation or prepared.train
     part = "validation" if prepared.validation else "training"
-    judged = _judge(desk, learned, prepared.coding, prepared.train, held_out)
+    judged = _judge(desk, learned, prepared.coding, held_out, window=params.window)
     baselines = metrics.baselines(
         prepared.coding, *(data.steps_of(prepared.coding, each, is_told=False) for each in (prepared.train, held_out))
     )
@@ -88,10 +88,12 @@ def train(desk: Desk) -> Ending:
     return Ending(record)
 
 
-def _judge(desk: Desk, learned: SequenceModel, coding: Coding, train: Sequence[Item], held_out: Sequence[Item]) -> Json:
+def _judge(desk: Desk, learned: SequenceModel, coding: Coding, held_out: Sequence[Item], *, window: int = 128) -> Json:
     desk.check()
     plain, told = (
-        metrics.foretell(learned.network, learned.weights, data.steps_of(coding, held_out, is_told=is_told))
+        metrics.foretell(
+            learned.network, learned.weights, data.steps_of(coding, held_out, is_told=is_told), window=window
+        )
         for is_told in (False, True)
     )
     return metrics.evaluate(coding, plain, told)
@@ -141,7 +143,7 @@ def evaluate(desk: Desk) -> Ending:
     items, left_out = data.items_known(data.load(desk.fetch_parts(row)), coding)
     desk.enter("evaluating")
     train = _trained_on(desk, version, coding)
-    judged = _judge(desk, learned, coding, train or [], items)
+    judged = _judge(desk, learned, coding, items)
     desk.enter("composing")
     music = _try(desk, learned, params.trial, train or items, items, seed=params.seed)
     said: Json = {

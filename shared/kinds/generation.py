@@ -198,8 +198,8 @@ class GenerateParams(Closed):
     prompt: Prompt | None = None
     melody: Melody | None = None
     infill: Infill | None = None
-    # Lowest and highest pitch of each voice, from the highest voice on.
-    ranges: Annotated[list[PitchRange], Field(min_length=1, max_length=8)] | None = None
+    # Lowest and highest pitch of each voice, from the highest voice on; null leaves one as it is.
+    ranges: Annotated[list[PitchRange | None], Field(min_length=1, max_length=8)] | None = None
     constraints: Constraints | None = None
     copies: CopyLimit | None = None
     # General MIDI programs of the voices, from 0.
@@ -215,7 +215,7 @@ class GenerateParams(Closed):
             raise ValueError(f"expected one of prompt, melody and infill, received {' and '.join(given)}")
         if self.bars is not None and (self.melody or self.infill):
             raise ValueError(f"expected no bars: the {given[0]} says how long the piece is")
-        if any(low > high for low, high in self.ranges or ()):
+        if any(each is not None and each[0] > each[1] for each in self.ranges or ()):
             raise ValueError("expected ranges as [lowest, highest]")
         return self
 

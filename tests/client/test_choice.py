@@ -76,6 +76,24 @@ def test_a_recording_or_a_folder_is_audio_and_all_else_a_table_unless_it_is_said
     assert names(tmp_path, format="table") == ["more.parquet", "songs.csv"]
 
 
+def test_a_folder_of_scores_is_symbolic_unless_there_is_a_recording_in_it(tmp_path: Path) -> None:
+    touch(tmp_path, "old/a.mid", "b.MXL", "c.musicxml", "labels.csv", "more.zip", "grids.npz")
+
+    chosen = choose(tmp_path)
+
+    assert (chosen.format, [source.name for source in chosen.sources]) == (
+        "symbolic",
+        ["b.MXL", "c.musicxml", "old/a.mid"],
+    )
+    assert {reason for _, reason in chosen.left_out} == {"no score"}
+    assert names(tmp_path, format="symbolic") == ["b.MXL", "c.musicxml", "grids.npz", "more.zip", "old/a.mid"]
+    assert choose([tmp_path / "old" / "a.mid", tmp_path / "c.musicxml"]).format == "symbolic"
+    assert choose(tmp_path / "more.zip", format="symbolic").format == "symbolic"
+    assert choose(tmp_path / "grids.npz").format == "table"
+    touch(tmp_path, "old/heard.wav")
+    assert choose(tmp_path).format == "audio"
+
+
 def test_a_file_that_is_named_is_sent_whatever_it_is(tmp_path: Path) -> None:
     touch(tmp_path, "a.wav", ".hidden.jpg")
 
@@ -95,10 +113,11 @@ def test_letters_and_their_accents_become_one(tmp_path: Path) -> None:
         (["nowhere"], "not a file or a folder"),
         (["pictures"], "nothing to send"),
         (["tables"], "--table"),
+        (["pieces.zip"], "--scores"),
     ],
 )
 def test_what_cannot_be_sent_is_said_before_anything_is(tmp_path: Path, given: list[str], told: str) -> None:
-    touch(tmp_path, "one/a.wav", "two/a.wav", "pictures/cover.jpg", "tables/songs.csv")
+    touch(tmp_path, "one/a.wav", "two/a.wav", "pictures/cover.jpg", "tables/songs.csv", "pieces.zip")
 
     with pytest.raises(EtudeError, match=told):
         choose([tmp_path / name for name in given])

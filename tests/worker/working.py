@@ -45,10 +45,10 @@ def store_table(post: Post, tenant: str, folder: Path, columns: Mapping[str, Any
     return store_parts(post, tenant, *canonical.write(folder, columns, **roles))
 
 
-def store_parts(post: Post, tenant: str, paths: list[Path], profile: Json) -> str:
+def store_parts(post: Post, tenant: str, paths: list[Path], profile: Json, **values: Any) -> str:
     """A ready dataset of these canonical files."""
     with post.database.transaction() as sql:
-        dataset = factories.make_dataset(sql, tenant, profile=profile, rows=profile["rows"])
+        dataset = factories.make_dataset(sql, tenant, profile=profile, rows=profile["rows"], **values)
         parts = []
         for path in paths:
             key = f"{places.dataset_folder(tenant, dataset)}parts/1/{path.name}"

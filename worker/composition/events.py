@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from worker.composition.choosing import log_softmax, tempered
-from worker.composition.event_coding import ADVANCE, FIELDS, INSTRUMENT, LONGEST_ADVANCE, NONE, EventCoding
+from worker.composition.event_coding import ADVANCE, FIELDS, LONGEST_ADVANCE, NONE, EventCoding
 from worker.sequences.stepping import Stepper
 
 # A quarter of the densest music has some dozens of notes; a network that strikes without end is stopped here.
@@ -15,11 +15,15 @@ MOST_NOTES_A_QUARTER = 64
 
 @dataclass(frozen=True)
 class EventPlan:
-    """What is to be written: `units` in all, in bars of `bar` units; `given` tokens (steps, fields) come first."""
+    """What is to be written: `units` in all, in bars of `bar` units; `given` tokens (steps, fields) come first.
+
+    Before `given_units` nothing is added to them.
+    """
 
     units: int
     bar: int
     given: np.ndarray
+    given_units: int
     key: int | None
     temperature: float
     top_p: float
@@ -52,7 +56,7 @@ def compose(
         hidden = stepper.step(kept, codes, context)
         forced = plan.given[step] if step < len(plan.given) else None
         draws = np.array([random.random(FIELDS) for random in randoms])
-        codes, said = _choose(stepper, coding, plan, hidden, forced, draws)
+        codes, said = _choose(stepper, coding, plan, hidden, forced, draws, missing=plan.given_units - at)
         advance = codes[:, ADVANCE]
         at += np.where(advance == coding.wait, LONGEST_ADVANCE * coding.resolution, advance)
         written.append(codes)
@@ -65,9 +69,9 @@ def compose(
 
 def _choose(
     stepper: Stepper, coding: EventCoding, plan: EventPlan, hidden: np.ndarray, forced: np.ndarray | None,
-    draws: np.ndarray,
+    draws: np.ndarray, *, missing: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Tokens (rows, fields) of a step, and their likelihoods."""
+    """Tokens (rows, fields) of a step, and their likelihoods; a free one is `missing` units further on at least."""
     rows = np.arange(len(hidden))
     tokens, likelihoods = np.zeros((len(rows), FIELDS), np.int32), np.zeros((len(rows), FIELDS))
     for field in range(FIELDS):
@@ -76,7 +80,9 @@ def _choose(
             tokens[:, field] = forced[field]
         else:
             may = np.ones(said.shape, bool)
-            if field >= INSTRUMENT:
+            if field == ADVANCE:
+                may[:, :-1] = np.arange(coding.wait) >= missing[:, None]
+            else:
                 # A step that waits has nothing else, and any other has all of it.
                 may[:] = (np.arange(said.shape[1]) == NONE) == (tokens[:, ADVANCE] == coding.wait)[:, None]
             tokens[:, field] = _draw(said, may, draws[:, field], plan)

@@ -4,7 +4,10 @@ With several GPUs each has its share of a batch's rows (MirroredStrategy); witho
 device. The gradient is compiled by XLA, which on a processor makes of the recurrence one loop.
 """
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import keras
@@ -20,6 +23,8 @@ from worker.sequences.streams import Layout
 
 Tensor = Any  # TensorFlow ships no types
 
+# Each holds its graph and what was compiled of it.
+KEPT = 4
 # So early the average would mostly be what was drawn at the beginning.
 AVERAGE_FROM = 10.0
 
@@ -36,7 +41,7 @@ class Learner:
         devices: Sequence[str] = (),
         half: bool = False,
     ) -> None:
-        self._spec, self._params, self._half = spec, params, half
+        self._spec, self._params = spec, params
         several = len(devices) > 1 and params.batch_size % len(devices) == 0
         self._strategy = tf.distribute.MirroredStrategy(list(devices)) if several else tf.distribute.get_strategy()
         self._shares = len(devices) if several else 1
@@ -47,8 +52,7 @@ class Learner:
             self.optimizer = optimizers.optimizer(params.model_copy(update={"clip_norm": None}))
             self.optimizer.build(list(self.weights.values()))
         self._step = tf.function(self._distribute, autograph=False)
-        self._gradients = tf.function(self._differentiate, autograph=False, jit_compile=True)
-        self._judge = tf.function(self._measure, autograph=False, jit_compile=True)
+        self._gradients = compiled(spec, half=half).gradients
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -102,16 +106,6 @@ class Learner:
         self._follow()
         return loss, state
 
-    def _differentiate(self, values: Any, window: Any, state: State, tokens: Tensor, seed: Tensor) -> Any:
-        before, chosen, codes, context, starts, weights = window
-        with tf.GradientTape() as tape:
-            tape.watch(values)
-            said, state = network.logits(
-                self._spec, values, Window(before, codes, context, starts), state, Dropping(seed), half=self._half
-            )
-            loss = tf.reduce_sum(_losses(said, chosen) * weights[..., None]) / tokens
-        return loss, tape.gradient(loss, list(values.values())), state
-
     def _follow(self) -> None:
         """The moving average, which at first follows closely."""
         done = tf.cast(self.optimizer.iterations.value, tf.float32)
@@ -124,18 +118,34 @@ class Learner:
 
         Both (windows, rows, steps, fields); what is no step is 0.
         """
-        values = {name: tf.convert_to_tensor(variable.numpy()) for name, variable in self.average.items()}
-        return measure(self._spec, values, layout, run=self._judge)
-
-    def _measure(self, values: Any, window: Any, state: State) -> Any:
-        return _measured(self._spec, values, window, state)
+        return measure(self._spec, {name: variable.numpy() for name, variable in self.average.items()}, layout)
 
 
-def measure(
-    spec: SequenceSpec, weights: Mapping[str, Any], layout: Layout, *, run: Any = None
-) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class Compiled:
+    """What XLA has made of a network; it takes seconds, and holds for any weights."""
+
+    gradients: Any
+    judge: Any
+
+
+def compiled(spec: SequenceSpec, *, half: bool) -> Compiled:
+    """The functions of a network, compiled when they are first called; those of the last few are kept."""
+    return _compile(json.dumps(spec.as_json()), half)
+
+
+@lru_cache(maxsize=KEPT)
+def _compile(described: str, half: bool) -> Compiled:
+    spec = SequenceSpec.from_json(json.loads(described))
+    return Compiled(
+        tf.function(lambda *each: _differentiated(spec, *each, half=half), autograph=False, jit_compile=True),
+        tf.function(lambda *each: _measured(spec, *each), autograph=False, jit_compile=True),
+    )
+
+
+def measure(spec: SequenceSpec, weights: Mapping[str, Any], layout: Layout) -> tuple[np.ndarray, np.ndarray]:
     """As `Learner.judge`, of any weights."""
-    run = run or tf.function(lambda *each: _measured(spec, *each), autograph=False, jit_compile=True)
+    run = compiled(spec, half=False).judge
     values = {name: tf.convert_to_tensor(value) for name, value in weights.items()}
     state, losses, hits = network.first_state(spec, layout.tokens.shape[1]), [], []
     for place in range(len(layout)):
@@ -146,6 +156,19 @@ def measure(
         losses.append(loss.numpy() * there)
         hits.append(hit.numpy() * there)
     return np.array(losses), np.array(hits)
+
+
+def _differentiated(
+    spec: SequenceSpec, values: Any, window: Any, state: State, tokens: Tensor, seed: Tensor, *, half: bool
+) -> Any:
+    """The loss a token, its gradient by each of the weights, and the next state."""
+    before, chosen, codes, context, starts, weights = window
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        seen = Window(before, codes, context, starts)
+        said, state = network.logits(spec, values, seen, state, Dropping(seed), half=half)
+        loss = tf.reduce_sum(_losses(said, chosen) * weights[..., None]) / tokens
+    return loss, tape.gradient(loss, list(values.values())), state
 
 
 def _measured(spec: SequenceSpec, values: Any, window: Any, state: State) -> Any:

@@ -70,8 +70,10 @@ def cut(pieces: Sequence[Steps], spec: SequenceSpec, *, rows: int, window: int) 
 
 
 def whole(pieces: Sequence[Steps], spec: SequenceSpec, *, rows: int, window: int) -> Layout:
-    """For judging: every piece whole in one row, the longest first to where there is most room."""
-    rows = max(1, min(rows, len(pieces)))
+    """For judging: every piece whole in one row, the longest first to where there is most room.
+
+    There are as many rows for few pieces as for many: what is compiled for one shape serves all.
+    """
     filled: list[list[int]] = [[] for _ in range(rows)]
     lengths = np.zeros(rows, np.int64)
     for number in sorted(range(len(pieces)), key=lambda number: -len(pieces[number])):

@@ -9,6 +9,8 @@ from worker.symbolic.piece import NOTE, TICKS, Meter, Piece, Voice
 
 RESOLUTION = 12
 UNIT = TICKS // RESOLUTION
+# Onset, duration, pitch, velocity, voice.
+BOUNDS = ((0, 400), (1, 24), (0, 127), (1, 127), (0, 2))
 VOICES = (Voice("Piano", 0), Voice("Drums", 0, is_drum=True), Voice("Bass", 33))
 
 
@@ -16,13 +18,12 @@ VOICES = (Voice("Piano", 0), Voice("Drums", 0, is_drum=True), Voice("Bass", 33))
 def pieces(draw: st.DrawFn) -> Piece:
     rows = draw(
         st.lists(
-            st.tuples(st.integers(0, 400), st.integers(1, 24), st.integers(0, 127), st.integers(1, 127), st.integers(0, 2)),
+            st.tuples(*(st.integers(low, high) for low, high in BOUNDS)),
             min_size=1,
             max_size=20,
             unique_by=lambda row: (row[0], row[2], row[4]),
         )
-    )  # fmt: skip
-    notes = np.array([(on * UNIT, length * UNIT, pitch, loud, voice) for on, length, pitch, loud, voice in rows], NOTE)
+    )    notes = np.array([(on * UNIT, length * UNIT, pitch, loud, voice) for on, length, pitch, loud, voice in rows], NOTE)
     return Piece("", notes, VOICES, meters=(Meter(0, 4, 4),)).sorted()
 
 

@@ -95,7 +95,7 @@ def _rules(coding: VoiceCoding, params: GenerateParams) -> Rules | None:
     if params.ranges is not None:
         if len(params.ranges) != coding.voices:
             raise _invalid("ranges", f"expected a range for each of the {coding.voices} voices of the model")
-        low, high = np.array(params.ranges).T
+        low, high = np.array([each or (coding.low, coding.high) for each in params.ranges]).T
         if (low > coding.high).any() or (high < coding.low).any():
             raise _invalid(
                 "ranges",
@@ -183,7 +183,8 @@ def _grid(
     grid = gridding.to_grid(given, voices=count, resolution=coding.resolution)
     if grid is None:
         raise _too_many(None, coding.voices, "score")
-    ranges = params.ranges or usual.ranges or ((coding.low, coding.high),) * coding.voices
+    learned = usual.ranges or ((coding.low, coding.high),) * coding.voices
+    ranges = [asked or known for asked, known in zip(params.ranges or learned, learned, strict=False)]
     for place, voice in enumerate(kept if voices else range(coding.voices)):
         if voice in kept:
             low, high = max(ranges[voice][0], coding.low), min(ranges[voice][1], coding.high)
@@ -240,16 +241,16 @@ def _of_events(coding: EventCoding, usual: Usual, params: GenerateParams, given:
     meter = given.meters[0] if given is not None and given.meters else _meter(usual, params)
     bar = max(1, meter.bar_ticks * coding.resolution // TICKS)
     units = params.length_bars * bar
-    tokens = np.zeros((0, len(coding.tokens)), np.int32)
+    tokens, kept = np.zeros((0, len(coding.tokens)), np.int32), 0
     if given is not None:
         line = Line.of(given, resolution=coding.resolution)
         at = np.cumsum(line.advance)
         until = units if params.prompt is None or params.prompt.bars is None else params.prompt.bars * bar
         if at.max(initial=0) >= units or until > units:
             raise _too_long(float(at.max(initial=0)) / bar, params)
-        tokens = coding.steps(line).tokens[at < until]
+        tokens, kept = coding.steps(line).tokens[at < until], until
     key = _key(params, given)
-    plan = EventPlan(units, bar, tokens, key, params.temperature, params.top_p)
+    plan = EventPlan(units, bar, tokens, kept, key, params.temperature, params.top_p)
     bpm = params.tempo or (given.tempi[0].bpm if given is not None and given.tempi else usual.bpm)
     return Brief(plan, (meter,), bpm, key)
 

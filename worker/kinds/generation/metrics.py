@@ -19,8 +19,8 @@ from worker.symbolic.ratios import Ratio
 
 Json = dict[str, Any]
 
-# Judged side by side, in windows of so many steps.
-ROWS, WINDOW = 16, 128
+# Pieces judged side by side, as many as a training judges.
+ROWS = 16
 LISTED_COPIES = 5
 
 
@@ -32,9 +32,11 @@ class Foretold:
     hits: np.ndarray
 
 
-def foretell(spec: SequenceSpec, weights: Mapping[str, np.ndarray], pieces: Sequence[Steps]) -> list[Foretold]:
-    """What a network comes to on whole pieces, each from an empty start."""
-    layout = streams.whole(pieces, spec, rows=ROWS, window=WINDOW)
+def foretell(
+    spec: SequenceSpec, weights: Mapping[str, np.ndarray], pieces: Sequence[Steps], *, window: int = 128
+) -> list[Foretold]:
+    """What a network comes to on whole pieces, each from an empty start; `window` steps are looked at together."""
+    layout = streams.whole(pieces, spec, rows=ROWS, window=window)
     losses, hits = learner.measure(spec, weights, layout)
     owners = np.moveaxis(layout.pieces, 0, 1).reshape(layout.pieces.shape[1], -1)
     flat = [np.moveaxis(each, 0, 1).reshape(*owners.shape, spec.fields) for each in (losses, hits)]
