@@ -36,9 +36,10 @@ PARAMS = {
     "seed": 7,
     "trial": {"pieces": 8, "bars": 8},
 }
-# Of so many the one that the network finds likeliest is shown; cooler than it has learned, as one sings from sight.
-TRIES, TEMPERATURE = 4, 0.7
-BARS = 8
+# Of so many the one that the network finds likeliest is shown. Cooler than it has learned: a melody is harmonised as most
+# would do it, and what is composed freely would otherwise go astray after so short a training.
+TRIES, HARMONISING, COMPOSING = 8, 0.4, 0.7
+BARS, KEY = 8, "G major"
 PITCHES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 
 Json = dict[str, Any]
@@ -107,23 +108,23 @@ def _harmonise(client: Client, trained: Job, place: Path) -> Composition:
     given.write_bytes(melody.midi())
     reference = trained.result["reference"]
     asked: Json = {"harmonise": given, "voices": [0], "no_parallels": True}
-    return _have_made(client.generate(reference, pieces=TRIES, temperature=TEMPERATURE, **asked), place / "harmonised")
+    return _have_made(client.generate(reference, pieces=TRIES, temperature=HARMONISING, **asked), place / "harmonised")
 
 
 def _compose(client: Client, trained: Job, place: Path) -> Composition:
-    step(4, f"Compose {BARS} bars freely, in G minor")
-    asked: Json = {"bars": BARS, "key": "G minor", "no_parallels": True}
-    job = client.generate(trained.result["reference"], pieces=TRIES, temperature=TEMPERATURE, **asked)
+    step(4, f"Compose {BARS} bars freely, in {KEY}")
+    asked: Json = {"bars": BARS, "key": KEY, "no_parallels": True}
+    job = client.generate(trained.result["reference"], pieces=TRIES, temperature=COMPOSING, **asked)
     return _have_made(job, place / "composed")
 
 
 def _have_made(job: Job, folder: Path) -> Composition:
-    """Wait for the pieces, save them, and show the likeliest as it is sung."""
+    """Wait for the pieces, save them, and show the likeliest in the key as it is sung."""
     watch.follow(job)
     made = Composition(job)
     made.save(folder)
     show.job(job, is_saving=True)
-    best = min(made.pieces, key=lambda piece: float(piece["nll_per_token"]))
+    best = min(made.pieces, key=lambda piece: (piece["key_name"] != KEY, float(piece["nll_per_token"])))
     (written,) = folder.glob(f"*{best['key']}.json")
     console.print(f"{best['key']}, beat by beat:")
     for line in sung(json.loads(written.read_text())["piece"]):

@@ -1,9 +1,9 @@
 """Writes pieces of voices with a network, a frame at a time, around what is given and within the rules.
 
-Several drafts of each piece are written side by side (particles). A draft in which what is given was unlikely, or in
-which the rules left little, is given up for another that fits better: sequential Monte Carlo (Doucet, de Freitas and
-Gordon, 2001), which draws from what the network holds for likely among all that fits. So a voice that is given is
-looked at by the others before it comes, and nothing is mended afterwards.
+Several drafts of each piece are written side by side (particles). A draft in which what is given was unlikely, or which
+the rules have led astray, is given up for another that fits better: sequential Monte Carlo (Doucet, de Freitas and
+Gordon, 2001), which draws from what the network holds for likely among all that fits. So the other voices are led to
+where a voice that is given will be, and nothing is mended afterwards.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from worker.symbolic.grid import REST
 
 FREE = -1
 # Drafts of a piece: one where nothing can go wrong, some where rules may lead astray, many to fit what is given.
-DRAFTS_FREE, DRAFTS_RULED, DRAFTS_GIVEN = 1, 8, 48
+DRAFTS_FREE, DRAFTS_RULED, DRAFTS_GIVEN = 1, 4, 48
 # With fewer drafts of worth than this share, those without are given up.
 WORTHY = 0.5
 # Of what could be written, so much the rules must leave: else a voice would rather fall silent for good.
@@ -172,9 +172,10 @@ class _Desk:
     def _draw(
         self, said: np.ndarray, legal: np.ndarray, may: np.ndarray, draws: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """A token for each row out of those that it may take, and the logarithm of the share that these have.
+        """A token for each row out of those that it may take, and 0 for each; minus infinity where it can take none.
 
-        That is minus infinity where the rules leave of what is legal only what the network holds for no music.
+        That is where the rules leave of what is legal only what the network holds for no music. How much they leave
+        otherwise does not count: drafts in which little moves break few rules, and would crowd out all others.
         """
         if self.plan.temperature == 0:
             masked = np.where(may, said, -np.inf)
@@ -188,8 +189,7 @@ class _Desk:
         tokens = (sums <= draws[:, None] * total).sum(axis=1)
         # Where nothing is left the draft is given up, and what it goes on with is no matter.
         tokens = np.where(total[:, 0] > 0, np.minimum(tokens, said.shape[1] - 1), HOLD)
-        with np.errstate(divide="ignore"):
-            return tokens, np.log(total[:, 0])
+        return tokens, np.where(total[:, 0] > 0, 0.0, -np.inf)
 
     def _relax(
         self, frame: int, hidden: np.ndarray, before: np.ndarray, codes: np.ndarray, likelihoods: np.ndarray,

@@ -23,7 +23,8 @@ def pieces(draw: st.DrawFn) -> Piece:
             max_size=20,
             unique_by=lambda row: (row[0], row[2], row[4]),
         )
-    )    notes = np.array([(on * UNIT, length * UNIT, pitch, loud, voice) for on, length, pitch, loud, voice in rows], NOTE)
+    )
+    notes = np.array([(on * UNIT, length * UNIT, pitch, loud, voice) for on, length, pitch, loud, voice in rows], NOTE)
     return Piece("", notes, VOICES, meters=(Meter(0, 4, 4),)).sorted()
 
 
