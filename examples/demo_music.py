@@ -36,8 +36,8 @@ PARAMS = {
     "seed": 7,
     "trial": {"pieces": 8, "bars": 8},
 }
-# Of so many the one that the network finds likeliest is shown. Cooler than it has learned: a melody is harmonised as most
-# would do it, and what is composed freely would otherwise go astray after so short a training.
+# Of so many the one that the network finds likeliest is shown. Cooler than it has learned: a melody is harmonised as
+# most would do it, and what is composed freely would otherwise go astray after so short a training.
 TRIES, HARMONISING, COMPOSING = 8, 0.4, 0.7
 BARS, KEY = 8, "G major"
 PITCHES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")

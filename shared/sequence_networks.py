@@ -19,7 +19,7 @@ FLOAT_BYTES = 4
 class Gru(Closed):
     """Gated recurrent layers over steps, one above the other."""
 
-    type: Literal["gru"] = "gru"
+    type: Literal["gru"]
     units: Annotated[list[Units], Field(min_length=1, max_length=6)] = Field(default_factory=lambda: [256, 256])
     # Of what each field was: numbers that stand for a code.
     embedding: Annotated[Int, Field(ge=4, le=512)] = 64

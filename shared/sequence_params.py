@@ -36,7 +36,7 @@ def _down_to_nothing() -> CosineDecay:
 class SequenceTraining(Training):
     """Everything about a training on sequences that does not depend on what they stand for."""
 
-    network: SequenceNetwork = Field(default_factory=Gru)
+    network: SequenceNetwork = Field(default_factory=lambda: Gru(type="gru"))
     optimizer: OptimizerName = "adamw"
     learning_rate: PositiveRate | SequenceSchedule = Field(default_factory=_down_to_nothing)
     weight_decay: Annotated[Float, Field(ge=0, le=1)] = 0.01

@@ -18,6 +18,8 @@ from web.requests import AliasMove, NewDataset, NewSchedule, NewWebhook
 from worker.formats.limits import Limits
 
 DOCS = Path("docs")
+# Of a version the kind is known.
+USERS_OF = {"generate": "generation", "evaluate": "generation"}
 API = (DOCS / "api.md").read_text()
 BODIES: dict[str, type[BaseModel]] = {
     "new-dataset": NewDataset, "new-job": NewJob, "new-schedule": NewSchedule, "alias-move": AliasMove,
@@ -62,7 +64,7 @@ def test_every_example_is_a_body_that_is_taken(sort: str, text: str) -> None:
     taken = BODIES[sort].model_validate(json.loads(text))
 
     if isinstance(taken, NewJob):
-        KINDS[taken.kind or "classification"].ACTIONS[taken.action].model_validate(taken.params)
+        KINDS[taken.kind or USERS_OF.get(taken.action, "classification")].ACTIONS[taken.action].model_validate(taken.params)
 
 
 def test_the_limits_that_are_named_are_the_ones_that_hold() -> None:

@@ -219,15 +219,17 @@ def _told(number: int, made: Made, params: GenerateParams, known: Corpus | None)
     return piece_files.Written(number, made, said, _refusal(said, params))
 
 
-def _refusal(said: Json, params: GenerateParams) -> tuple[str, str] | None:
+def _refusal(said: Json, params: GenerateParams) -> Fault | None:
     """Why a piece is not handed out, if it is not."""
     if said["relaxed"] and params.constraints is not None and params.constraints.if_impossible == "refuse":
         bars = ", ".join(str(each["bar"]) for each in said["relaxed"])
-        return "constraints_impossible", f"The constraints could not be kept together in bar {bars}."
+        told = f"The constraints could not be kept together in bar {bars}."
+        return Fault(told, code="constraints_impossible")
     copied = said["copied"]
     if params.copies is not None and copied is not None and copied["notes"] > params.copies.notes:
         where = f"stand in {copied['source_key']}, bar {copied['source_bar']}; {params.copies.notes} were allowed."
-        return "copied_too_much", f"{copied['notes']} notes from bar {copied['at_bar']} on {where}"
+        told = f"{copied['notes']} notes from bar {copied['at_bar']} on {where}"
+        return Fault(told, code="copied_too_much")
     return None
 
 

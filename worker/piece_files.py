@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shared.errors import Fault
 from shared.kinds.generation import GenerateParams
 from shared.settings import Settings
 from worker.kinds.generation.briefs import Brief
@@ -38,12 +39,12 @@ POINTED_OUT = 12
 
 @dataclass(frozen=True)
 class Written:
-    """A piece with what is said of it, and why it is not handed out, if it is not: a code and a sentence."""
+    """A piece with what is said of it, and why it is not handed out, if it is not."""
 
     number: int
     made: Made
     said: Json
-    refusal: tuple[str, str] | None
+    refusal: Fault | None
 
     @property
     def key(self) -> str:
@@ -78,8 +79,8 @@ def write(
     with JsonLines(folder / "errors.jsonl") as errors:
         for each in pieces:
             if each.refusal is not None:
-                code, reason = each.refusal
-                errors.write(json.dumps({**_row(each), "code": code, "reason": reason}, ensure_ascii=False))
+                why = {"code": each.refusal.code, "reason": each.refusal.message}
+                errors.write(json.dumps({**_row(each), **why}, ensure_ascii=False))
     _write_tables(folder, [_flat(each) for each in good])
     return Files({"predictions": rows.rows, "errors": errors.rows, "files": files.count})
 

@@ -15,7 +15,7 @@ def workers(as_json: bool) -> None:
         show.as_json(found) if as_json else show_service.workers(found)
 
 
-@click.command()
+@click.command(short_help="List the models, or show one.")
 @click.argument("name", required=False)
 @options.as_json
 def models(name: str | None, as_json: bool) -> None:
@@ -31,7 +31,7 @@ def models(name: str | None, as_json: bool) -> None:
         return show.as_json(model) if as_json else show_service.model(model)
 
 
-@click.command()
+@click.command(short_help="List the datasets, or show one.")
 @click.argument("name", required=False)
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)
 @options.as_json

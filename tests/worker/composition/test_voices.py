@@ -24,7 +24,7 @@ def spec_of(network: Gru | Decoder) -> SequenceSpec:
 
 def stepper_of(network: Gru | Decoder | None = None, *, sharp: float = 1.5, sings: bool = False) -> Stepper:
     """A network that has drawn its opinions, and holds them firmly."""
-    spec = spec_of(network or Gru(units=[12], embedding=6, head=16))
+    spec = spec_of(network or Gru(type="gru", units=[12], embedding=6, head=16))
     weights = draw(spec, seed=2)
     bias = weights["output.bias"].copy()
     bias[:, SILENCE] = -20 if sings else 0

@@ -10,7 +10,7 @@ from worker.sequences.stepping import Stepper
 from worker.sequences.streams import Steps
 
 NETWORKS = {
-    "gru": Gru(units=[24, 16], embedding=8, head=20),
+    "gru": Gru(type="gru", units=[24, 16], embedding=8, head=20),
     "decoder": Decoder(type="decoder", layers=2, width=24, heads=3, reach=10, embedding=8, head=20),
 }
 

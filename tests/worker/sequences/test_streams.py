@@ -8,7 +8,7 @@ from worker.sequences import streams
 from worker.sequences.spec import SequenceSpec
 from worker.sequences.streams import Steps
 
-SPEC = SequenceSpec(Gru(units=[8]), codes=(50,), tokens=(50,), context=1)
+SPEC = SequenceSpec(Gru(type="gru", units=[8]), codes=(50,), tokens=(50,), context=1)
 
 
 def piece(first: int, length: int) -> Steps:

@@ -159,7 +159,7 @@ def test_a_rate_that_breaks_it_is_said_with_advice() -> None:
 
 @pytest.mark.parametrize(
     ("gru", "decoder"),
-    [(Gru(), Decoder(type="decoder"))],
+    [(Gru(type="gru"), Decoder(type="decoder"))],
 )
 def test_the_shapes_that_are_counted_are_those_that_are_built(gru: Gru, decoder: Decoder) -> None:
     for network in (gru, decoder):
