@@ -146,9 +146,7 @@ def _check_composing(params: BaseModel, rows: list[Row[Any]], settings: Settings
 
 def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:
     if wanted.dataset is None:
-        if wanted.action == "generate":
-            return []
-        raise _fault("/dataset", "expected a dataset (its id, name@3 or name@latest), received none")
+        return []
     if isinstance(wanted.dataset, str):
         return [datasets.resolve(sql, tenant, wanted.dataset, pointer="/dataset")]
     return [

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
 
 from shared.schema import Closed, Float, Int
 
@@ -25,6 +25,10 @@ Columns = Annotated[list[Column], Field(max_length=512)]
 LabelName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.-]+$")]
 LabelValue = Annotated[str, StringConstraints(max_length=255)]
 Labels = Annotated[dict[LabelName, LabelValue], Field(max_length=32)]
+
+
+# The action that may do without a dataset.
+COMPOSES = "generate"
 
 
 class Budget(Closed):
@@ -53,7 +57,9 @@ class NewJob(Closed):
     action: Literal["train", "score", "generate", "evaluate"]
     kind: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     # Only what is composed needs none.
-    dataset: Reference | Annotated[list[Reference], Field(min_length=1, max_length=100)] | None = None
+    dataset: Reference | Annotated[list[Reference], Field(min_length=1, max_length=100)] | None = Field(
+        default=None, validate_default=True
+    )
     model: Reference | None = None
     params: dict[str, Any] = Field(default_factory=dict)
     priority: Annotated[Int, Field(ge=-100, le=100)] = 0
@@ -61,3 +67,10 @@ class NewJob(Closed):
     budget: Budget = Field(default_factory=Budget)
     promote: Promotion | None = None
     labels: Labels = Field(default_factory=dict)
+
+    @field_validator("dataset")
+    @classmethod
+    def _is_named(cls, dataset: str | list[str] | None, said: ValidationInfo) -> str | list[str] | None:
+        if dataset is None and said.data.get("action") != COMPOSES:
+            raise ValueError("expected a dataset (its id, name@3 or name@latest), received none")
+        return dataset

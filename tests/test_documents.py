@@ -64,7 +64,8 @@ def test_every_example_is_a_body_that_is_taken(sort: str, text: str) -> None:
     taken = BODIES[sort].model_validate(json.loads(text))
 
     if isinstance(taken, NewJob):
-        KINDS[taken.kind or USERS_OF.get(taken.action, "classification")].ACTIONS[taken.action].model_validate(taken.params)
+        kind = taken.kind or USERS_OF.get(taken.action, "classification")
+        KINDS[kind].ACTIONS[taken.action].model_validate(taken.params)
 
 
 def test_the_limits_that_are_named_are_the_ones_that_hold() -> None:

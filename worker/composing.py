@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from shared import datasets, history, models
-from shared.errors import Fault, JobFailed, NotFound
+from shared.errors import Fault, JobFailed, NotAllowedNow, NotFound
+from shared.gate import Measured
 from shared.kinds.generation import EvaluateParams, GenerateParams, TrainParams, Trial
 from shared.models import NewVersion
 from worker import lineage, piece_files, promotion, symbolic_reading
@@ -17,12 +18,13 @@ from worker.ingest import UploadedFile
 from worker.kinds.generation import compose, data, metrics, model
 from worker.kinds.generation.briefs import Brief
 from worker.kinds.generation.compose import Composer, Made
-from worker.kinds.generation.data import Coding, Item
+from worker.kinds.generation.data import Coding, Item, Prepared
 from worker.sequences import artifacts, training
 from worker.sequences.artifacts import SequenceModel
 from worker.symbolic import stored
 from worker.symbolic.copies import Corpus
 from worker.symbolic.piece import Piece
+from worker.symbolic.stored import Stored
 
 Json = dict[str, Any]
 
@@ -78,11 +80,14 @@ def train(desk: Desk) -> Ending:
         lineage=lineage.of_training(desk.claim, row, params, prepared.split),
         parameters=sum(array.size for array in fitted.weights.values()),
     )
+    measured = promotion.measure_by(
+        desk, version, lambda rival: _judge_rival(desk, rival, pieces, prepared), has_held_out=bool(prepared.validation)
+    )
     ended = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}
 
     def record(sql: Connection) -> Json:
         made = models.record(sql, desk.claim, version)
-        promoted = promotion.settle(sql, desk, made["version"], version, None)
+        promoted = promotion.settle(sql, desk, made["version"], version, measured)
         return {**made, **ended, "metrics": said, "baselines": version.baselines, "warnings": cautions, **promoted}
 
     return Ending(record)
@@ -97,6 +102,19 @@ def _judge(desk: Desk, learned: SequenceModel, coding: Coding, held_out: Sequenc
         for is_told in (False, True)
     )
     return metrics.evaluate(coding, plain, told)
+
+
+def _judge_rival(desk: Desk, rival: Row[Any], pieces: Sequence[Stored], prepared: Prepared) -> Measured:
+    """What another version comes to on the pieces that this training has held out. Raises NotAllowedNow."""
+    other = _unpack(desk, rival)
+    coding = data.read_coding(other.target["coding"])
+    if data.form_of(coding) != data.form_of(prepared.coding):
+        raise NotAllowedNow("it learned another form of the music, whose likelihoods mean something else.")
+    held_out = {item.row for item in prepared.validation}
+    items, left_out = data.items_known([piece for piece in pieces if piece.row in held_out], coding)
+    if left_out:
+        raise NotAllowedNow(f"it does not know every pitch of {left_out[0].key}.")
+    return promotion.measured(desk, rival, _judge(desk, other, coding, items), rows=len(items))
 
 
 def _try(
@@ -266,8 +284,11 @@ def _named(desk: Desk, key: str) -> Piece:
 def _fetch(desk: Desk) -> tuple[Row[Any], SequenceModel]:
     with desk.database.reading() as sql:
         version = models.find_by_id(sql, desk.claim.version or "")
-    contents = {file["name"]: desk.get(file["key"], sha256=file["sha256"]) for file in version.files}
-    return version, artifacts.unpack(contents)
+    return version, _unpack(desk, version)
+
+
+def _unpack(desk: Desk, version: Row[Any]) -> SequenceModel:
+    return artifacts.unpack({file["name"]: desk.get(file["key"], sha256=file["sha256"]) for file in version.files})
 
 
 def _trained_on(desk: Desk, version: Row[Any], coding: Coding) -> list[Item] | None:

@@ -4,7 +4,7 @@ A rival that was measured on other rows is scored on those that the training has
 preprocessing: so a dataset that has grown since leaves the gate something to compare.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,14 +45,22 @@ def measure(desk: Desk, held_out: HeldOut, version: NewVersion) -> Measured | No
 
     None where that is not asked for: no gate, no rival, the same rows held out by both, or none.
     """
+    has_held_out = held_out.prepared.validation is not None
+    return measure_by(desk, version, lambda rival: _measure(desk, held_out, rival), has_held_out=has_held_out)
+
+
+def measure_by(
+    desk: Desk, version: NewVersion, judge: Callable[[Row[Any]], Measured], *, has_held_out: bool
+) -> Measured | None:
+    """The same with another way to judge a rival, which raises NotAllowedNow or JobFailed where it cannot."""
     rival = _rival(desk)
-    if rival is None or held_out.prepared.validation is None or desk.heart.is_enough:
+    if rival is None or not has_held_out or desk.heart.is_enough:
         return None
     if gate.are_on_same_rows(version.lineage, rival.lineage):
         return None
     desk.enter("comparing")
     try:
-        return _measure(desk, held_out, rival)
+        return judge(rival)
     except (JobFailed, NotAllowedNow, NotFound, Unavailable) as refusal:
         # A deadline that has passed meanwhile ends the job, a storage that is away has it tried again; what is wrong
         # with the rival does neither.
@@ -134,11 +142,16 @@ def _measure(desk: Desk, held_out: HeldOut, rival: Row[Any]) -> Measured:
     assert prepared.validation is not None
     truth = evaluation.by_row(prepared, prepared.validation.y)
     said = kind.metrics.evaluate(prepared.target, truth, kind.metrics.translate(prepared.target, model.target, outputs))
+    return measured(desk, rival, said, rows=len(outputs))
+
+
+def measured(desk: Desk, rival: Row[Any], metrics: Json, *, rows: int) -> Measured:
+    """What a rival came to by the metric that the gate asks for. Raises NotAllowedNow when they have none."""
     metric = _require(desk)["metric"]
-    value = said.get(metric, {}).get("value")
+    value = metrics.get(metric, {}).get("value")
     if value is None:
         raise _refused(f"they have no {metric}.")
-    return Measured(rival.id, value=value, rows=len(outputs))
+    return Measured(rival.id, value=value, rows=rows)
 
 
 def _outputs(desk: Desk, held_out: HeldOut, model: Model, scorer: Scorer) -> np.ndarray:

@@ -71,7 +71,9 @@ class Composition:
         return list(self.job.predictions(errors=True))
 
     def save(self, folder: str | Path, *, progress: Progress | None = None) -> list[Path]:
-        """Every file of every piece, into a folder."""
+        """Every file of every piece, into a folder; none where all were refused."""
+        if not self.pieces:
+            return []
         return self.job.download_files(folder, progress=progress)
 
 

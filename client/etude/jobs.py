@@ -149,7 +149,8 @@ class Job:
     def _demand_predictions(self, format: str | None) -> None:
         """Raises EtudeError when this job makes none, or not in this format; None is all of them."""
         if self.raw["action"] not in ("score", "generate"):
-            raise EtudeError(f"{self.id} is a {self.raw['action']} job: a scoring alone or a composition has predictions.")
+            makers = "a scoring alone or a composition has predictions"
+            raise EtudeError(f"{self.id} is a {self.raw['action']} job: {makers}.")
         # Of a composition they are those of the files of each piece.
         formats = (self.raw["params"] or {}).get("formats") if self.raw["action"] == "score" else None
         if format is not None and formats is not None and format not in formats:

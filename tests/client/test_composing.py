@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from etude import Client, EtudeError
+from etude import Client, EtudeError, watch
 from etude import composing as asking
 
 from tests.client.conftest import Shell
@@ -121,6 +121,17 @@ def test_a_piece_that_copies_is_not_handed_out_and_the_reason_is_said(shell: She
     assert not (shell.folder / "hymns").exists()
 
 
+def test_pieces_that_were_all_refused_leave_no_folder(
+    client: Client, scores: Path, model: str, tmp_path: Path
+) -> None:  # fmt: skip
+    given = scores / "old" / "2.mid"
+
+    made = client.compose(model, continue_from=given, bars=5, copies_at_most=4, save=tmp_path / "new")
+
+    assert (made.pieces, [each["code"] for each in made.refused]) == ([], ["copied_too_much"])
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_model_is_evaluated_on_other_scores(shell: Shell, scores: Path, model: str) -> None:
     ran = shell.run("evaluate", model, str(scores / "old"), "--name", "others", "--param", 'trial={"pieces":0}')
 
@@ -165,6 +176,13 @@ def test_what_cannot_be_composed_is_said(
 
     assert (ran.code, ran.out) == (code, ""), ran
     assert told in ran.err
+
+
+def test_a_bar_tells_the_loss_a_token(client: Client, model: str) -> None:
+    job = next(client.jobs(action="train", model=model.partition("@")[0]))
+    job.raw["progress"] = {"metrics": {"loss": 0.61234, "val_loss": 0.7, "val_accuracy": 0.8}}
+
+    assert watch.figures(job) == "loss a token 0.6123 on pieces held out 0.7000"
 
 
 @pytest.mark.parametrize(

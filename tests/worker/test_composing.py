@@ -374,3 +374,27 @@ def test_a_version_is_judged_on_other_pieces(post: Post, tenant: str, version: R
     assert job.state == jobs.SUCCEEDED, job.error
     assert job.result["metrics"]["evaluation"]["nll_per_token"]["value"] > 0
     assert (job.result["pieces"], job.result["left_out"]) == (5, ["solo.mid"])
+
+
+def test_what_a_training_makes_takes_an_alias_over_if_it_foretells_the_held_out_pieces_better(
+    post: Post, tenant: str, dataset: str, tmp_path: Path
+) -> None:
+    require = {"metric": "nll_per_token", "not_worse_than": "champion"}
+    (tmp_path / "grown").mkdir()
+    grown = {**PIECES, **{f"songs/{seed}.mid": chorales.chorale(seed) for seed in range(10, 16)}}
+    larger = scores.store(post, tenant, tmp_path / "grown", grown)
+
+    told = []
+    for named, epochs in ((dataset, 20), (larger, 1), (larger, 60)):
+        job = working.submit(
+            post, tenant, named, kind="generation", model="songs", params={**scores.SMALL, "epochs": epochs},
+            promote={"alias": "champion", "require": require},
+        )  # fmt: skip
+        runner.run(post, "train", only_tenant=None)
+        told.append(working.find(post, job).result["promotion"])
+
+    first, worse, better = told
+    assert (first["moved"], worse["moved"], better["moved"]) == (True, False, True)
+    assert worse["reason"]["code"] == "gate_refused"
+    assert worse["compared"]["candidate"] > worse["compared"]["rival"]
+    assert better["compared"]["candidate"] < better["compared"]["rival"]
