@@ -1,7 +1,7 @@
 """A network of sequences while it learns: its weights, their moving average, the optimizer, and one step of all three.
 
 With several GPUs each has its share of a batch's rows (MirroredStrategy); without, everything is the same on one
-device. The gradient is compiled by XLA, which on a processor makes of the recurrence one loop.
+device.
 """
 
 import json
@@ -23,7 +23,7 @@ from worker.sequences.streams import Layout
 
 Tensor = Any  # TensorFlow ships no types
 
-# Each holds its graph and what was compiled of it.
+# Each holds its graph, and what XLA has made of the recurrences in it.
 KEPT = 4
 # So early the average would mostly be what was drawn at the beginning.
 AVERAGE_FROM = 10.0
@@ -123,7 +123,7 @@ class Learner:
 
 @dataclass(frozen=True)
 class Compiled:
-    """What XLA has made of a network; it takes seconds, and holds for any weights."""
+    """What TensorFlow has made of a network; it takes seconds, and holds for any weights."""
 
     gradients: Any
     judge: Any
@@ -138,8 +138,8 @@ def compiled(spec: SequenceSpec, *, half: bool) -> Compiled:
 def _compile(described: str, half: bool) -> Compiled:
     spec = SequenceSpec.from_json(json.loads(described))
     return Compiled(
-        tf.function(lambda *each: _differentiated(spec, *each, half=half), autograph=False, jit_compile=True),
-        tf.function(lambda *each: _measured(spec, *each), autograph=False, jit_compile=True),
+        tf.function(lambda *each: _differentiated(spec, *each, half=half), autograph=False),
+        tf.function(lambda *each: _measured(spec, *each), autograph=False),
     )
 
 
@@ -180,5 +180,4 @@ def _measured(spec: SequenceSpec, values: Any, window: Any, state: State) -> Any
 
 def _losses(said: Tensor, chosen: Tensor) -> Tensor:
     """Negative log-likelihood in nats of each chosen token."""
-    likelihoods = tf.nn.log_softmax(said)
-    return -tf.reduce_sum(tf.one_hot(chosen, said.shape[-1]) * likelihoods, -1)
+    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=chosen, logits=said)

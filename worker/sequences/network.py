@@ -82,7 +82,7 @@ def _half_product(one: Tensor, other: Tensor, **how: bool) -> Tensor:
 
 
 def _embed(spec: SequenceSpec, weights: Weights, codes: Tensor) -> Tensor:
-    """All fields' numbers, (rows, steps, fields x embedding); one-hot, for XLA scatters a gradient slowly."""
+    """All fields' numbers, (rows, steps, fields x embedding); as products, whose gradient is always the same sum."""
     parts = [
         tf.matmul(tf.one_hot(codes[..., field], size + 1), weights[f"embedding.{field}"])
         for field, size in enumerate(spec.codes)

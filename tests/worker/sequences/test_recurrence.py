@@ -1,5 +1,7 @@
 """The recurrent layer with its own gradient, against Keras's."""
 
+from typing import Any
+
 import keras
 import numpy as np
 import tensorflow as tf
@@ -20,17 +22,23 @@ def test_states_and_gradients_are_those_of_keras() -> None:
     wanted_gradients = tape.gradient(loss, [x, *[weight.value for weight in layer.trainable_weights]])
 
     kernel, recurrent, bias = (tf.constant(weight.numpy()) for weight in layer.trainable_weights)
-    with tf.GradientTape() as tape:
-        tape.watch([x, kernel, recurrent, bias])
-        coming = tf.transpose(x @ kernel + bias[0], (1, 0, 2))
-        found = gru(coming, tf.ones((STEPS, ROWS, 1)), tf.zeros((ROWS, UNITS)), recurrent, bias[1])
-        found = tf.transpose(found, (1, 0, 2))
-        loss = tf.reduce_sum(tf.sin(found))
-    gradients = tape.gradient(loss, [x, kernel, recurrent, bias])
+    found, gradients = _differentiate(x, kernel, recurrent, bias)
 
     np.testing.assert_allclose(found, wanted, atol=1e-6)
     for one, other in zip(gradients, wanted_gradients, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@tf.function(autograph=False)
+def _differentiate(*values: Any) -> tuple[Any, list[Any]]:
+    x, kernel, recurrent, bias = values
+    with tf.GradientTape() as tape:
+        tape.watch(values)
+        coming = tf.transpose(x @ kernel + bias[0], (1, 0, 2))
+        found = gru(coming, tf.ones((STEPS, ROWS, 1)), tf.zeros((ROWS, UNITS)), recurrent, bias[1])
+        found = tf.transpose(found, (1, 0, 2))
+        loss = tf.reduce_sum(tf.sin(found))
+    return found, tape.gradient(loss, values)
 
 
 def test_where_a_piece_begins_nothing_is_known_of_the_one_before() -> None:
