@@ -15,7 +15,7 @@ ACTIONS = {
     "ingest": "worker.intake",
     "train": "worker.pipeline",
     "score": "worker.pipeline",
-    "generate": "worker.composing",
+    "generate": "worker.generating",
     "evaluate": "worker.composing",
 }
 

@@ -39,6 +39,12 @@ def read_key(text: str) -> int:
     return TONICS.index(_OTHER_NAMES.get(name, name)) + 12 * MODES.index(found[3])
 
 
+def name_of_key(text: str) -> str:
+    """A key by the name that is used for it here: Db major is C# major."""
+    key = read_key(text)
+    return f"{TONICS[key % 12]} {MODES[key // 12]}"
+
+
 def read_meter(text: str) -> tuple[int, int]:
     """Beats of a bar and what each is. Raises ValueError."""
     found = _METER.match(text)

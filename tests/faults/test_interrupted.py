@@ -13,7 +13,7 @@ from shared.jobs import NewJob, submit
 from shared.queue import TRAIN
 from shared.tables import features, outputs, versions
 from tests.faults.house import House, child_of
-from tests.worker import canonical, recorded, working
+from tests.worker import canonical, chorales, recorded, scores, working
 from worker.extractors import EAR
 from worker.runner import Post
 
@@ -78,6 +78,26 @@ def test_31_a_training_killed_three_times_ends_in_the_same_bytes(
     assert weights_of(house, killed) == weights_of(house, alone)
     said = {job: house.find(job).result for job in (alone, killed)}
     assert all(said[killed][name] == said[alone][name] for name in ("epochs", "best_epoch", "stopped_by", "metrics"))
+    house.check_oracle()
+
+
+def test_31_so_does_a_training_on_scores(house: House, worker: psutil.Process, tmp_path: Path) -> None:
+    songs = {f"{seed}.mid": chorales.chorale(seed, name=f"{seed}.mid") for seed in range(12)}
+    dataset = scores.store(post_of(house), house.tenant, tmp_path, songs)
+    params = {**scores.SMALL, "epochs": 40}
+    alone = submit_job(house, dataset, kind="generation", action="train", model="alone", params=params)
+    house.wait_for_end(alone)
+
+    killed = submit_job(house, dataset, kind="generation", action="train", model="killed", params=params)
+    for kills in (1, 2, 3):
+        house.wait(lambda kills=kills: len(set(house.checkpoints(killed))) >= 3 * kills)
+        child_of(worker).kill()
+        house.wait(lambda kills=kills: house.outcomes(killed)[:kills] == ["lost"] * kills)
+    house.wait_for_end(killed)
+
+    assert house.outcomes(killed) == ["lost", "lost", "lost", "succeeded"]
+    assert weights_of(house, killed) == weights_of(house, alone)
+    assert house.find(killed).result["metrics"] == house.find(alone).result["metrics"]
     house.check_oracle()
 
 

@@ -373,7 +373,29 @@ def test_a_version_is_judged_on_other_pieces(post: Post, tenant: str, version: R
 
     assert job.state == jobs.SUCCEEDED, job.error
     assert job.result["metrics"]["evaluation"]["nll_per_token"]["value"] > 0
-    assert (job.result["pieces"], job.result["left_out"]) == (5, ["solo.mid"])
+    assert (job.result["pieces"], job.result["left_out"], job.result["warnings"]) == (5, ["solo.mid"], [])
+
+
+def test_pieces_that_were_learned_from_are_no_test_even_in_another_key(
+    post: Post, tenant: str, version: Row[Any], tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    learned = next(seed for seed in range(10) if f"songs/{seed}.mid" not in version.lineage["split"]["held_out"])
+    others = {"new.mid": chorales.chorale(80), "old.mid": chorales.chorale(learned, tonic=11)}
+    other = scores.store(post, tenant, tmp_path / "other", others)
+
+    job = run(post, tenant, version, "evaluate", other, trial={"pieces": 0})
+
+    (warning,) = job.result["warnings"]
+    assert warning["code"] == "leakage_suspected"
+    assert warning["detail"].startswith("1 of 2 pieces")
+
+
+def test_a_key_that_is_asked_for_is_mostly_the_key_of_the_pieces(post: Post, tenant: str, trained: Row[Any]) -> None:
+    asked = run(post, tenant, trained, "generate", pieces=6, bars=2, key="D major", seed=1)
+
+    keys = [row["key_name"] for row in rows(post, asked)]
+    assert keys.count("D major") >= 4
 
 
 def test_what_a_training_makes_takes_an_alias_over_if_it_foretells_the_held_out_pieces_better(
