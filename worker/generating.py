@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from shared import history
 from shared.errors import Fault, JobFailed
-from shared.kinds.generation import GenerateParams, name_of_key
+from shared.kinds.generation import GenerateParams, name_of_key, read_key
 from worker import composers, lineage, piece_files, symbolic_reading
 from worker.composers import Opened
 from worker.desk import Desk
@@ -23,7 +23,8 @@ from worker.symbolic.piece import Piece
 
 Json = dict[str, Any]
 
-# Of a piece in a key that is asked for: a network that was told a key follows it often, and not always.
+# Of a piece in a key that is asked for. A network that is told one follows it often, and not always; what comes out in
+# the same mode is transposed.
 KEY_DRAFTS = 6
 
 
@@ -83,6 +84,8 @@ def _compose(
         seeds = [(params.seed, *each) for each in numbers]
         made = opened.composer.compose(brief, params, seeds=seeds, check=desk.check)
         for (number, _), each in zip(numbers, made, strict=True):
+            if at_once > 1:
+                each = compose.into_key(each, read_key(params.key or ""), params.ranges)
             told = _told(number, each, params, opened.known)
             if _rank(told, params, is_given) < _rank(best.get(number), params, is_given):
                 best[number] = told

@@ -14,7 +14,8 @@ NAMES = ("Soprano", "Alto", "Tenor", "Bass")
 def chorale(seed: int, *, bars: int = 4, tonic: int | None = None, name: str = "") -> Piece:
     """Some bars of 4/4 that end on the tonic chord."""
     random = np.random.default_rng(seed)
-    tonic = int(random.integers(0, 7)) if tonic is None else tonic
+    drawn = int(random.integers(0, 7))
+    tonic = drawn if tonic is None else tonic
     chords = [0, *random.integers(0, len(CHORDS), 4 * bars - 2).tolist(), 0]
     rows = []
     for beat, chord in enumerate(chords):

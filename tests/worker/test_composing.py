@@ -381,7 +381,7 @@ def test_pieces_that_were_learned_from_are_no_test_even_in_another_key(
 ) -> None:
     (tmp_path / "other").mkdir()
     learned = next(seed for seed in range(10) if f"songs/{seed}.mid" not in version.lineage["split"]["held_out"])
-    others = {"new.mid": chorales.chorale(80), "old.mid": chorales.chorale(learned, tonic=11)}
+    others = {"new.mid": chorales.chorale(80), "old.mid": chorales.chorale(learned, tonic=4)}
     other = scores.store(post, tenant, tmp_path / "other", others)
 
     job = run(post, tenant, version, "evaluate", other, trial={"pieces": 0})

@@ -18,12 +18,13 @@ from worker.sequences.artifacts import SequenceModel
 from worker.sequences.stepping import Stepper
 from worker.symbolic import gridding, spelling, tonality, voice_leading
 from worker.symbolic.copies import Corpus, Passage
-from worker.symbolic.grid import Grid
-from worker.symbolic.piece import TICKS, Bars, Piece
+from worker.symbolic.grid import REST, Grid
+from worker.symbolic.piece import HIGHEST, LOWEST, TICKS, Bars, Piece
 
 Json = dict[str, Any]
 # Semitones beyond what a voice had in training that one which is given may go: other keys are learned as well.
 ROOM = 4
+HALF_OCTAVE = 6
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,39 @@ class Composer:
         frame = TICKS // self.coding.resolution
         relaxed = tuple((at * frame, (at + 1) * frame, rules) for at, rules in made.relaxed)
         return Made(piece, grid, made.likelihoods, relaxed)
+
+
+def into_key(made: Made, key: int, ranges: Sequence[Sequence[int] | None] | None) -> Made:
+    """A piece in the key that was asked for, if it is in the same mode: transposed by as little as that takes.
+
+    One that would leave the ranges asked for stays as it is.
+    """
+    found = data.key_of(made.piece)
+    if found is None or found // 12 != key // 12 or found == key:
+        return made
+    steps = (key - found + HALF_OCTAVE) % 12 - HALF_OCTAVE
+    moved = _transposed(made, steps)
+    pitches = moved.piece.notes["pitch"]
+    if pitches.min() < LOWEST or pitches.max() > HIGHEST:
+        return made
+    for voice, asked in enumerate(ranges or ()):
+        own = pitches[moved.piece.notes["voice"] == voice]
+        if asked is not None and len(own) and not asked[0] <= own.min() <= own.max() <= asked[1]:
+            return made
+    return moved
+
+
+def _transposed(made: Made, steps: int) -> Made:
+    notes = made.piece.notes.copy()
+    is_drum = np.array([voice.is_drum for voice in made.piece.voices], bool)
+    notes["pitch"] += np.where(is_drum[notes["voice"]], 0, steps).astype(notes["pitch"].dtype)
+    piece = replace(made.piece, notes=notes)
+    if isinstance(made.work, Grid):
+        pitches = np.where(made.work.pitches == REST, REST, made.work.pitches + steps).astype(np.int16)
+        return replace(
+            made, piece=replace(piece, keys=(spelling.find_key(piece),)), work=replace(made.work, pitches=pitches)
+        )
+    return replace(made, piece=piece, work=Line.of(piece, resolution=made.work.resolution))
 
 
 def usual(items: Sequence[Item], coding: Coding) -> Usual:
