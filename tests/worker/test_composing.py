@@ -1,5 +1,6 @@
 """Trainings on scores, compositions and evaluations, as a worker carries them out."""
 
+import dataclasses
 import io
 import json
 import zipfile
@@ -17,6 +18,7 @@ from shared.storage import Storage
 from shared.tables import outputs
 from tests import factories
 from tests.worker import chorales, scores, working
+from tests.worker.symbolic import test_audio
 from worker import runner
 from worker.runner import Post
 from worker.symbolic import midi
@@ -192,6 +194,22 @@ def test_a_composition_hands_out_pieces_in_every_format_and_says_what_they_are_l
         assert piece.tempi[0].bpm == pytest.approx(77, abs=0.01)
     assert output(post, job, "predictions.csv").startswith(b"piece,key_name,bars,notes,")
     assert {name.rpartition(".")[2] for name in files(post, job)} == {"mid", "musicxml", "json", "png"}
+
+
+def test_with_a_soundfont_pieces_are_played(
+    post: Post, tenant: str, version: Row[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    font = tmp_path / "font.sf2"
+    font.write_bytes(b"RIFF")
+    test_audio.install(test_audio.PLAYS, tmp_path, monkeypatch)
+    playing = dataclasses.replace(post, settings=dataclasses.replace(post.settings, soundfont=str(font)))
+
+    job = run(playing, tenant, version, "generate", bars=1, formats=["wav", "midi"])
+
+    assert job.state == jobs.SUCCEEDED, job.error
+    made = {name.rpartition(".")[2]: content for name, content in files(post, job).items()}
+    assert made["wav"][:4] == b"RIFF"
+    assert made["mid"][:40] in made["wav"]
 
 
 def test_the_same_seed_makes_the_same_files_byte_for_byte(post: Post, tenant: str, version: Row[Any]) -> None:

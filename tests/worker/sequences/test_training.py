@@ -127,6 +127,14 @@ def test_the_end_that_a_client_asks_for_keeps_the_best_epoch() -> None:
     assert fitted.best_epoch is not None
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_with_half_the_digits_it_learns_nearly_the_same(name: str) -> None:
+    whole, half = (fit(params_of(name, precision=precision), Recorder()) for precision in ("float32", "bfloat16"))
+
+    assert half.history != whole.history
+    assert half.history[-1]["val_loss"] == pytest.approx(whole.history[-1]["val_loss"], abs=0.05)
+
+
 def test_cancelled_it_leaves_within_an_epoch() -> None:
     with pytest.raises(JobCancelled):
         fit(params_of(), Recorder(leave_after=1, leaving=JobCancelled), epochs=1000)
