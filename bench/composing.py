@@ -12,7 +12,7 @@ from worker import device
 from worker.kinds.generation.compose import Composer, Made
 from worker.symbolic import voice_leading
 
-NEEDS = chorales.NEEDS
+NEEDS = "ETUDE_BENCH_CHORALES"
 BARS, MANY, JUDGED = 16, 64, 128
 SAMPLING_S, JOB_S, PARALLELS = 0.3, 1.0, 0.003
 # Of the size of the defaults, and soon trained: how long a job takes does not depend on what was learned.

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from bench import cache
+from bench import cache, chorales
 from bench.measurement import MeasurementBroken
 from shared.processes import die_with_parent, read_register
 
@@ -101,7 +101,8 @@ def running(**settings: str) -> Iterator[Service]:
     with tempfile.TemporaryDirectory(prefix="etude-bench-") as folder:
         home = Path(folder)
         environment = {**os.environ, "ETUDE_HOME": folder, "ETUDE_PORT": "0", **settings}
-        environment.pop(cache.VARIABLE, None)
+        for name in (cache.VARIABLE, chorales.NEEDS):
+            environment.pop(name, None)
         process = subprocess.Popen(
             [sys.executable, "-m", "shared.up"], env=environment, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent
         )

@@ -53,6 +53,8 @@ class Learner:
             self.optimizer.build(list(self.weights.values()))
         self._step = tf.function(self._distribute, autograph=False)
         self._gradients = compiled(spec, half=half).gradients
+        # Optimizers are many small operations, out of which XLA makes one pass over the weights.
+        self._update = tf.function(self._apply, autograph=False, jit_compile=True) if not several else self._apply
 
     @property
     def variables(self) -> dict[str, Any]:
@@ -98,13 +100,15 @@ class Learner:
             seed = seed * self._shares + here.replica_id_in_sync_group
         values = {name: tf.convert_to_tensor(variable.value) for name, variable in self.weights.items()}
         loss, gradients, state = self._gradients(values, window, state, tokens, seed)
-        gradients = here.all_reduce(tf.distribute.ReduceOp.SUM, gradients) if self._is_split else gradients
+        self._update(here.all_reduce(tf.distribute.ReduceOp.SUM, gradients) if self._is_split else gradients)
+        return loss, state
+
+    def _apply(self, gradients: list[Tensor]) -> None:
         if self._params.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._params.clip_norm)
         # Keras sums over devices as well.
         self.optimizer.apply([each / self._shares for each in gradients], list(self.weights.values()))
         self._follow()
-        return loss, state
 
     def _follow(self) -> None:
         """The moving average, which at first follows closely."""

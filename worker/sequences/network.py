@@ -95,11 +95,21 @@ def _choose(spec: SequenceSpec, weights: Weights, seen: Tensor, codes: Tensor, d
     rows, steps, fields, head = seen.shape[0], seen.shape[1], spec.fields, spec.network.head
     known = tf.reshape(_embed(spec, weights, codes), (rows * steps, -1))
     hidden = product(tf.reshape(seen, (rows * steps, -1)), weights["head.state"])
-    hidden += product(known, weights["head.known"] * spec.known_mask()) + weights["head.bias"]
+    hidden += _of_fields_before(spec, known, weights["head.known"], product) + weights["head.bias"]
     hidden = drop(tf.nn.gelu(hidden), spec.network.dropout)
     by_field = tf.transpose(tf.reshape(hidden, (rows * steps, fields, head)), (1, 0, 2))
     made = product(by_field, weights["output.kernel"]) + (weights["output.bias"] + spec.token_mask())[:, None]
     return tf.reshape(tf.transpose(made, (1, 0, 2)), (rows, steps, fields, -1))
+
+
+def _of_fields_before(spec: SequenceSpec, known: Tensor, kernel: Tensor, product: Any) -> Tensor:
+    """What each field is told by those before it, (steps, fields x head): the kernel's other parts are not used."""
+    size, head = spec.network.embedding, spec.network.head
+    told = [tf.zeros((known.shape[0], head))]
+    for field in range(1, spec.fields):
+        before = field * size
+        told.append(product(known[:, :before], kernel[:before, field * head : (field + 1) * head]))
+    return tf.concat(told, -1)
 
 
 def _recur(
