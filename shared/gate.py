@@ -59,7 +59,8 @@ def _held_out(lineage: Json) -> Json:
     drawn = {"seed": lineage.get("seed"), "validation": lineage.get("params", {}).get("validation")}
     # The last rows are the same whatever the seed.
     how = {} if split.get("by") == "last_rows" else drawn
-    return {"dataset": lineage.get("dataset", {}).get("sha256"), "split": split, **how}
+    form = {"representation": lineage["representation"]} if "representation" in lineage else {}
+    return {"dataset": lineage.get("dataset", {}).get("sha256"), "split": split, **how, **form}
 
 
 def _validation(version: Row[Any], metric: str) -> float:

@@ -32,10 +32,11 @@ Json = dict[str, Any]
 OF_RECORDINGS = ("preset", "listening", "explain", "precision")
 # A category never seen in training, or one too many, has a place of its own.
 OTHER = 1
+OF_ONE_DATASET = ("train", "evaluate")
 USE_A_VERSION = ("score", "generate", "evaluate")
 # Of a dataset of pieces, before it is known in which form they will be learned.
-FRAMES_A_QUARTER, QUARTERS_A_BAR, PITCHES, CONTEXT = 4, 4, 128, 60
-MOST_FIELDS = 5
+FRAMES_A_QUARTER, QUARTERS_A_BAR, PITCHES, CONTEXT = 4, 4, 128, 72
+MOST_FIELDS = 8
 
 
 def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> jobs.NewJob:
@@ -147,6 +148,8 @@ def _check_composing(params: BaseModel, rows: list[Row[Any]], settings: Settings
 def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:
     if wanted.dataset is None:
         return []
+    if wanted.action in OF_ONE_DATASET and not isinstance(wanted.dataset, str) and len(wanted.dataset) > 1:
+        raise _fault("/dataset", f"expected one dataset to {wanted.action} on, received {len(wanted.dataset)}")
     if isinstance(wanted.dataset, str):
         return [datasets.resolve(sql, tenant, wanted.dataset, pointer="/dataset")]
     return [

@@ -66,12 +66,14 @@ def trained_on(desk: Desk, version: Row[Any], coding: Coding) -> list[Item] | No
     if row is None:
         return None
     items, _ = data.items_known(data.load(desk.fetch_parts(row)), coding)
-    split = version.lineage["split"]
-    held_out = set(split["held_out"])
-    trained = [item for item in items if item.name not in held_out]
-    if split["by"] == "part":
-        return [item for item in trained if item.part in (None, "train")]
-    return trained
+    held_out = set(version.lineage["split"]["held_out"])
+    return [item for item in items if item.name not in held_out and item.part in (None, "train")]
+
+
+def unknown() -> dict[str, str]:
+    """A warning that a training set is not there to be searched."""
+    said = "The training set is not there any more: what was copied from it cannot be told."
+    return {"code": "copies_unknown", "detail": said}
 
 
 def _dataset_of(desk: Desk, version: Row[Any]) -> Row[Any] | None:

@@ -115,24 +115,36 @@ def _judge_rival(desk: Desk, rival: Row[Any], pieces: Sequence[Stored], prepared
 
 
 def _try(
-    desk: Desk, learned: SequenceModel, trial: Trial, train: Sequence[Item], held_out: Sequence[Item], *, seed: int
+    desk: Desk,
+    learned: SequenceModel,
+    trial: Trial,
+    train: Sequence[Item] | None,
+    held_out: Sequence[Item],
+    *,
+    seed: int,
 ) -> Json:
-    """What the model composes by itself, beside what it has learned from and what was held out; and what it copied."""
+    """What the model composes by itself, beside what it has learned from and what was held out; and what it copied.
+
+    Of a training set that was erased (None) neither can be told.
+    """
     if not trial.pieces:
         return {}
     composer = Composer.of(learned)
-    asked = GenerateParams(bars=trial.bars, pieces=trial.pieces)
+    asked = GenerateParams(bars=composer.bars_at_most(trial.bars), pieces=trial.pieces)
     seeds = [(TRIAL_SEED, seed, number) for number in range(trial.pieces)]
     made = composer.compose(composer.brief(asked, None), asked, seeds=seeds, check=desk.check)
     sets = {
         "generated": ([each.work for each in made], [each.piece for each in made]),
-        "training": _both(train[:DESCRIBED]),
+        "training": _both((train or [])[:DESCRIBED]),
         "held_out": _both(held_out[:DESCRIBED]),
     }
     described = {}
     for name, (works, pieces) in sets.items():
         desk.check()
         described[name] = metrics.describe(works, pieces)
+    music: Json = {"pieces": trial.pieces, "bars": asked.bars, **metrics.compare(described)}
+    if train is None:
+        return {"music": music}
     known = metrics.corpus(train)
     desk.check()
     copies = {
@@ -140,7 +152,6 @@ def _try(
         # How much music of the same kind has in common with the training set anyway.
         "held_out": metrics.copied(known, *sets["held_out"]),
     }
-    music = {"pieces": trial.pieces, "bars": trial.bars, **metrics.compare(described)}
     return {"music": music, "copies": copies}
 
 
@@ -161,8 +172,8 @@ def evaluate(desk: Desk) -> Ending:
     train = composers.trained_on(desk, version, coding)
     judged = _judge(desk, learned, coding, items)
     desk.enter("composing")
-    music = _try(desk, learned, params.trial, train or items, items, seed=params.seed)
-    warnings = _trained_on_as_well(items, train or [])
+    music = _try(desk, learned, params.trial, train, items, seed=params.seed)
+    warnings = [composers.unknown()] if train is None else _trained_on_as_well(items, train)
     desk.warn(warnings)
     said: Json = {
         "model": f"{version.name}@{version.number}",
@@ -178,8 +189,8 @@ def evaluate(desk: Desk) -> Ending:
 def _trained_on_as_well(items: Sequence[Item], train: Sequence[Item]) -> list[Json]:
     """A warning where pieces that are judged, or the same music in another key, were learned from."""
     found = alike.find([item.piece for item in (*train, *items)])[len(train) :]
-    firsts = [each.same_as if each.same_as is not None else each.transposed_of for each in found]
-    count = sum(first is not None and first < len(train) for first in firsts)
+    firsts = [[row for row in each[:2] if row is not None] for each in found]
+    count = sum(any(row < len(train) for row in rows) for rows in firsts)
     if not count:
         return []
     said = f"{count} of {len(items)} pieces were learned from, be it in another key: the model knows them by heart."

@@ -1,6 +1,8 @@
 """The generate action: pieces around what is given and within the rules, until they are what was asked for."""
 
 import base64
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection
@@ -18,7 +20,6 @@ from worker.kinds.generation.briefs import Brief
 from worker.kinds.generation.compose import Made
 from worker.piece_files import Written
 from worker.symbolic import stored
-from worker.symbolic.copies import Corpus
 from worker.symbolic.piece import Piece
 
 Json = dict[str, Any]
@@ -26,6 +27,8 @@ Json = dict[str, Any]
 # Of a piece in a key that is asked for. A network that is told one follows it often, and not always; what comes out in
 # the same mode is transposed.
 KEY_DRAFTS = 6
+# Pieces that are written side by side; after them progress is told.
+TOGETHER = 64
 
 
 def generate(desk: Desk) -> Ending:
@@ -36,20 +39,23 @@ def generate(desk: Desk) -> Ending:
     given = _given(desk, params)
     brief = opened.composer.brief(params, given)
     desk.enter("composing")
-    made = _compose(desk, opened, brief, params, is_given=given is not None)
+    made = _Composition(desk, opened, brief, params, is_given=given is not None).run()
     desk.enter("storing")
     folder = desk.scratch / "pieces"
     folder.mkdir()
     reference = f"{opened.version.name}@{opened.version.number}"
     written = piece_files.write(folder, made, brief, params, model=reference, settings=desk.settings, check=desk.check)
     files = [desk.put(path.name, path, rows=written.rows.get(path.stem, 0)) for path in sorted(folder.iterdir())]
+    warnings = [] if opened.known is not None else [composers.unknown()]
+    if brief.given is not None and brief.given.moved:
+        warnings.append(_off_grid(brief.given.moved))
     said: Json = {
         "model": reference,
         "pieces": written.rows["predictions"],
         "refused": written.rows["errors"],
         "files": written.rows["files"],
         "relaxed": sum(bool(each.said["relaxed"]) for each in made),
-        "warnings": [] if opened.known is not None else [_not_searched()],
+        "warnings": warnings,
         "lineage": lineage.of_scoring(opened.version, desk.dataset_rows()),
     }
 
@@ -61,60 +67,74 @@ def generate(desk: Desk) -> Ending:
     return Ending(record, files)
 
 
-def _not_searched() -> Json:
-    said = "The training set is not there any more: what was copied from it cannot be told."
-    return {"code": "copies_unknown", "detail": said}
+def _off_grid(moved: int) -> Json:
+    said = f"{moved} notes of the score that is given begin between the model's frames, and were moved to the nearest."
+    return {"code": "notes_moved", "detail": said}
 
 
-def _compose(
-    desk: Desk, opened: Opened, brief: Brief, params: GenerateParams, *, is_given: bool
-) -> list[piece_files.Written]:
-    """Every piece that was asked for: of its drafts the first that may be handed out and is in the key asked for.
+@dataclass
+class _Composition:
+    """The pieces of a job under way: of the drafts of each the best so far."""
 
-    They are written some at a time, until all pieces have one, or as often as it may be tried.
-    """
-    best: dict[int, Written] = {}
+    desk: Desk
+    opened: Opened
+    brief: Brief
+    params: GenerateParams
     # What is given has its key.
-    at_once = KEY_DRAFTS if params.key is not None and not is_given else 1
-    for attempt in range(0, max(_attempts(params), 2 * at_once if at_once > 1 else 1), at_once):
-        missing = [number for number in range(params.pieces) if not _is_good(best.get(number), params, is_given)]
-        if not missing:
-            break
-        numbers = [(number, attempt + draft) for number in missing for draft in range(at_once)]
-        seeds = [(params.seed, *each) for each in numbers]
-        made = opened.composer.compose(brief, params, seeds=seeds, check=desk.check)
-        for (number, _), each in zip(numbers, made, strict=True):
-            if at_once > 1:
-                each = compose.into_key(each, read_key(params.key or ""), params.ranges)
-            told = _told(number, each, params, opened.known)
-            if _rank(told, params, is_given) < _rank(best.get(number), params, is_given):
-                best[number] = told
-        done = sum(_is_good(each, params, is_given) for each in best.values())
-        desk.report_pieces(done, params.pieces)
-    return [best[number] for number in range(params.pieces)]
+    is_given: bool
+    best: dict[int, Written] = field(default_factory=dict)
 
+    def run(self) -> list[Written]:
+        """Every piece that was asked for, or those that are there when the client has enough.
 
-def _attempts(params: GenerateParams) -> int:
-    return params.copies.attempts if params.copies is not None else 1
+        They are drafted until each may be handed out and is in the key asked for, or as often as it may be tried.
+        """
+        attempts = 1 if self.params.temperature == 0 else self._attempts
+        for attempt in range(0, attempts, self._at_once):
+            missing = [number for number in range(self.params.pieces) if self._rank(self.best.get(number))]
+            for first in range(0, len(missing), TOGETHER):
+                if self.desk.is_enough():
+                    break
+                self._draft(missing[first : first + TOGETHER], attempt)
+        return [self.best[number] for number in sorted(self.best)]
 
+    @property
+    def _wants_key(self) -> bool:
+        return self.params.key is not None and not self.is_given
 
-def _is_good(written: Written | None, params: GenerateParams, is_given: bool) -> bool:
-    return _rank(written, params, is_given) == 0
+    @property
+    def _at_once(self) -> int:
+        """How many drafts of a piece are written before it is looked at."""
+        return KEY_DRAFTS if self._wants_key and self.params.temperature > 0 else 1
 
+    @property
+    def _attempts(self) -> int:
+        of_copies = self.params.copies.attempts if self.params.copies is not None else 1
+        return max(of_copies, 2 * KEY_DRAFTS if self._wants_key else 1)
 
-def _rank(written: Written | None, params: GenerateParams, is_given: bool) -> int:
-    """0 for what was asked for, 1 where the key is missed, 2 for what may not be handed out, 3 for none."""
-    if written is None:
-        return 3
-    if written.refusal is not None:
-        return 2
-    is_missed = params.key is not None and not is_given and written.said["key_name"] != name_of_key(params.key)
-    return int(is_missed)
+    def _draft(self, numbers: Sequence[int], attempt: int) -> None:
+        drafts = [(number, attempt + draft) for number in numbers for draft in range(self._at_once)]
+        seeds = [(self.params.seed, *each) for each in drafts]
+        made = self.opened.composer.compose(self.brief, self.params, seeds=seeds, check=self.desk.check)
+        for (number, _), each in zip(drafts, made, strict=True):
+            told = self._told(number, each)
+            if self._rank(told) < self._rank(self.best.get(number)):
+                self.best[number] = told
+        self.desk.report_pieces(sum(not self._rank(each) for each in self.best.values()), self.params.pieces)
 
+    def _told(self, number: int, made: Made) -> Written:
+        if self._wants_key:
+            made = compose.into_key(made, read_key(self.params.key or ""), self.params.ranges)
+        said = compose.tell(made, self.opened.known)
+        return Written(number, made, said, _refusal(said, self.params))
 
-def _told(number: int, made: Made, params: GenerateParams, known: Corpus | None) -> Written:
-    said = compose.tell(made, known)
-    return Written(number, made, said, _refusal(said, params))
+    def _rank(self, written: Written | None) -> int:
+        """0 for what was asked for, 1 where the key is missed, 2 for what may not be handed out, 3 for none."""
+        if written is None:
+            return 3
+        if written.refusal is not None:
+            return 2
+        return int(self._wants_key and written.said["key_name"] != name_of_key(self.params.key or ""))
 
 
 def _refusal(said: Json, params: GenerateParams) -> Fault | None:

@@ -1,6 +1,5 @@
 """The files of what was composed: for each piece those that were asked for, and a row that tells of it."""
 
-import csv
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
 from shared.errors import Fault
 from shared.kinds.generation import GenerateParams
 from shared.settings import Settings
+from worker import prediction_files
 from worker.kinds.generation.briefs import Brief
 from worker.kinds.generation.compose import Made
 from worker.lines import JsonLines
 from worker.symbolic import as_json, audio, midi_writer, musicxml_writer, roll
-from worker.symbolic.piece import Bars, Piece
+from worker.symbolic.piece import TICKS, Piece
 from worker.symbolic.roll import Mark
 from worker.track_files import TrackFile, TrackFiles
 
@@ -31,7 +32,14 @@ MEDIA_TYPES = {
     "wav": ("wav", "audio/wav"),
 }
 # As columns of a table, which has no objects inside.
-FLAT = ("piece", "key_name", "bars", "notes", "nll_per_token", "parallels", "moves", "crossed_frames")
+COLUMNS = pa.schema(
+    [
+        ("key", pa.string()), ("key_name", pa.string()), ("bars", pa.int64()), ("notes", pa.int64()),
+        ("nll_per_token", pa.float64()), ("parallels", pa.int64()), ("moves", pa.int64()),
+        ("crossed_frames", pa.int64()), ("copied_notes", pa.int64()), ("copied_bars", pa.float64()),
+        ("copied_source_key", pa.string()), ("relaxed_bars", pa.string()),
+    ]
+)  # fmt: skip
 RENDER_LIMIT_S = 600.0
 # A passage of fewer notes stands in any two pieces of a kind; a picture of it would point at nothing.
 POINTED_OUT = 12
@@ -81,7 +89,7 @@ def write(
             if each.refusal is not None:
                 why = {"code": each.refusal.code, "reason": each.refusal.message}
                 errors.write(json.dumps({**_row(each), **why}, ensure_ascii=False))
-    _write_tables(folder, [_flat(each) for each in good])
+    _write_tables(folder, good)
     return Files({"predictions": rows.rows, "errors": errors.rows, "files": files.count})
 
 
@@ -89,22 +97,19 @@ def _row(each: Written) -> Json:
     return {"row": each.number, "key": each.key, **each.said}
 
 
+def _write_tables(folder: Path, pieces: Sequence[Written]) -> None:
+    rows = pa.RecordBatch.from_pylist([_flat(each) for each in pieces], schema=COLUMNS)
+    pq.write_table(pa.Table.from_batches([rows]), folder / "predictions.parquet", store_schema=False)
+    # Names of files are a client's, and a spreadsheet takes some of them for formulas.
+    pyarrow.csv.write_csv(prediction_files.defused(rows), folder / "predictions.csv")
+
+
 def _flat(each: Written) -> Json:
-    row = {"piece": each.key, **_row(each)}
-    copied = each.said["copied"] or {}
-    flat = {name: row.get(name) for name in FLAT}
+    """A row without objects inside."""
+    row, copied = _row(each), each.said["copied"] or {}
+    flat = {name: row.get(name) for name in COLUMNS.names}
     flat |= {f"copied_{name}": copied.get(name) for name in ("notes", "bars", "source_key")}
     return {**flat, "relaxed_bars": " ".join(str(bar["bar"]) for bar in each.said["relaxed"])}
-
-
-def _write_tables(folder: Path, rows: Sequence[Json]) -> None:
-    names = [*FLAT, "copied_notes", "copied_bars", "copied_source_key", "relaxed_bars"]
-    table = pa.Table.from_pydict({name: [row[name] for row in rows] for name in names})
-    pq.write_table(table, folder / "predictions.parquet", store_schema=False)
-    with (folder / "predictions.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def _files(
@@ -140,9 +145,6 @@ def _marks(each: Written) -> list[Mark]:
     marks = [Mark(first, last, "rules relaxed") for first, last, _ in each.made.relaxed]
     copied = each.said["copied"]
     if copied is not None and copied["notes"] >= POINTED_OUT:
-        bars = Bars(each.made.piece)
-        first = copied["at_bar"] - (0 if each.made.piece.pickup else 1)
-        start = int(bars.starts[max(0, min(first, len(bars) - 1))])
-        length = int(copied["bars"] * bars.lengths[max(0, min(first, len(bars) - 1))])
-        marks.append(Mark(start, start + length, f"as in {copied['source_key']}"))
+        start = round(copied["at_quarter"] * TICKS)
+        marks.append(Mark(start, start + round(copied["quarters"] * TICKS), f"as in {copied['source_key']}"))
     return marks

@@ -221,6 +221,8 @@ class GenerateParams(Closed):
             raise ValueError(f"expected one of prompt, melody and infill, received {' and '.join(given)}")
         if self.bars is not None and (self.melody or self.infill):
             raise ValueError(f"expected no bars: the {given[0]} says how long the piece is")
+        if self.meter is not None and self.given is not None:
+            raise ValueError("expected no meter: the score that is given has its own")
         if any(each is not None and each[0] > each[1] for each in self.ranges or ()):
             raise ValueError("expected ranges as [lowest, highest]")
         return self

@@ -192,7 +192,7 @@ def test_a_composition_hands_out_pieces_in_every_format_and_says_what_they_are_l
         assert row["relaxed"] or row["parallels"] == 0
         assert row["copied"] is None or row["copied"]["source_key"] in PIECES
         assert piece.tempi[0].bpm == pytest.approx(77, abs=0.01)
-    assert output(post, job, "predictions.csv").startswith(b"piece,key_name,bars,notes,")
+    assert output(post, job, "predictions.csv").startswith(b'"key","key_name","bars","notes",')
     assert {name.rpartition(".")[2] for name in files(post, job)} == {"mid", "musicxml", "json", "png"}
 
 

@@ -10,12 +10,17 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
     return made
 
 
-def tempered(likelihoods: np.ndarray, temperature: float, top_p: float) -> np.ndarray:
-    """Shares of rows of log-likelihoods at a temperature above 0, of the likeliest that make up `top_p` together.
+def tempered(likelihoods: np.ndarray, temperature: float) -> np.ndarray:
+    """Shares of rows of log-likelihoods at a temperature above 0."""
+    shares: np.ndarray = np.exp(likelihoods if temperature == 1 else log_softmax(likelihoods / temperature))
+    return shares
+
+
+def likeliest(shares: np.ndarray, top_p: float) -> np.ndarray:
+    """Of each row the largest shares that make up `top_p` of it together; the others are 0.
 
     Holtzman and others, "The curious case of neural text degeneration", ICLR 2020.
     """
-    shares = np.exp(likelihoods if temperature == 1 else log_softmax(likelihoods / temperature))
     if top_p >= 1:
         return shares
     order = np.argsort(-shares, axis=1, kind="stable")
@@ -23,5 +28,4 @@ def tempered(likelihoods: np.ndarray, temperature: float, top_p: float) -> np.nd
     is_kept = np.cumsum(falling, axis=1) - falling < top_p * falling.sum(axis=1, keepdims=True)
     kept = np.zeros_like(shares)
     np.put_along_axis(kept, order, falling * is_kept, axis=1)
-    total: np.ndarray = kept / kept.sum(axis=1, keepdims=True)
-    return total
+    return kept

@@ -12,7 +12,7 @@ import numpy as np
 from shared.schema import Closed
 from worker.composition.voice_coding import BEATS, ENDS, KEYS, moved
 from worker.sequences.streams import Steps
-from worker.symbolic.piece import HIGHEST, LOWEST, NOTE, TICKS, Bars, Meter, Piece, Tempo, Voice
+from worker.symbolic.piece import HIGHEST, LOWEST, NOTE, TICKS, Bars, Meter, Piece, Voice
 
 ADVANCE, INSTRUMENT, PITCH, DURATION, VELOCITY = range(5)
 FIELDS = 5
@@ -70,7 +70,7 @@ class Line:
         at = np.concatenate([[0], np.cumsum(taken)[:-1]]) if len(taken) else taken
         lengths = np.maximum((notes["duration"][order] * resolution + TICKS // 2) // TICKS, 1)
         bars = Bars(piece)
-        number, into = bars.at(at * TICKS // resolution)
+        number, into = bars.at(-(-at * TICKS // resolution))
         end = -(-piece.length * resolution // TICKS)
         return cls(
             advance=taken,
@@ -143,10 +143,13 @@ class EventCoding(Closed):
         tokens[~is_note, ADVANCE + 1 :] = NONE
         return tokens
 
+    def knows(self, line: Line) -> bool:
+        """Whether all its instruments were learned."""
+        return bool(np.isin(line.instrument[line.instrument >= 0], self.instruments).all())
+
     def _places(self, instruments: np.ndarray) -> np.ndarray:
-        """Where each instrument is in the list; one that was not learned is taken for the nearest program."""
-        known = np.array(self.instruments, np.int64)
-        return np.abs(known[None] - instruments[:, None]).argmin(axis=1)
+        """Where each instrument is in the list."""
+        return (np.array(self.instruments)[None] == instruments[:, None]).argmax(axis=1)
 
     def describe(
         self, position: np.ndarray, bar: np.ndarray, *, key: int | None = None, left: np.ndarray | None = None
@@ -167,7 +170,7 @@ class EventCoding(Closed):
             context[at, first + KEYS + np.searchsorted(ENDS, quarters, side="right") - 1] = 1
         return context
 
-    def piece(self, tokens: np.ndarray, *, name: str, bpm: float, meter: Meter, units: int) -> Piece:
+    def piece(self, tokens: np.ndarray, *, name: str, meter: Meter, units: int) -> Piece:
         """Tokens (steps, fields) as notes that end after so many units."""
         advance = np.where(tokens[:, ADVANCE] == self.wait, LONGEST_ADVANCE * self.resolution, tokens[:, ADVANCE])
         onsets = np.cumsum(advance)
@@ -182,7 +185,7 @@ class EventCoding(Closed):
         notes["velocity"] = np.clip((2 * tokens[:, VELOCITY] - 1) * 64 // LOUDNESSES, 1, 127)
         notes["voice"] = np.searchsorted(used, tokens[:, INSTRUMENT] - 1)
         voices = tuple(_voice(self.instruments[place]) for place in used)
-        return Piece(name, notes, voices, tempi=(Tempo(0, bpm),), meters=(meter,)).sorted()
+        return Piece(name, notes, voices, meters=(meter,)).sorted()
 
 
 def _nearest(table: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from worker.composition.choosing import log_softmax, tempered
+from worker.composition.choosing import likeliest, log_softmax, tempered
 from worker.composition.event_coding import ADVANCE, FIELDS, LONGEST_ADVANCE, NONE, EventCoding
 from worker.sequences.stepping import Stepper
 
 # A quarter of the densest music has some dozens of notes; a network that strikes without end is stopped here.
 MOST_NOTES_A_QUARTER = 64
+# What the network keeps of the notes before; more pieces are written one batch after the other.
+MOST_BYTES, MOST_ROWS = 256 * 1024 * 1024, 1024
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,8 @@ class EventPlan:
     key: int | None
     temperature: float
     top_p: float
+    # Units of an incomplete first bar.
+    pickup: int = 0
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,15 @@ def compose(
     stepper: Stepper, coding: EventCoding, plan: EventPlan, *, seeds: Sequence[Sequence[int]], check: Callable[[], None]
 ) -> list[EventPiece]:
     """A piece for each seed. `check` is called once a note."""
+    row_bytes = max(1, sum(array.nbytes for array in stepper.begin(1).arrays))
+    at_once = max(1, min(MOST_ROWS, MOST_BYTES // row_bytes))
+    batches = [seeds[first : first + at_once] for first in range(0, len(seeds), at_once)]
+    return [piece for batch in batches for piece in _write(stepper, coding, plan, seeds=batch, check=check)]
+
+
+def _write(
+    stepper: Stepper, coding: EventCoding, plan: EventPlan, *, seeds: Sequence[Sequence[int]], check: Callable[[], None]
+) -> list[EventPiece]:
     randoms = [np.random.Generator(np.random.PCG64(list(seed))) for seed in seeds]
     rows, most = len(seeds), MOST_NOTES_A_QUARTER * max(1, plan.units // coding.resolution)
     kept, codes = stepper.begin(rows), stepper.first_codes(rows)
@@ -51,7 +64,7 @@ def compose(
         is_going = at < plan.units
         if step >= len(plan.given) and not is_going.any():
             break
-        position = at % plan.bar
+        position = (at - plan.pickup) % plan.bar
         context = coding.describe(position, np.full(rows, plan.bar), key=plan.key, left=np.maximum(plan.units - at, 0))
         hidden = stepper.step(kept, codes, context)
         forced = plan.given[step] if step < len(plan.given) else None
@@ -94,6 +107,6 @@ def _choose(
 def _draw(said: np.ndarray, may: np.ndarray, draws: np.ndarray, plan: EventPlan) -> np.ndarray:
     if plan.temperature == 0:
         return np.where(may, said, -np.inf).argmax(axis=1)
-    shares = tempered(np.where(may, said, -np.inf), plan.temperature, plan.top_p)
+    shares = likeliest(tempered(np.where(may, said, -np.inf), plan.temperature), plan.top_p)
     sums = np.cumsum(shares, axis=1)
     return np.minimum((sums <= draws[:, None] * sums[:, -1:]).sum(axis=1), said.shape[1] - 1)

@@ -26,6 +26,17 @@ class Rules:
     crossing: bool = True
     leap: int | None = None
 
+    def active(self, coding: VoiceCoding) -> tuple[str, ...]:
+        """The rules that are on, in the order in which they are given up."""
+        is_narrow = bool((self.low > coding.low).any() or (self.high < coding.high).any())
+        is_on = {
+            "leap": self.leap is not None,
+            "parallels": self.parallels,
+            "crossing": self.crossing,
+            "ranges": is_narrow,
+        }
+        return tuple(name for name in ORDER if is_on[name])
+
     def without(self, given_up: frozenset[str], coding: VoiceCoding) -> "Rules":
         """The same without those that are named."""
         return replace(

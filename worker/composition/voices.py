@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from worker.composition.choosing import log_softmax, tempered
-from worker.composition.rules import ORDER, Rules, allowed, grammar
+from worker.composition.choosing import likeliest, log_softmax, tempered
+from worker.composition.rules import Rules, allowed, grammar
 from worker.composition.voice_coding import HOLD, SILENCE, STRIKE, VoiceCoding
 from worker.sequences.stepping import Kept, Stepper
 from worker.symbolic.grid import REST
@@ -35,6 +35,8 @@ class Plan:
     context: np.ndarray
     given: np.ndarray
     rules: Rules | None
+    # (frames, voices): where nothing goes on sounding, for what was given before has ended there.
+    fresh: np.ndarray | None = None
     temperature: float = 1.0
     top_p: float = 1.0
 
@@ -68,9 +70,12 @@ def compose(
     stepper: Stepper, coding: VoiceCoding, plan: Plan, *, seeds: Sequence[Sequence[int]], check: Callable[[], None]
 ) -> list[Composed]:
     """A piece for each seed; the same seeds together give the same pieces. `check` is called once a frame."""
-    drafts = plan.drafts
-    row_bytes = max(1, sum(array.nbytes for array in stepper.begin(1).arrays))
-    at_once = max(1, min(MOST_ROWS, MOST_BYTES // row_bytes) // drafts)
+    frames, voices = plan.given.shape
+    # What the network keeps, twice while drafts are copied; and what was written.
+    row_bytes = 2 * sum(array.nbytes for array in stepper.begin(1).arrays) + frames * (voices * 20 + 8)
+    rows = max(1, min(MOST_ROWS, MOST_BYTES // row_bytes))
+    drafts = min(plan.drafts, rows)
+    at_once = max(1, rows // drafts)
     made: list[Composed] = []
     for first in range(0, len(seeds), at_once):
         made += _Desk(stepper, coding, plan, seeds[first : first + at_once], drafts).write(check)
@@ -143,6 +148,8 @@ class _Desk:
                 gains += said[np.arange(len(rows)), tokens]
             else:
                 legal = grammar(coding, voice, before, is_first=frame == 0)
+                if self.plan.fresh is not None and self.plan.fresh[frame, voice]:
+                    legal[:, HOLD] &= before[:, voice] == REST
                 may = legal
                 if rules is not None:
                     may = legal & allowed(rules, coding, voice, before, last, now, known)
@@ -181,11 +188,13 @@ class _Desk:
             masked = np.where(may, said, -np.inf)
             is_left = masked.max(axis=1) > np.log(LEAST)
             return masked.argmax(axis=1), np.where(is_left | (may == legal).all(axis=1), 0.0, -np.inf)
-        shares = tempered(said, self.plan.temperature, self.plan.top_p)
+        shares = tempered(said, self.plan.temperature)
         whole = (shares * legal).sum(axis=1, keepdims=True)
         shares = np.where(may, shares, 0.0)
-        sums = np.cumsum(shares, axis=1)
-        total = np.where(sums[:, -1:] >= LEAST * whole, sums[:, -1:], 0.0)
+        is_left = shares.sum(axis=1, keepdims=True) >= LEAST * whole
+        # Of what the rules allow, and not the other way around: what is likeliest may be what they forbid.
+        sums = np.cumsum(likeliest(shares, self.plan.top_p), axis=1)
+        total = np.where(is_left, sums[:, -1:], 0.0)
         tokens = (sums <= draws[:, None] * total).sum(axis=1)
         # Where nothing is left the draft is given up, and what it goes on with is no matter.
         tokens = np.where(total[:, 0] > 0, np.minimum(tokens, said.shape[1] - 1), HOLD)
@@ -197,11 +206,12 @@ class _Desk:
     ) -> None:  # fmt: skip
         """Write the frame again, with fewer rules, in pieces of which no draft can go on. Changes the last three."""
         assert self.plan.rules is not None
-        for count in range(1, len(ORDER) + 1):
+        active = self.plan.rules.active(self.coding)
+        for count in range(1, len(active) + 1):
             alive = np.isfinite(self.weights + gains.reshape(self.pieces, self.drafts)).any(axis=1)
             if alive.all():
                 return
-            rules = self.plan.rules.without(frozenset(ORDER[:count]), self.coding)
+            rules = self.plan.rules.without(frozenset(active[:count]), self.coding)
             stuck = np.nonzero(~alive)[0]
             # All their drafts may go on: which one was worth most is not known any more.
             self.weights[stuck] = np.where(np.isfinite(self.weights[stuck]), self.weights[stuck], 0.0)
@@ -209,7 +219,7 @@ class _Desk:
             codes[rows], likelihoods[rows], gains[rows] = self._choose(frame, hidden, before, rows, rules)
             for piece in stuck:
                 done = [each for each in self.relaxed[piece] if each[0] != frame]
-                self.relaxed[piece] = [*done, (frame, ORDER[:count])]
+                self.relaxed[piece] = [*done, (frame, active[:count])]
 
     def _select(self, frame: int) -> None:
         """Give up drafts without worth for copies of those with, piece by piece where that is due."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from worker.symbolic.grid import REST, Grid
-from worker.symbolic.piece import NOTE, TICKS, USUAL_VELOCITY, Bars, Key, Meter, Piece, Tempo, Voice
+from worker.symbolic.piece import NOTE, TICKS, USUAL_BPM, USUAL_VELOCITY, Bars, Key, Meter, Piece, Tempo, Voice
 
 # Frames of a quarter that are tried in turn: sixteenths, triplets of eighths, both.
 RESOLUTIONS = (4, 12, 24)
@@ -14,7 +14,8 @@ FITTING = 0.97
 # A voice that sounds two notes in less of its time than this is taken for one that plays legato.
 OVERLAP = 0.05
 MOST_VOICES = 8
-# What moves over less than this is a slip of the hand that played it, not a chord.
+# In place of a voice: notes of several, or chords of one.
+SPREAD = -1
 NAMES = {
     1: ("Melody",),
     2: ("Upper", "Lower"),
@@ -26,7 +27,7 @@ NAMES = {
 def count_voices(piece: Piece) -> int | None:
     """How many voices a grid of the piece has: one for each that sings one note at a time; None where one does not."""
     parts = _parts(piece)
-    if not parts or len(parts) > MOST_VOICES or not all(_is_single(notes) for notes in parts):
+    if not parts or len(parts) > MOST_VOICES or not all(_is_single(notes) for _, notes in parts):
         return None
     return len(parts)
 
@@ -42,36 +43,72 @@ def resolution_of(pieces: Sequence[Piece]) -> int:
 
 
 def to_grid(piece: Piece, *, voices: int, resolution: int) -> Grid | None:
-    """A piece on a grid; None if it has more voices than that.
+    """A piece on a grid; None if it has more voices than that, or none.
 
-    Voices are ordered by their mean pitch, the highest first; a chord of one voice is spread over as many as it has
+    Voices are ordered by their mean pitch, the highest first. A chord of one voice is spread over as many as it has
     notes. Onsets and ends go to the nearest frame, and a note is a frame long at least.
     """
-    parts = _parts(piece)
-    if len(parts) > voices or not all(_is_single(notes) for notes in parts):
-        parts = _spread(np.concatenate(parts), voices) if parts else []
-        if not parts:
-            return None
-    parts.sort(key=lambda notes: -float(np.average(notes["pitch"], weights=notes["duration"])))
+    parts = _arrange(piece, voices)
+    if not parts:
+        return None
     frames = max(1, -(-piece.length * resolution // TICKS))
     pitches = np.full((frames, voices), REST, np.int16)
     attacks = np.zeros((frames, voices), bool)
-    # With fewer parts than voices the lowest is the bass, and what lies between is silent.
-    places = range(len(parts)) if len(parts) == voices else [*range(len(parts) - 1), voices - 1]
-    for place, notes in zip(places, parts, strict=True):
+    for place, (_, notes) in parts.items():
         _put(notes, pitches[:, place], attacks[:, place], resolution)
-    ticks = np.arange(frames, dtype=np.int64) * TICKS // resolution
+    return Grid(pitches, attacks, *_bars(piece, frames, resolution), resolution)
+
+
+def places_of(piece: Piece, *, voices: int) -> dict[int, int]:
+    """Which voice of the piece stands at which place of its grid; of chords that are spread, none."""
+    return {place: voice for place, (voice, _) in _arrange(piece, voices).items() if voice != SPREAD}
+
+
+def padded(grid: Grid) -> Grid:
+    """With silence up to the end of its last bar."""
+    missing = int(grid.bar[-1] - 1 - grid.position[-1])
+    if missing <= 0:
+        return grid
+    silence = np.full((missing, grid.voices), REST, np.int16)
+    return Grid(
+        np.concatenate([grid.pitches, silence]),
+        np.concatenate([grid.attacks, np.zeros((missing, grid.voices), bool)]),
+        np.concatenate([grid.position, grid.position[-1] + 1 + np.arange(missing)]),
+        np.concatenate([grid.bar, np.full(missing, grid.bar[-1])]),
+        grid.resolution,
+    )
+
+
+def _arrange(piece: Piece, voices: int) -> dict[int, tuple[int, np.ndarray]]:
+    """A voice of the piece and its notes for places of a grid; nothing if there is no room, or nothing to place."""
+    parts = _parts(piece)
+    if not parts:
+        return {}
+    if len(parts) > voices or not all(_is_single(notes) for _, notes in parts):
+        parts = [(SPREAD, notes) for notes in _spread(np.concatenate([notes for _, notes in parts]), voices)]
+    parts.sort(key=lambda part: -float(np.average(part[1]["pitch"], weights=part[1]["duration"])))
+    # With fewer parts than voices the lowest is the bass, and what lies between is silent; one alone is the melody.
+    last = [voices - 1] if 1 < len(parts) < voices else []
+    places = [*range(len(parts) - len(last)), *last]
+    return dict(zip(places, parts, strict=True))
+
+
+def _bars(piece: Piece, frames: int, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+    """How many frames into its bar each frame is, and how many that bar has when it is whole."""
     bars = Bars(piece)
-    number, into = bars.at(ticks)
-    lengths = np.maximum(bars.lengths[number], np.where(number == 0, bars.lengths[min(1, len(bars) - 1)], 0))
-    return Grid(pitches, attacks, into * resolution // TICKS, lengths * resolution // TICKS, resolution)
+    # Up to the first whole tick: cut off here and again below, a frame would be told that it is the one before.
+    number, into = bars.at(-(-np.arange(frames, dtype=np.int64) * TICKS // resolution))
+    lengths = bars.lengths[number]
+    if piece.pickup and len(bars) > 1:
+        lengths = np.where(number == 0, np.maximum(lengths, bars.lengths[1]), lengths)
+    return into * resolution // TICKS, lengths * resolution // TICKS
 
 
-def _parts(piece: Piece) -> list[np.ndarray]:
-    """The notes of each voice that has any and is no drum."""
+def _parts(piece: Piece) -> list[tuple[int, np.ndarray]]:
+    """Each voice that has notes and is no drum, with its notes."""
     pitched = [place for place, voice in enumerate(piece.voices) if not voice.is_drum]
-    parts = [piece.notes[piece.notes["voice"] == place] for place in pitched]
-    return [notes for notes in parts if len(notes)]
+    parts = [(place, piece.notes[piece.notes["voice"] == place]) for place in pitched]
+    return [(place, notes) for place, notes in parts if len(notes)]
 
 
 def _is_single(notes: np.ndarray) -> bool:
@@ -129,7 +166,7 @@ def to_piece(
     grid: Grid,
     *,
     name: str,
-    bpm: float,
+    bpm: float = USUAL_BPM,
     programs: Sequence[int] = (),
     key: Key | None = None,
     names: Sequence[str] = (),

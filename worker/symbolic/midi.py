@@ -83,6 +83,13 @@ def _tracks(content: bytes, at: int, count: int) -> Iterator[bytes]:
         at = end
 
 
+def _with_pickup(meters: tuple[Meter, ...]) -> tuple[tuple[Meter, ...], int]:
+    """A first bar with a shorter meter of its own is how notation programs write a pickup."""
+    if len(meters) < 2 or meters[0].tick or not meters[0].bar_ticks == meters[1].tick < meters[1].bar_ticks:
+        return meters, 0
+    return (meters[1]._replace(tick=0), *meters[2:]), meters[1].tick
+
+
 @dataclass
 class _Song:
     """What all tracks have said so far, in ticks of the file."""
@@ -109,9 +116,10 @@ class _Song:
         notes["onset"], notes["duration"] = onsets, np.maximum(ends - onsets, 1)
         for place, column in enumerate(("pitch", "velocity", "voice"), start=2):
             notes[column] = raw[:, place]
+        meters, pickup = _with_pickup(self._meters())
         return Piece(
-            name, notes, tuple(self.voices), self._tempi(), self._meters(),
-            tuple(key._replace(tick=self._tick(tick)) for tick, key in sorted(self.keys.items())),
+            name, notes, tuple(self.voices), self._tempi(), meters,
+            tuple(key._replace(tick=self._tick(tick)) for tick, key in sorted(self.keys.items())), pickup,
         ).sorted()  # fmt: skip
 
     def _ticks(self, ticks: np.ndarray) -> np.ndarray:

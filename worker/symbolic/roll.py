@@ -95,7 +95,7 @@ def _header(scene: Scene, title: str) -> Image.Image:
     said = [fitting(name, TEXT_PX, room=named) for name in (*names, *labels)]
     places = _flow([SWATCH_PX + SPACE_PX + wide(each, TEXT_PX) for each in said], room)
     top = TOP_PX + TITLE_PX + SPACE_PX
-    pen = Pen(scene.layout.width, top + (places[-1][1] + 1) * LINE_PX + SPACE_PX)
+    pen = Pen(scene.layout.width, top + (max((line for _, line in places), default=0) + 1) * LINE_PX + SPACE_PX)
     pen.text((MARGIN, TOP_PX + TITLE_PX / 2), fitting(title, TITLE_PX, room=room), size=TITLE_PX)
     for at, (text, (left, line)) in enumerate(zip(said, places, strict=True)):
         x, y = MARGIN + left, top + (line + 0.5) * LINE_PX

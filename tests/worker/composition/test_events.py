@@ -42,7 +42,7 @@ def nothing() -> None:
 def test_the_likelihoods_of_a_piece_are_those_of_the_trained_network(network: Gru | Decoder) -> None:
     stepper = stepper_of(network)
     (made,) = compose(stepper, CODING, plan(), seeds=[(0, 0)], check=nothing)
-    piece = CODING.piece(made.tokens, name="", bpm=100, meter=Meter(0, 4, 4), units=4 * BAR)
+    piece = CODING.piece(made.tokens, name="", meter=Meter(0, 4, 4), units=4 * BAR)
 
     advance = np.where(made.tokens[:, ADVANCE] == CODING.wait, LONGEST_ADVANCE * 4, made.tokens[:, ADVANCE])
     at = np.concatenate([[0], np.cumsum(advance)[:-1]])
@@ -74,7 +74,7 @@ def test_what_is_given_stands_and_nothing_is_added_to_it() -> None:
         stepper_of(NETWORKS[0]), CODING, plan(given=given, given_units=BAR), seeds=[(0, n) for n in range(8)],
         check=nothing,
     ):  # fmt: skip
-        piece = CODING.piece(each.tokens, name="", bpm=100, meter=Meter(0, 4, 4), units=4 * BAR)
+        piece = CODING.piece(each.tokens, name="", meter=Meter(0, 4, 4), units=4 * BAR)
         early = piece.notes[piece.notes["onset"] < 4 * TICKS]
         assert early["pitch"].tolist() == [60, 64, 67]
         assert piece.length <= 16 * TICKS

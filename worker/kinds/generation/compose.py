@@ -12,19 +12,23 @@ from worker.composition import events, voices
 from worker.composition.event_coding import EventCoding, Line
 from worker.composition.events import EventPlan
 from worker.kinds.generation import briefs, data
+from worker.kinds.generation import given as given_scores
 from worker.kinds.generation.briefs import Brief, Usual
 from worker.kinds.generation.data import Coding, Item, Work
+from worker.kinds.generation.given import Given
 from worker.sequences.artifacts import SequenceModel
 from worker.sequences.stepping import Stepper
 from worker.symbolic import gridding, spelling, tonality, voice_leading
 from worker.symbolic.copies import Corpus, Passage
 from worker.symbolic.grid import REST, Grid
-from worker.symbolic.piece import HIGHEST, LOWEST, TICKS, Bars, Piece
+from worker.symbolic.piece import HIGHEST, LOWEST, TICKS, Meter, Piece, Voice
 
 Json = dict[str, Any]
 # Semitones beyond what a voice had in training that one which is given may go: other keys are learned as well.
 ROOM = 4
 HALF_OCTAVE = 6
+# Of a trial: 256 bars of 4/4 in sixteenths, however long the bars of a collection are.
+TRIAL_FRAMES = 4096
 
 
 @dataclass(frozen=True)
@@ -68,22 +72,41 @@ class Composer:
         found = voices.compose(self.stepper, self.coding, brief.plan, seeds=seeds, check=check)
         return [self._of_voices(brief, params, each) for each in found]
 
+    def bars_at_most(self, bars: int) -> int:
+        """As many bars as that, and no more than a trial may have where bars are long."""
+        bar = max(1, Meter(0, self.usual.beats, self.usual.unit).bar_ticks * self.coding.resolution // TICKS)
+        return max(1, min(bars, TRIAL_FRAMES // bar))
+
     def _of_events(self, brief: Brief, made: events.EventPiece) -> Made:
         assert isinstance(self.coding, EventCoding) and isinstance(brief.plan, EventPlan)
-        piece = self.coding.piece(made.tokens, name="", bpm=brief.bpm, meter=brief.meters[0], units=brief.plan.units)
+        piece = self.coding.piece(made.tokens, name="", meter=brief.meters[0], units=brief.plan.units)
+        piece = replace(piece, pickup=brief.pickup, tempi=brief.tempi)
         return Made(piece, Line.of(piece, resolution=self.coding.resolution), made.likelihoods)
 
     def _of_voices(self, brief: Brief, params: GenerateParams, made: voices.Composed) -> Made:
         assert not isinstance(self.coding, EventCoding) and brief.position is not None and brief.bar is not None
         grid = self.coding.grid(made.codes, brief.position, brief.bar)
-        programs = params.programs or self.usual.programs
-        piece = gridding.to_piece(grid, name="", bpm=brief.bpm, programs=programs, meter=brief.meters[0])
-        piece = replace(piece, meters=brief.meters, pickup=brief.pickup)
-        key = spelling.find_key(piece)
-        piece = replace(piece, keys=brief.given.keys if brief.given is not None and brief.given.keys else (key,))
-        frame = TICKS // self.coding.resolution
-        relaxed = tuple((at * frame, (at + 1) * frame, rules) for at, rules in made.relaxed)
+        programs = [*(params.programs or ()), *self.usual.programs[len(params.programs or ()) :]]
+        piece = gridding.to_piece(grid, name="", programs=programs, meter=brief.meters[0])
+        piece = replace(piece, meters=brief.meters, pickup=brief.pickup, tempi=brief.tempi)
+        if brief.given is not None:
+            piece = _as_given(piece, brief.given, has_programs=params.programs is not None)
+        piece = replace(piece, keys=brief.keys or (spelling.find_key(piece),))
+        relaxed = tuple((self._tick(at), self._tick(at + 1), rules) for at, rules in made.relaxed)
         return Made(piece, grid, made.likelihoods, relaxed)
+
+    def _tick(self, frame: int) -> int:
+        return -(-frame * TICKS // self.coding.resolution)
+
+
+def _as_given(piece: Piece, given: Given, *, has_programs: bool) -> Piece:
+    """With the names and instruments of the voices of a score that is given, and as loud where its notes stand."""
+    named = [own if known is None else Voice(known.name or own.name, own.program if has_programs else known.program)
+             for own, known in zip(piece.voices, given.voices, strict=True)]  # fmt: skip
+    loud = {(int(note["onset"]), int(note["pitch"])): int(note["velocity"]) for note in given.piece.notes}
+    notes = piece.notes.copy()
+    notes["velocity"] = [loud.get((int(note["onset"]), int(note["pitch"])), note["velocity"]) for note in notes]
+    return replace(piece, notes=notes, voices=tuple(named))
 
 
 def into_key(made: Made, key: int, ranges: Sequence[Sequence[int] | None] | None) -> Made:
@@ -147,7 +170,7 @@ def tell(work: Made, known: Corpus | None) -> Json:
     """What is said of a piece: length, likelihood, voice leading, what of it was copied, where rules were given up."""
     piece = work.piece
     said: Json = {
-        "bars": len(Bars(piece)) if len(piece.notes) else 0,
+        "bars": count_bars(work),
         "notes": len(piece.notes),
         "key_name": _key_name(piece),
         "nll_per_token": round(float(-work.likelihoods.mean()), 4) if work.likelihoods.size else None,
@@ -163,6 +186,14 @@ def tell(work: Made, known: Corpus | None) -> Json:
     return said
 
 
+def count_bars(work: Made) -> int:
+    """Whole bars, silent ones too; a pickup is none."""
+    if isinstance(work.work, Grid):
+        return int(np.count_nonzero(work.work.position == 0))
+    bar = (work.piece.meters or (Meter(0, 4, 4),))[0].bar_ticks
+    return -(-(work.piece.length - work.piece.pickup) // bar) if len(work.piece.notes) else 0
+
+
 def copied(work: Made, known: Corpus | None) -> tuple[Passage | None, Passage | None]:
     """The longest passages that stand in the training set: of all voices, and of the melody."""
     if known is None or not len(work.piece.notes):
@@ -175,7 +206,7 @@ def relaxed_bars(work: Made) -> list[Json]:
     """The bars in which rules were given up, each with all that were."""
     bars: dict[int, set[str]] = {}
     for first, _, rules in work.relaxed:
-        bars.setdefault(briefs.bar_number(work.piece, first), set()).update(rules)
+        bars.setdefault(given_scores.bar_number(work.piece, first), set()).update(rules)
     return [{"bar": bar, "rules": sorted(rules)} for bar, rules in sorted(bars.items())]
 
 

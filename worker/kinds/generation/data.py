@@ -31,6 +31,8 @@ MOSTLY = 0.7
 TOLD = 0.5
 # Of a training: with less there is nothing to learn from.
 LEAST_STEPS = 16
+# Of a piece: 4,096 bars of 4/4 in sixteenths. Pieces are judged whole, side by side.
+MOST_STEPS = 65_536
 NAMED_AT_MOST = 10
 
 _CODING: TypeAdapter[Coding] = TypeAdapter(Annotated[Coding, Field(discriminator="form")])
@@ -151,10 +153,11 @@ def items_of(pieces: Sequence[Stored], form: Voices | Events) -> tuple[list[Item
     for each in pieces:
         assert each.piece is not None
         work = _work(each.piece, form)
-        if work is None:
+        if work is None or len(work) > MOST_STEPS:
             left_out.append(each)
             continue
-        first = next(row for row in (each.same_as, each.transposed_of, each.row) if row is not None)
+        # A copy of a transposition is of the family of what was transposed.
+        first = next(row for row in (each.transposed_of, each.same_as, each.row) if row is not None)
         items.append(Item(each.key, each.row, each.piece, work, key_of(each.piece), each.part, first))
     return items, left_out
 
@@ -163,6 +166,10 @@ def _work(piece: Piece, form: Voices | Events) -> Work | None:
     if isinstance(form, Events):
         return Line.of(piece, resolution=form.resolution)
     assert form.voices is not None and form.resolution is not None
+    count = gridding.count_voices(piece)
+    if count is not None and count < form.voices:
+        # Its lowest voice is no bass, and what rests is no part of the music.
+        return None
     return gridding.to_grid(piece, voices=form.voices, resolution=form.resolution)
 
 
@@ -177,8 +184,8 @@ def _tell_left_out(left_out: Sequence[Stored], form: Voices | Events) -> list[Ca
         return []
     named = ", ".join(each.key for each in left_out[:NAMED_AT_MOST])
     more = f" and {len(left_out) - NAMED_AT_MOST:,} more" if len(left_out) > NAMED_AT_MOST else ""
-    voices = form.voices if isinstance(form, Voices) else 0
-    return [Caution("pieces_left_out", f"They have more than {voices} voices at once: {named}{more}.")]
+    why = "They are too long" if isinstance(form, Events) else f"They are not of {form.voices} voices, or too long"
+    return [Caution("pieces_left_out", f"{why}: {named}{more}.")]
 
 
 def _divide(items: list[Item], params: TrainParams) -> tuple[list[Item], list[Item], str]:
@@ -233,7 +240,8 @@ def items_known(pieces: Sequence[Stored], coding: Coding) -> tuple[list[Item], l
     """Pieces as a trained model sees them, and those that it cannot. Raises JobFailed when there is none."""
     items, left_out = items_of(pieces, form_of(coding))
     for item in items:
-        if isinstance(coding, VoiceCoding) and isinstance(item.work, Grid) and not coding.fits(item.work):
+        is_known = coding.fits(item.work) if isinstance(coding, VoiceCoding) else coding.knows(item.work)  # type: ignore[arg-type]
+        if not is_known:
             left_out.append(next(each for each in pieces if each.row == item.row))
     unfit = {each.row for each in left_out}
     items = [item for item in items if item.row not in unfit]

@@ -143,5 +143,8 @@ def _spread(values: Sequence[float]) -> Json:
 
 
 def compare(described: Mapping[str, Json]) -> Json:
-    """Generated, training and held-out pieces side by side, figure by figure."""
+    """Generated, training and held-out pieces side by side, figure by figure; without a training set the other two."""
+    if not described["training"]:
+        beside = statistics.compare(described["generated"], described["held_out"], described["held_out"])
+        return {name: {"generated": each["generated"], "held_out": each["held_out"]} for name, each in beside.items()}
     return statistics.compare(described["generated"], described["training"], described["held_out"])
