@@ -22,7 +22,7 @@ from tests.worker.symbolic import test_audio
 from worker import runner
 from worker.runner import Post
 from worker.symbolic import midi
-from worker.symbolic.piece import NOTE, TICKS, Piece, Voice
+from worker.symbolic.piece import NOTE, TICKS, Piece, Tempo, Voice
 
 Json = dict[str, Any]
 
@@ -438,3 +438,84 @@ def test_what_a_training_makes_takes_an_alias_over_if_it_foretells_the_held_out_
     assert worse["reason"]["code"] == "gate_refused"
     assert worse["compared"]["candidate"] > worse["compared"]["rival"]
     assert better["compared"]["candidate"] < better["compared"]["rival"]
+
+
+def test_a_copy_of_a_transposition_stays_with_what_was_transposed(post: Post, tenant: str, tmp_path: Path) -> None:
+    thrice = {
+        f"{seed}/{copy}.mid": chorales.chorale(seed, tonic=tonic)
+        for seed in range(6) for copy, tonic in enumerate((0, 2, 2))
+    }  # fmt: skip
+    job = train(post, tenant, scores.store(post, tenant, tmp_path, thrice))
+
+    split = working.made(post, job.id)[0].lineage["split"]
+    assert {name[0] for name in split["held_out"]}
+    assert {f"{name[0]}/{copy}.mid" for name in split["held_out"] for copy in range(3)} == set(split["held_out"])
+
+
+def test_versions_of_other_forms_are_not_compared(post: Post, tenant: str, dataset: str) -> None:
+    require = {"metric": "nll_per_token", "not_worse_than": "champion"}
+    told = []
+    for resolution in (4, 12):
+        form = {"form": "voices", "resolution": resolution}
+        job = working.submit(
+            post, tenant, dataset, kind="generation", model="songs", params={**scores.SMALL, "representation": form},
+            promote={"alias": "champion", "require": require},
+        )  # fmt: skip
+        runner.run(post, "train", only_tenant=None)
+        told.append(working.find(post, job).result["promotion"])
+
+    assert (told[0]["moved"], told[1]["moved"]) == (True, False)
+    assert "another form" in told[1]["reason"]["detail"]
+
+
+def test_drums_alone_among_chorales_are_left_out(post: Post, tenant: str, tmp_path: Path) -> None:
+    drums = Piece("drums", np.array([(0, TICKS, 36, 90, 0)], NOTE), (Voice("Drums", 0, is_drum=True),))
+    job = train(post, tenant, scores.store(post, tenant, tmp_path, {**PIECES, "drums.mid": drums}))
+
+    assert job.state == jobs.SUCCEEDED, job.error
+    assert ["drums.mid" in warning["detail"] for warning in job.result["warnings"]] == [True]
+
+
+def test_a_score_that_is_given_keeps_its_names_instruments_tempi_and_loudness(
+    post: Post, tenant: str, version: Row[Any]
+) -> None:
+    song = chorales.chorale(60)
+    voices = tuple(Voice(f"Horn {number}", 60) for number in range(4))
+    notes = song.notes.copy()
+    notes["velocity"] = 33
+    horns = dataclasses.replace(song, voices=voices, notes=notes, tempi=(Tempo(0, 60.0), Tempo(8 * TICKS, 90.0)))
+
+    job = run(post, tenant, version, "generate", infill=scores.given(horns, bars=[[2, 2]]))
+
+    (piece,) = pieces(post, job)
+    assert [(voice.name, voice.program) for voice in piece.voices] == [(voice.name, 60) for voice in voices]
+    assert [round(tempo.bpm) for tempo in piece.tempi] == [60, 90]
+    stood = piece.notes[piece.notes["onset"] >= 8 * TICKS]
+    assert set(stood["velocity"].tolist()) == {33}
+
+
+def test_names_that_begin_formulas_are_no_formulas_in_a_csv(post: Post, tenant: str, tmp_path: Path) -> None:
+    named = {f"=1+{seed}.mid": chorales.chorale(seed) for seed in range(6)}
+    job = train(post, tenant, scores.store(post, tenant, tmp_path, named), validation="none")
+    (version,) = working.made(post, job.id)
+
+    made = run(post, tenant, version, "generate", prompt=scores.given(chorales.chorale(2), bars=3), bars=4)
+
+    assert b"'=1+2.mid" in output(post, made, "predictions.csv")
+
+
+def test_what_is_judged_cannot_be_set_beside_a_training_set_that_was_erased(
+    post: Post, tenant: str, version: Row[Any], dataset: str, tmp_path: Path
+) -> None:
+    (tmp_path / "other").mkdir()
+    others = {f"{seed}.mid": chorales.chorale(seed) for seed in range(70, 73)}
+    other = scores.store(post, tenant, tmp_path / "other", others)
+    with post.database.transaction() as sql:
+        datasets.erase(sql, tenant, dataset)
+
+    job = run(post, tenant, version, "evaluate", other, trial={"pieces": 1, "bars": 2})
+
+    assert job.state == jobs.SUCCEEDED, job.error
+    assert [warning["code"] for warning in job.result["warnings"]] == ["copies_unknown"]
+    assert "copies" not in job.result["metrics"]
+    assert set(job.result["metrics"]["music"]["repeat_rate"]) == {"generated", "held_out"}

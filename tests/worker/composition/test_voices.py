@@ -176,3 +176,36 @@ def test_it_can_be_left_at_any_frame() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         compose(stepper_of(), CODING, plan(), seeds=seeds(1), check=leave)
+
+
+@pytest.mark.parametrize("top_p", [0.5, 1e-6])
+def test_of_what_the_rules_allow_the_likeliest_are_taken_and_no_rule_is_given_up_for_it(top_p: float) -> None:
+    made = compose(stepper_of(), CODING, plan(rules=RULES, top_p=top_p), seeds=seeds(4), check=nothing)
+
+    assert all(each.relaxed == [] for each in made)
+
+
+def test_only_rules_that_were_asked_for_are_given_up() -> None:
+    given = np.full((FRAMES, 3), FREE, np.int64)
+    given[:, 1] = CODING.codes_of(np.full(FRAMES, 60), np.arange(FRAMES) == 0)
+    # No pitch is left to the highest voice, and this network never has one fall silent.
+    nothing_left = Rules(np.array([69, 55, 55]), np.array([68, 70, 70]), parallels=False, crossing=False)
+
+    (made,) = compose(stepper_of(sings=True), CODING, plan(given, nothing_left), seeds=seeds(1), check=nothing)
+
+    assert made.relaxed
+    assert {rules for _, rules in made.relaxed} == {("ranges",)}
+
+
+def test_what_was_given_and_has_ended_is_struck_again_or_left() -> None:
+    given = np.full((FRAMES, 3), FREE, np.int64)
+    given[:8] = CODING.codes_of(np.array([70, 65, 60]), np.zeros(3, bool))
+    given[0] = CODING.codes_of(np.array([70, 65, 60]), np.ones(3, bool))
+    fresh = np.zeros((FRAMES, 3), bool)
+    fresh[8] = True
+    asked = plan(given)
+    made = compose(stepper_of(), CODING, Plan(asked.context, given, None, fresh), seeds=seeds(6), check=nothing)
+
+    for each in made:
+        held = ~CODING.struck(each.codes[8]) & (CODING.pitches_of(each.codes[8]) != REST)
+        assert not held.any()
