@@ -87,3 +87,12 @@ def test_a_chorale_survives_the_grid(resolution: int) -> None:
     assert again.notes[["onset", "duration", "pitch", "voice"]].tolist() == (
         piece.notes[["onset", "duration", "pitch", "voice"]].tolist()
     )
+
+
+@pytest.mark.parametrize("resolution", range(1, 25))
+def test_every_frame_knows_where_in_its_bar_it_is(resolution: int) -> None:
+    grid = gridding.to_grid(chorales.chorale(5), voices=4, resolution=resolution)
+
+    assert grid is not None
+    assert grid.position.tolist() == [place % (4 * resolution) for place in range(16 * resolution)]
+    assert set(grid.bar.tolist()) == {4 * resolution}

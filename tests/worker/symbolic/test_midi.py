@@ -8,7 +8,7 @@ from symusic import Score
 
 from tests.worker.symbolic import midi_files
 from tests.worker.symbolic.midi_files import chunk, file, header, melody, meta, note, number, tempo
-from worker.symbolic import bounds, midi
+from worker.symbolic import bounds, midi, midi_writer
 from worker.symbolic.flaws import Flaw
 from worker.symbolic.piece import TICKS, Key, Meter, Piece, Tempo, Voice
 
@@ -191,3 +191,15 @@ def test_any_track_at_all_is_a_piece_or_a_fault(track: bytes, division: int) -> 
 def test_any_bytes_at_all_are_a_fault_or_a_piece(content: bytes) -> None:
     check_outcome(content)
     check_outcome(b"MThd" + content)
+
+
+def test_a_first_bar_with_a_shorter_meter_of_its_own_is_a_pickup() -> None:
+    quarter, whole = b"\x01\x02\x18\x08", b"\x04\x02\x18\x08"
+    song = file(meta(0x58, quarter) + meta(0x58, whole, after=96), melody([60] * 9))
+    changed = file(meta(0x58, b"\x03\x02\x18\x08") + meta(0x58, whole, after=6 * 96), melody([60] * 9))
+
+    piece, other = midi.read(song, "a.mid"), midi.read(changed, "b.mid")
+
+    assert (piece.pickup, piece.meters) == (TICKS, (Meter(0, 4, 4),))
+    assert (other.pickup, len(other.meters)) == (0, 2)
+    assert midi.read(midi_writer.write(piece), "c.mid").pickup == TICKS
