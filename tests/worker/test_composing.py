@@ -30,6 +30,14 @@ PIECES = {f"songs/{seed}.mid": chorales.chorale(seed, name=f"songs/{seed}.mid") 
 
 
 @pytest.fixture
+def database_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """One database is enough: what is written here goes the way that every job's end goes."""
+    path = tmp_path / "etude.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
 def post(settings: Settings, database: Database, storage: Storage) -> Post:
     return working.make_post(settings, database, storage)
 
