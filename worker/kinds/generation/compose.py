@@ -27,6 +27,7 @@ Json = dict[str, Any]
 # Semitones beyond what a voice had in training that one which is given may go: other keys are learned as well.
 ROOM = 4
 HALF_OCTAVE = 6
+UNNAMED = "Track "
 # Of a trial: 256 bars of 4/4 in sixteenths, however long the bars of a collection are.
 TRIAL_FRAMES = 4096
 
@@ -101,12 +102,18 @@ class Composer:
 
 def _as_given(piece: Piece, given: Given, *, has_programs: bool) -> Piece:
     """With the names and instruments of the voices of a score that is given, and as loud where its notes stand."""
-    named = [own if known is None else Voice(known.name or own.name, own.program if has_programs else known.program)
-             for own, known in zip(piece.voices, given.voices, strict=True)]  # fmt: skip
+    both = zip(piece.voices, given.voices, strict=True)
+    named = [own if known is None else _named(own, known, has_programs=has_programs) for own, known in both]
     loud = {(int(note["onset"]), int(note["pitch"])): int(note["velocity"]) for note in given.piece.notes}
     notes = piece.notes.copy()
     notes["velocity"] = [loud.get((int(note["onset"]), int(note["pitch"])), note["velocity"]) for note in notes]
     return replace(piece, notes=notes, voices=tuple(named))
+
+
+def _named(own: Voice, known: Voice, *, has_programs: bool) -> Voice:
+    # Its reader has numbered a track that has no name.
+    name = own.name if known.name.startswith(UNNAMED) else known.name
+    return Voice(name, own.program if has_programs else known.program)
 
 
 def into_key(made: Made, key: int, ranges: Sequence[Sequence[int] | None] | None) -> Made:
