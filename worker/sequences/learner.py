@@ -44,7 +44,7 @@ class Learner:
         self._spec, self._params = spec, params
         several = len(devices) > 1 and params.batch_size % len(devices) == 0
         self._strategy = tf.distribute.MirroredStrategy(list(devices)) if several else tf.distribute.get_strategy()
-        self._shares = len(devices) if several else 1
+        self.shares = len(devices) if several else 1
         with self._strategy.scope():
             self.weights = {name: keras.Variable(value, name=name.replace(".", "_")) for name, value in weights.items()}
             self.average = {name: keras.Variable(value, trainable=False) for name, value in weights.items()}
@@ -65,12 +65,12 @@ class Learner:
 
     def first_state(self, rows: int) -> State:
         """What is carried into the first window of rows, a share for each device."""
-        state = network.first_state(self._spec, rows // self._shares)
+        state = network.first_state(self._spec, rows // self.shares)
         return self._strategy.experimental_distribute_values_from_function(lambda _: state) if self._is_split else state
 
     @property
     def _is_split(self) -> bool:
-        return self._shares > 1
+        return self.shares > 1
 
     def learn(self, layout: Layout, place: int, state: State, *, rate: float, seed: int) -> tuple[float, State]:
         """Move the weights by one window; returns its mean loss a token before that, and the next state."""
@@ -84,7 +84,7 @@ class Learner:
     def _share(self, values: np.ndarray) -> Tensor:
         if not self._is_split:
             return tf.constant(values)
-        parts = np.split(values, self._shares)
+        parts = np.split(values, self.shares)
         return self._strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(parts[context.replica_id_in_sync_group])
         )
@@ -97,7 +97,7 @@ class Learner:
         """On one device: its share of the gradient, the sum of all shares, the step."""
         here = tf.distribute.get_replica_context()
         if self._is_split:
-            seed = seed * self._shares + here.replica_id_in_sync_group
+            seed = seed * self.shares + here.replica_id_in_sync_group
         values = {name: tf.convert_to_tensor(variable.value) for name, variable in self.weights.items()}
         loss, gradients, state = self._gradients(values, window, state, tokens, seed)
         self._update(here.all_reduce(tf.distribute.ReduceOp.SUM, gradients) if self._is_split else gradients)
@@ -107,7 +107,7 @@ class Learner:
         if self._params.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self._params.clip_norm)
         # Keras sums over devices as well.
-        self.optimizer.apply([each / self._shares for each in gradients], list(self.weights.values()))
+        self.optimizer.apply([each / self.shares for each in gradients], list(self.weights.values()))
         self._follow()
 
     def _follow(self) -> None:

@@ -74,6 +74,10 @@ class _Training:
         half = params.precision == "bfloat16" or (params.precision == "auto" and bool(gpus))
         weights = draw(spec, seed=params.seed)
         self.learner = Learner(spec, weights, params, devices=gpus, half=half)
+        # Of little music fewer rows: in each there is to be a window of it at least, from which something follows.
+        self.rows = max(1, min(params.batch_size, sum(map(len, epoch(0))) // params.window))
+        if params.batch_size % self.learner.shares == 0:
+            self.rows = -(-self.rows // self.learner.shares) * self.learner.shares
         self.held_out = self._lay_out(validation) if validation else None
         self.progress = Progress()
 
@@ -104,8 +108,8 @@ class _Training:
     def _advance(self) -> None:
         """One epoch; left in its midst, as `watch.check` may, it is as if it had not begun."""
         number, params = self.progress.done, self.params
-        layout = streams.cut(self.epoch(number), self.spec, rows=params.batch_size, window=params.window)
-        state, losses = self.learner.first_state(params.batch_size), []
+        layout = streams.cut(self.epoch(number), self.spec, rows=self.rows, window=params.window)
+        state, losses = self.learner.first_state(self.rows), []
         for place in range(len(layout)):
             at = number + place / len(layout)
             rate = optimizers.rate(params, at, epochs=self.epochs)

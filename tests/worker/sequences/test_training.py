@@ -135,6 +135,18 @@ def test_with_half_the_digits_it_learns_nearly_the_same(name: str) -> None:
     assert half.history[-1]["val_loss"] == pytest.approx(whole.history[-1]["val_loss"], abs=0.05)
 
 
+def test_little_music_is_learned_in_fewer_rows_so_that_there_is_something_before_each_step() -> None:
+    few = [counting(20, first=first) for first in range(2)]
+    params = params_of(batch_size=64, average=0.5)
+
+    fitted = training.fit(
+        spec_of(params), params, epoch=lambda number: few, epochs=60, validation=PIECES[5:], watch=Recorder(),
+        checkpoint=None,
+    )  # fmt: skip
+
+    assert fitted.history[-1]["val_accuracy"] > 0.9
+
+
 def test_cancelled_it_leaves_within_an_epoch() -> None:
     with pytest.raises(JobCancelled):
         fit(params_of(), Recorder(leave_after=1, leaving=JobCancelled), epochs=1000)
