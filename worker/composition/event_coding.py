@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from shared.schema import Closed
-from worker.composition.voice_coding import BEATS, ENDS, KEYS, moved
+from worker.composition import context
 from worker.sequences.streams import Steps
 from worker.symbolic.piece import HIGHEST, LOWEST, NOTE, TICKS, Bars, Meter, Piece, Voice
 
@@ -122,14 +122,14 @@ class EventCoding(Closed):
 
     @property
     def context(self) -> int:
-        return self.resolution + 2 * BEATS + KEYS + len(ENDS)
+        return context.size(self.resolution)
 
     def steps(self, line: Line, *, shift: int = 0, key: int | None = None, is_ending: bool = False) -> Steps:
         """A line moved by `shift` semitones, but for drums; its key and its end are told where they are given."""
-        told = None if key is None else moved(key, shift)
-        context = self.describe(line.position, line.bar, key=told, left=line.left if is_ending else None)
+        told = None if key is None else context.moved(key, shift)
+        known = self.describe(line.position, line.bar, key=told, left=line.left if is_ending else None)
         tokens = self._tokens(line, shift)
-        return Steps(tokens, tokens, context)
+        return Steps(tokens, tokens, known)
 
     def _tokens(self, line: Line, shift: int) -> np.ndarray:
         is_note = line.instrument >= 0
@@ -155,20 +155,7 @@ class EventCoding(Closed):
         self, position: np.ndarray, bar: np.ndarray, *, key: int | None = None, left: np.ndarray | None = None
     ) -> np.ndarray:
         """What is known of steps beforehand, (steps, context): where the onset before is, and what is told."""
-        at = np.arange(len(position))
-        context = np.zeros((len(position), self.context), np.float32)
-        context[at, position % self.resolution] = 1
-        first = self.resolution
-        context[at, first + np.minimum(position // self.resolution, BEATS - 1)] = 1
-        to_go = np.maximum(bar - position - 1, 0) // self.resolution
-        context[at, first + BEATS + np.minimum(to_go, BEATS - 1)] = 1
-        first += 2 * BEATS
-        if key is not None:
-            context[:, first + key] = 1
-        if left is not None:
-            quarters = np.maximum(left - 1, 0) // self.resolution
-            context[at, first + KEYS + np.searchsorted(ENDS, quarters, side="right") - 1] = 1
-        return context
+        return context.describe(position, bar, self.resolution, key=key, left=left)
 
     def piece(self, tokens: np.ndarray, *, name: str, meter: Meter, units: int) -> Piece:
         """Tokens (steps, fields) as notes that end after so many units."""

@@ -9,15 +9,11 @@ from typing import Literal
 import numpy as np
 
 from shared.schema import Closed
+from worker.composition import context
 from worker.sequences.streams import Steps
 from worker.symbolic.grid import REST, Grid
 
 HOLD, SILENCE, STRIKE = 0, 1, 2
-# Quarters of a bar that are told apart, from its beginning and from its end.
-BEATS = 8
-# What may be told of a piece beforehand: its key, and how far its end is (in quarters, from these on).
-KEYS = 24
-ENDS = (0, 1, 2, 3, 4, 8, 12, 16)
 SILENT = 0
 
 
@@ -42,7 +38,7 @@ class VoiceCoding(Closed):
 
     @property
     def context(self) -> int:
-        return self.resolution + 2 * BEATS + KEYS + len(ENDS)
+        return context.size(self.resolution)
 
     def fits(self, grid: Grid, *, shift: int = 0) -> bool:
         """Whether all pitches are known, moved by so many semitones."""
@@ -53,9 +49,9 @@ class VoiceCoding(Closed):
         """A grid moved by `shift` semitones; `key` (of the grid as it is) and its end are told where they are given."""
         pitches = np.where(grid.pitches == REST, REST, grid.pitches + shift)
         attacks = _attacks(pitches, grid.attacks)
-        told = None if key is None else moved(key, shift)
-        context = self.describe(grid.position, grid.bar, key=told, ends_in=len(grid) if is_ending else None)
-        return Steps(self._tokens(pitches, attacks), self.codes_of(pitches, attacks), context)
+        told = None if key is None else context.moved(key, shift)
+        known = self.describe(grid.position, grid.bar, key=told, ends_in=len(grid) if is_ending else None)
+        return Steps(self._tokens(pitches, attacks), self.codes_of(pitches, attacks), known)
 
     def _tokens(self, pitches: np.ndarray, attacks: np.ndarray) -> np.ndarray:
         silent = pitches == REST
@@ -84,29 +80,12 @@ class VoiceCoding(Closed):
 
         `ends_in`: the piece ends so many frames after the first of these begins.
         """
-        frames, at = len(position), np.arange(len(position))
-        context = np.zeros((frames, self.context), np.float32)
-        context[at, position % self.resolution] = 1
-        first = self.resolution
-        context[at, first + np.minimum(position // self.resolution, BEATS - 1)] = 1
-        left = np.maximum(bar - position - 1, 0) // self.resolution
-        context[at, first + BEATS + np.minimum(left, BEATS - 1)] = 1
-        first += 2 * BEATS
-        if key is not None:
-            context[:, first + key] = 1
-        if ends_in is not None:
-            left = np.maximum(ends_in - 1 - at, 0) // self.resolution
-            context[at, first + KEYS + np.searchsorted(ENDS, left, side="right") - 1] = 1
-        return context
+        left = None if ends_in is None else ends_in - np.arange(len(position))
+        return context.describe(position, bar, self.resolution, key=key, left=left)
 
     def grid(self, codes: np.ndarray, position: np.ndarray, bar: np.ndarray) -> Grid:
         """Codes (frames, voices) as a grid."""
         return Grid(self.pitches_of(codes), self.struck(codes), position, bar, self.resolution)
-
-
-def moved(key: int, semitones: int) -> int:
-    """A key that many semitones higher: 0 to 11 are C major to B major, 12 to 23 the minor ones."""
-    return (key % 12 + semitones) % 12 + 12 * (key // 12)
 
 
 def _attacks(pitches: np.ndarray, attacks: np.ndarray) -> np.ndarray:

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.worker import chorales
-from worker.composition.voice_coding import HOLD, SILENCE, STRIKE, VoiceCoding, moved
+from worker.composition.context import moved
+from worker.composition.voice_coding import HOLD, SILENCE, STRIKE, VoiceCoding
 from worker.symbolic import gridding
 from worker.symbolic.grid import REST, Grid
 
