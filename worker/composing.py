@@ -21,6 +21,7 @@ from worker.sequences.artifacts import SequenceModel
 from worker.symbolic import alike
 from worker.symbolic.piece import Piece
 from worker.symbolic.stored import Stored
+from worker.training import Fitted
 
 Json = dict[str, Any]
 
@@ -41,38 +42,15 @@ def train(desk: Desk) -> Ending:
     prepared = data.prepare(pieces, params)
     cautions = [caution.as_json() for caution in prepared.cautions]
     desk.warn(cautions)
-    network = model.describe(prepared.coding, params)
-    desk.enter("training")
-    fitted = training.fit(
-        network,
-        params,
-        epoch=prepared.epoch,
-        epochs=params.epochs_of(prepared.steps),
-        validation=data.steps_of(prepared.coding, prepared.validation, is_told=False),
-        watch=desk,
-        checkpoint=desk.checkpoints.last(desk),
-    )
-    desk.enter("evaluating")
-    form = data.form_of(prepared.coding).model_dump(mode="json")
-    target = {
-        "coding": prepared.coding.model_dump(mode="json"),
-        "usual": compose.usual(prepared.train, prepared.coding).model_dump(mode="json"),
-    }
-    learned = SequenceModel(KIND, network, fitted.weights, target)
-    held_out = prepared.validation or prepared.train
-    part = "validation" if prepared.validation else "training"
-    judged = _judge(desk, learned, prepared.coding, held_out, window=params.window)
-    baselines = metrics.baselines(
-        prepared.coding, *(data.steps_of(prepared.coding, each, is_told=False) for each in (prepared.train, held_out))
-    )
-    desk.enter("composing")
-    music = _try(desk, learned, params.trial, prepared.train, prepared.validation, seed=params.seed)
+    fitted = _fit(desk, prepared, params)
+    learned = _model(prepared, params, fitted)
+    said, baselines = _card(desk, learned, prepared, params)
     desk.enter("storing")
-    said = {part: judged, **music}
+    form = data.form_of(prepared.coding).model_dump(mode="json")
     version = NewVersion(
         files=[desk.put(name, content) for name, content in artifacts.pack(learned).items()],
         metrics=said,
-        baselines={part: baselines},
+        baselines=baselines,
         warnings=cautions,
         lineage={**lineage.of_training(desk.claim, row, params, prepared.split), "representation": form},
         parameters=sum(array.size for array in fitted.weights.values()),
@@ -85,9 +63,42 @@ def train(desk: Desk) -> Ending:
     def record(sql: Connection) -> Json:
         made = models.record(sql, desk.claim, version)
         promoted = promotion.settle(sql, desk, made["version"], version, measured)
-        return {**made, **ended, "metrics": said, "baselines": version.baselines, "warnings": cautions, **promoted}
+        return {**made, **ended, "metrics": said, "baselines": baselines, "warnings": cautions, **promoted}
 
     return Ending(record)
+
+
+def _fit(desk: Desk, prepared: Prepared, params: TrainParams) -> Fitted:
+    desk.enter("training")
+    return training.fit(
+        model.describe(prepared.coding, params),
+        params,
+        epoch=prepared.epoch,
+        epochs=params.epochs_of(prepared.steps),
+        validation=data.steps_of(prepared.coding, prepared.validation, is_told=False),
+        watch=desk,
+        checkpoint=desk.checkpoints.last(desk),
+    )
+
+
+def _model(prepared: Prepared, params: TrainParams, fitted: Fitted) -> SequenceModel:
+    target = {
+        "coding": prepared.coding.model_dump(mode="json"),
+        "usual": compose.usual(prepared.train, prepared.coding).model_dump(mode="json"),
+    }
+    return SequenceModel(KIND, model.describe(prepared.coding, params), fitted.weights, target)
+
+
+def _card(desk: Desk, learned: SequenceModel, prepared: Prepared, params: TrainParams) -> tuple[Json, Json]:
+    """The metrics of a version and of its baselines: how well it foretells, what its music is like, what it copied."""
+    desk.enter("evaluating")
+    part, held_out = ("validation", prepared.validation) if prepared.validation else ("training", prepared.train)
+    judged = _judge(desk, learned, prepared.coding, held_out, window=params.window)
+    both = (data.steps_of(prepared.coding, each, is_told=False) for each in (prepared.train, held_out))
+    baselines = metrics.baselines(prepared.coding, *both)
+    desk.enter("composing")
+    music = _try(desk, learned, params.trial, prepared.train, prepared.validation, seed=params.seed)
+    return {part: judged, **music}, {part: baselines}
 
 
 def _judge(desk: Desk, learned: SequenceModel, coding: Coding, held_out: Sequence[Item], *, window: int = 128) -> Json:
