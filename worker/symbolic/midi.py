@@ -20,13 +20,18 @@ NOTE_OFF, NOTE_ON, PROGRAM = 0x80, 0x90, 0xC0
 DRUMS = 9  # channel 10, counted from 0
 NAME, TEMPO, METER, KEY = 0x03, 0x51, 0x58, 0x59
 MINUTE_US = 60_000_000
+# A division from here on is of a frame of film; how many frames are in how many seconds, 29 being 29.97.
+FILM = 0x8000
+FRAMES_A_SECOND = {24: (24, 1), 25: (25, 1), 29: (30_000, 1001), 30: (30, 1)}
+FILM_BPM = 120.0
 
 
 def read(content: bytes, name: str) -> Piece:
     """The piece that a MIDI file holds. Raises Flaw."""
-    division, chunks = _chunks(content)
-    most_ticks = bounds.MOST_QUARTERS * division
-    song = _Song(division)
+    raw, chunks = _chunks(content)
+    division, scale = _division(raw)
+    most_ticks = bounds.MOST_QUARTERS * division // scale
+    song = _Song(division, scale, has_tempo=raw < FILM)
     for number, chunk in enumerate(chunks, start=1):
         track = _Track(number, song)
         for event in walk(chunk, most_ticks=most_ticks, where=f"track {number}"):
@@ -58,11 +63,24 @@ def _check_header(length: int, kind: int, count: int, division: int) -> None:
         raise Flaw("midi_type", said)
     if kind > 2:
         raise Flaw("midi_type", f"expected a MIDI file of type 0 or 1, received one of type {kind}")
-    if not 0 < division < 0x8000:
-        said = "expected ticks counted by the quarter, received a division by frames of film (SMPTE), or by nothing"
-        raise Flaw("midi_division", said)
+    if division == 0:
+        raise Flaw("midi_division", "expected so many ticks a quarter, or a frame of film, received none")
     if not 1 <= count <= MOST_TRACKS:
         raise Flaw("piece_too_large", f"expected 1 to {MOST_TRACKS:,} tracks, received {count:,}")
+
+
+def _division(raw: int) -> tuple[int, int]:
+    """A quarter is `division` ticks of the file times `scale`.
+
+    Where these are parts of a frame of film (SMPTE), time is in seconds and has no quarters: at 120 they are half of one.
+    """
+    if raw < FILM:
+        return raw, 1
+    frames, parts = 256 - (raw >> 8), raw & 0xFF
+    if frames not in FRAMES_A_SECOND or not parts:
+        raise Flaw("midi_division", f"expected 24, 25, 29 or 30 frames a second, received {frames} of {parts} ticks")
+    count, seconds = FRAMES_A_SECOND[frames]
+    return count * parts, 2 * seconds
 
 
 def _tracks(content: bytes, at: int, count: int) -> Iterator[bytes]:
@@ -95,6 +113,8 @@ class _Song:
     """What all tracks have said so far, in ticks of the file."""
 
     division: int
+    scale: int = 1
+    has_tempo: bool = True
     begun: int = 0
     notes: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     voices: list[Voice] = field(default_factory=list)
@@ -124,12 +144,14 @@ class _Song:
 
     def _ticks(self, ticks: np.ndarray) -> np.ndarray:
         """Of our own, rounded only where the file's do not divide them."""
-        return (2 * ticks * TICKS + self.division) // (2 * self.division)
+        return (2 * ticks * self.scale * TICKS + self.division) // (2 * self.division)
 
     def _tick(self, tick: int) -> int:
-        return (2 * tick * TICKS + self.division) // (2 * self.division)
+        return (2 * tick * self.scale * TICKS + self.division) // (2 * self.division)
 
     def _tempi(self) -> tuple[Tempo, ...]:
+        if not self.has_tempo:
+            return (Tempo(0, FILM_BPM),)
         tempi = [Tempo(self._tick(tick), bpm) for tick, bpm in sorted(self.tempi.items())]
         return tuple(each for place, each in enumerate(tempi) if not place or tempi[place - 1].bpm != each.bpm)
 

@@ -122,8 +122,9 @@ def test_the_notes_are_those_that_symusic_reads() -> None:
         (GOOD[:10], "midi_truncated", "within its header"),
         (file(melody([60]), kind=2), "midi_type", "type 2"),
         (file(melody([60]), kind=9), "midi_type", "type 9"),
-        (file(melody([60]), division=0xE728), "midi_division", "SMPTE"),
-        (file(melody([60]), division=0), "midi_division", "received a division"),
+        (file(melody([60]), division=0xE900), "midi_division", "frames a second"),
+        (file(melody([60]), division=0xFF28), "midi_division", "received 1"),
+        (file(melody([60]), division=0), "midi_division", "received none"),
         (header(tracks=65_535) + chunk(b"MTrk", melody([60])), "piece_too_large", "65,535"),
         (header(tracks=0), "piece_too_large", "received 0"),
         (header(tracks=2) + chunk(b"MTrk", melody([60])), "midi_truncated", "announces 2 tracks"),
@@ -203,3 +204,14 @@ def test_a_first_bar_with_a_shorter_meter_of_its_own_is_a_pickup() -> None:
     assert (piece.pickup, piece.meters) == (TICKS, (Meter(0, 4, 4),))
     assert (other.pickup, len(other.meters)) == (0, 2)
     assert midi.read(midi_writer.write(piece), "c.mid").pickup == TICKS
+
+
+@pytest.mark.parametrize(("division", "ticks_a_second"), [(0xE728, 1000), (0xE204, 120), (0xE350, 30_000 * 80 / 1001)])
+def test_time_in_frames_of_film_is_read_at_120(division: int, ticks_a_second: float) -> None:
+    song = file(tempo(300_000) + melody([60, 62, 64], length=480), division=division)
+
+    piece = midi.read(song, "a.mid")
+
+    assert piece.tempi == (Tempo(0, 120.0),)
+    seconds = piece.notes["onset"] / TICKS / 2
+    assert np.abs(seconds - np.arange(3) * 480 / ticks_a_second).max() < 1e-4
