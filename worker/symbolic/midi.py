@@ -72,7 +72,7 @@ def _check_header(length: int, kind: int, count: int, division: int) -> None:
 def _division(raw: int) -> tuple[int, int]:
     """A quarter is `division` ticks of the file times `scale`.
 
-    Where these are parts of a frame of film (SMPTE), time is in seconds and has no quarters: at 120 they are half of one.
+    Parts of a frame of film (SMPTE) count time in seconds, which knows no quarters: at 120 one is half a second.
     """
     if raw < FILM:
         return raw, 1
