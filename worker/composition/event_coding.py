@@ -12,6 +12,7 @@ import numpy as np
 from shared.schema import Closed
 from worker.composition import context
 from worker.sequences.streams import Steps
+from worker.symbolic import instruments
 from worker.symbolic.piece import HIGHEST, LOWEST, NOTE, TICKS, Bars, Meter, Piece, Voice
 
 ADVANCE, INSTRUMENT, PITCH, DURATION, VELOCITY = range(5)
@@ -183,4 +184,4 @@ def _nearest(table: np.ndarray, values: np.ndarray) -> np.ndarray:
 def _voice(instrument: int) -> Voice:
     if instrument == DRUMS:
         return Voice("Drums", 0, is_drum=True)
-    return Voice(f"Program {instrument + 1}", instrument)
+    return Voice(instruments.NAMES[instrument], instrument)
