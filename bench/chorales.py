@@ -15,6 +15,7 @@ from bench.measurement import Measurement, MeasurementBroken, compare
 from bench.training import Silence
 from shared.kinds.generation import TrainParams
 from worker import device
+from worker.artifacts import SPEC, WEIGHTS
 from worker.kinds.generation import compose, data, model
 from worker.kinds.generation.data import Prepared
 from worker.sequences import artifacts, training
@@ -54,8 +55,7 @@ def trained() -> Path:
 def opened() -> SequenceModel:
     """The same, ready to compose."""
     folder = trained()
-    names = (artifacts.SPEC, artifacts.WEIGHTS)
-    return artifacts.unpack({name: (folder / name).read_bytes() for name in names})
+    return artifacts.unpack({name: (folder / name).read_bytes() for name in (SPEC, WEIGHTS)})
 
 
 def pieces() -> Prepared:

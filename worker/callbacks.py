@@ -35,3 +35,10 @@ class Watch(Protocol):
 
     def is_budget_spent(self) -> bool:
         """Say whether the compute that the client granted is used up: the training ends with what it has."""
+
+
+def asked_to_end(watch: Watch) -> str | None:
+    """Why a training ends here although it could go on, as `stopped_by` of its result says it; None: it goes on."""
+    if watch.is_enough():
+        return "cancel"
+    return "budget" if watch.is_budget_spent() else None

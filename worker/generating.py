@@ -44,16 +44,16 @@ def generate(desk: Desk) -> Ending:
     folder = desk.scratch / "pieces"
     folder.mkdir()
     reference = f"{opened.version.name}@{opened.version.number}"
-    written = piece_files.write(folder, made, brief, params, model=reference, settings=desk.settings, check=desk.check)
-    files = [desk.put(path.name, path, rows=written.rows.get(path.stem, 0)) for path in sorted(folder.iterdir())]
+    counts = piece_files.write(folder, made, brief, params, model=reference, settings=desk.settings, check=desk.check)
+    files = [desk.put(path.name, path, rows=counts.get(path.stem, 0)) for path in sorted(folder.iterdir())]
     warnings = [] if opened.known is not None else [composers.unknown()]
     if brief.given is not None and brief.given.moved:
         warnings.append(_off_grid(brief.given.moved))
     said: Json = {
         "model": reference,
-        "pieces": written.rows["predictions"],
-        "refused": written.rows["errors"],
-        "files": written.rows["files"],
+        "pieces": counts["predictions"],
+        "refused": counts["errors"],
+        "files": counts["files"],
         "relaxed": sum(bool(each.said["relaxed"]) for each in made),
         "warnings": warnings,
         "lineage": lineage.of_scoring(opened.version, desk.dataset_rows()),

@@ -59,13 +59,6 @@ class Written:
         return f"piece-{self.number + 1:03d}"
 
 
-@dataclass(frozen=True)
-class Files:
-    """How many rows the files have, by their names."""
-
-    rows: dict[str, int]
-
-
 def write(
     folder: Path,
     pieces: Sequence[Written],
@@ -75,8 +68,8 @@ def write(
     model: str,
     settings: Settings,
     check: Callable[[], None],
-) -> Files:
-    """Write everything that a composition hands out into a folder."""
+) -> dict[str, int]:
+    """Write all that a composition hands out into a folder; returns how many rows its files have, by their names."""
     good = [each for each in pieces if each.refusal is None]
     with TrackFiles(folder) as files, JsonLines(folder / "predictions.jsonl") as rows:
         for each in good:
@@ -90,7 +83,7 @@ def write(
                 why = {"code": each.refusal.code, "reason": each.refusal.message}
                 errors.write(json.dumps({**_row(each), **why}, ensure_ascii=False))
     _write_tables(folder, good)
-    return Files({"predictions": rows.rows, "errors": errors.rows, "files": files.count})
+    return {"predictions": rows.rows, "errors": errors.rows, "files": files.count}
 
 
 def _row(each: Written) -> Json:

@@ -16,7 +16,7 @@ import tensorflow as tf
 from shared.errors import JobFailed
 from shared.table_params import TableTraining
 from shared.training_params import PlateauDecay
-from worker import fronts, networks, optimizers
+from worker import callbacks, fronts, networks, optimizers
 from worker.callbacks import Checkpoint, Watch
 from worker.epochs import COLUMNS, Epochs, Rules, count_binary, count_categorical
 from worker.networks import NetworkSpec
@@ -166,12 +166,7 @@ class _Training:
             if self.watch.is_checkpoint_due():
                 self.watch.save(self._checkpoint())
             self.watch.check()
-            if self._is_out_of_patience():
-                stopped_by = "early_stopping"
-            elif self.watch.is_enough():
-                stopped_by = "cancel"
-            elif self.watch.is_budget_spent():
-                stopped_by = "budget"
+            stopped_by = "early_stopping" if self._is_out_of_patience() else callbacks.asked_to_end(self.watch)
             each_s = (time.perf_counter() - began) / run
             chunk = max(1, min(4 * chunk, int(CHUNK_S / max(each_s, 1e-6))))
         return self._fitted(stopped_by)

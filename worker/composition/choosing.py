@@ -11,8 +11,8 @@ def log_softmax(logits: np.ndarray) -> np.ndarray:
 
 
 def tempered(likelihoods: np.ndarray, temperature: float) -> np.ndarray:
-    """Shares of rows of log-likelihoods at a temperature above 0."""
-    shares: np.ndarray = np.exp(likelihoods if temperature == 1 else log_softmax(likelihoods / temperature))
+    """Rows of log-likelihoods at a temperature above 0, each beside the likeliest of its row, which is 1."""
+    shares: np.ndarray = np.exp((likelihoods - likelihoods.max(axis=1, keepdims=True)) / temperature)
     return shares
 
 

@@ -188,8 +188,9 @@ class _Desk:
             masked = np.where(may, said, -np.inf)
             is_left = masked.max(axis=1) > np.log(LEAST)
             return masked.argmax(axis=1), np.where(is_left | (may == legal).all(axis=1), 0.0, -np.inf)
-        shares = tempered(said, self.plan.temperature)
-        whole = (shares * legal).sum(axis=1, keepdims=True)
+        # Masked before it is tempered: what cannot be written may be all that is likely, and leave nothing beside it.
+        shares = tempered(np.where(legal, said, -np.inf), self.plan.temperature)
+        whole = shares.sum(axis=1, keepdims=True)
         shares = np.where(may, shares, 0.0)
         is_left = shares.sum(axis=1, keepdims=True) >= LEAST * whole
         # Of what the rules allow, and not the other way around: what is likeliest may be what they forbid.

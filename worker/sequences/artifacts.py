@@ -9,10 +9,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from shared.errors import JobFailed
+from worker.artifacts import SPEC, VERSION, WEIGHTS
 from worker.sequences.spec import SequenceSpec
-
-SPEC, WEIGHTS = "spec.json", "weights.safetensors"
-VERSION = 1
 
 Json = dict[str, Any]
 

@@ -10,6 +10,9 @@ import numpy as np
 
 from worker.sequences.spec import SequenceSpec
 
+# How many held-out pieces are judged side by side.
+JUDGED_ROWS = 16
+
 
 @dataclass(frozen=True)
 class Steps:

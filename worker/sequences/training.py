@@ -9,16 +9,14 @@ import tensorflow as tf
 
 from shared.errors import JobFailed
 from shared.sequence_params import SequenceTraining
-from worker import optimizers
+from worker import callbacks, optimizers
 from worker.callbacks import Checkpoint, Watch
 from worker.sequences import streams
 from worker.sequences.learner import Learner
 from worker.sequences.spec import SequenceSpec, draw
-from worker.sequences.streams import Layout, Steps
+from worker.sequences.streams import JUDGED_ROWS, Layout, Steps
 from worker.training import Fitted
 
-# How many held-out pieces are judged side by side.
-JUDGED_ROWS = 16
 # What an epoch goes through: the pieces in the order and the keys of that epoch, counted from 0.
 Epoch = Callable[[int], Sequence[Steps]]
 ADVICE = "Lower learning_rate, or clip_norm (1.0 is usual)."
@@ -97,12 +95,7 @@ class _Training:
             if self.watch.is_checkpoint_due():
                 self.watch.save(self._checkpoint())
             self.watch.check()
-            if self._is_out_of_patience():
-                stopped_by = "early_stopping"
-            elif self.watch.is_enough():
-                stopped_by = "cancel"
-            elif self.watch.is_budget_spent():
-                stopped_by = "budget"
+            stopped_by = "early_stopping" if self._is_out_of_patience() else callbacks.asked_to_end(self.watch)
         return self._fitted(stopped_by)
 
     def _advance(self) -> None:

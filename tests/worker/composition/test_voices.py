@@ -5,7 +5,7 @@ import pytest
 
 from shared.sequence_networks import Decoder, Gru
 from worker.composition.rules import Rules
-from worker.composition.voice_coding import SILENCE, VoiceCoding
+from worker.composition.voice_coding import HOLD, SILENCE, VoiceCoding
 from worker.composition.voices import FREE, Plan, compose
 from worker.sequences import learner, streams
 from worker.sequences.spec import SequenceSpec, draw
@@ -209,3 +209,19 @@ def test_what_was_given_and_has_ended_is_struck_again_or_left() -> None:
     for each in made:
         held = ~CODING.struck(each.codes[8]) & (CODING.pitches_of(each.codes[8]) != REST)
         assert not held.any()
+
+
+def test_where_all_that_is_likely_cannot_be_written_the_likeliest_that_can_is() -> None:
+    stepper = stepper_of()
+    bias = stepper._weights["output.bias"].copy()
+    # In the first frame nothing can be held, and this network would hold.
+    bias[:, HOLD] = 60
+    holding = Stepper(stepper.spec, {**stepper._weights, "output.bias": bias})
+    given = np.full((FRAMES, 3), FREE, np.int64)
+    given[:, 1] = CODING.codes_of(np.full(FRAMES, 60), np.arange(FRAMES) == 0)
+
+    made = compose(holding, CODING, plan(given, temperature=0.05), seeds=seeds(3), check=nothing)
+
+    for each in made:
+        assert np.isfinite(each.likelihoods).all()
+        assert (each.codes[0] == 0).all() or CODING.struck(each.codes[0]).any()

@@ -10,7 +10,7 @@ from worker.composition.voice_coding import HOLD
 from worker.kinds.generation.data import Coding, Item, Work
 from worker.sequences import learner, streams
 from worker.sequences.spec import SequenceSpec
-from worker.sequences.streams import Steps
+from worker.sequences.streams import JUDGED_ROWS, Steps
 from worker.symbolic import ratios, statistics
 from worker.symbolic.copies import Corpus, Passage
 from worker.symbolic.grid import Grid
@@ -19,8 +19,6 @@ from worker.symbolic.ratios import Ratio
 
 Json = dict[str, Any]
 
-# Pieces judged side by side, as many as a training judges.
-ROWS = 16
 LISTED_COPIES = 5
 
 
@@ -36,7 +34,7 @@ def foretell(
     spec: SequenceSpec, weights: Mapping[str, np.ndarray], pieces: Sequence[Steps], *, window: int = 128
 ) -> list[Foretold]:
     """What a network comes to on whole pieces, each from an empty start; `window` steps are looked at together."""
-    layout = streams.whole(pieces, spec, rows=ROWS, window=window)
+    layout = streams.whole(pieces, spec, rows=JUDGED_ROWS, window=window)
     losses, hits = learner.measure(spec, weights, layout)
     owners = np.moveaxis(layout.pieces, 0, 1).reshape(layout.pieces.shape[1], -1)
     flat = [np.moveaxis(each, 0, 1).reshape(*owners.shape, spec.fields) for each in (losses, hits)]
