@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row
 from shared import (
     builtin,
     columns,
+    composing,
     datasets,
     expectation,
     job_list,
@@ -15,10 +16,9 @@ from shared import (
     models,
     networks,
     refusals,
-    sequence_networks,
 )
 from shared.audio_params import EMBEDDING_SIZE, AudioTraining
-from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound, NotInstalled
+from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
 from shared.fronts import WINDOW_S
 from shared.kinds import KINDS
 from shared.networks import Size
@@ -34,9 +34,6 @@ OF_RECORDINGS = ("preset", "listening", "explain", "precision")
 OTHER = 1
 OF_ONE_DATASET = ("train", "evaluate")
 USE_A_VERSION = ("score", "generate", "evaluate")
-# Of a dataset of pieces, before it is known in which form they will be learned.
-FRAMES_A_QUARTER, QUARTERS_A_BAR, PITCHES, CONTEXT = 4, 4, 128, 72
-MOST_FIELDS = 8
 
 
 def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> jobs.NewJob:
@@ -47,7 +44,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     params = _params(wanted, kind)
     _check_promotion(wanted, kind)
     _check_formats(rows, kind, version)
-    _check_composing(params, rows, settings)
+    composing.check(params, rows, settings)
     if version is not None:
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     _check_hearing(params, rows)
@@ -60,9 +57,9 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         _check_target(rows, kind)
         expected_s += expectation.of_training(size, meant, rows=_examples(meant, rows))
     elif isinstance(params, SequenceTraining):
-        size = _size_of_sequences(params, rows)
+        size = composing.size(params)
         networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes, pointer="/params/network")
-        steps = _steps(rows)
+        steps = composing.steps(rows)
         expected_s += expectation.of_sequences(size, steps=steps * params.epochs_of(steps))
     else:
         parameters = 0 if version is None else version.parameters
@@ -94,9 +91,9 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     _check_promotion(wanted, kind)
     _check_formats(rows, kind, version)
     _check_hearing(params, rows)
-    _check_composing(params, rows, settings)
+    composing.check(params, rows, settings)
     if isinstance(params, SequenceTraining):
-        return _estimate(_size_of_sequences(params, rows), settings)
+        return _estimate(composing.size(params), settings)
     if not isinstance(params, TableTraining):
         parameters = version.parameters if version is not None else 0
         return {"parameters": parameters, "memory_bytes": parameters * 4, "fits": True, "expected_s": None}
@@ -130,19 +127,6 @@ def _check_resume(sql: Connection, tenant: str, params: BaseModel, rows: list[st
     if job.state not in (jobs.CANCELLED, jobs.FAILED):
         said = f"The job {earlier} is {job.state}: only one that was cancelled or failed is gone on from."
         raise NotAllowedNow(said, code=f"job_{job.state}")
-
-
-def _check_composing(params: BaseModel, rows: list[Row[Any]], settings: Settings) -> None:
-    """Refuse sound without a SoundFont, and a piece of a dataset without a dataset."""
-    if "wav" in getattr(params, "formats", ()) and not settings.soundfont:
-        said = (
-            "There is no sound here yet: the operator installs fluidsynth and names a SoundFont as ETUDE_SOUNDFONT. "
-            "Leave wav out of formats; the MIDI file plays anywhere."
-        )
-        raise NotInstalled(said, code="soundfont_missing", faults=[Fault("expected no wav", pointer="/params/formats")])
-    given = getattr(params, "given", None)
-    if given is not None and given.piece is not None and not rows:
-        raise _fault("/dataset", f"expected the dataset in which the piece {given.piece!r} stands, received none")
 
 
 def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:
@@ -265,26 +249,6 @@ def _size(params: TableTraining, rows: list[Row[Any]]) -> Size:
     return networks.measure(
         params.hidden, inputs=inputs, outputs=max(classes, 1), batch_size=batch, front=front, crops=count
     )
-
-
-def _size_of_sequences(params: SequenceTraining, rows: list[Row[Any]]) -> Size:
-    """At its largest: with every pitch, and as many fields as the most voices that a piece has."""
-    asked = getattr(params, "representation", None)
-    fields = getattr(asked, "voices", None) or MOST_FIELDS
-    return sequence_networks.measure(
-        params.network,
-        codes=(1 + 2 * PITCHES,) * fields,
-        tokens=(2 + PITCHES,) * fields,
-        context=CONTEXT,
-        rows=params.batch_size,
-        window=params.window,
-    )
-
-
-def _steps(rows: list[Row[Any]]) -> int:
-    """About how many steps the pieces of a dataset have."""
-    bars = int(rows[0].profile.get("symbolic", {}).get("bars", 0))
-    return max(1, bars * QUARTERS_A_BAR * FRAMES_A_QUARTER)
 
 
 def _examples(params: TableTraining, rows: list[Row[Any]]) -> int:
