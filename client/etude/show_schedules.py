@@ -68,6 +68,8 @@ def runs(shown: Schedule, found: list[Json]) -> None:
 
 
 def _job(job: Json) -> str:
-    data = job["dataset"] if isinstance(job["dataset"], str) else ", ".join(job["dataset"])
-    words = (job["action"], job.get("kind"), job.get("model"), "on", data)
+    named = job.get("dataset")
+    # A composition needs no dataset.
+    on = () if named is None else ("on", named if isinstance(named, str) else ", ".join(named))
+    words = (job["action"], job.get("kind"), job.get("model"), *on)
     return " ".join(word for word in words if word)

@@ -211,3 +211,13 @@ def test_what_is_not_asked_for_is_not_sent(tmp_path: Path) -> None:
     assert asking.params({"ranges": {1: (60, 72)}}) == {"ranges": [[0, 127], [60, 72]]}
     said = asking.params({"harmonise": tmp_path / "a.mid", "voices": [0], "params": {"top_p": 0.9}})
     assert said == {"melody": {"content": "eHh4eHh4eHh4eA==", "name": "a.mid", "voices": [0]}, "top_p": 0.9}
+
+
+def test_a_schedule_that_composes_is_shown_although_it_has_no_dataset(client: Client, shell: Shell, model: str) -> None:
+    job = {"action": "generate", "model": model, "params": {"bars": 2}}
+    client.create_schedule("a-hymn-a-night", cron="0 3 * * *", job=job)
+
+    shown, listed = shell.run("schedule", "show", "a-hymn-a-night"), shell.run("schedule", "list")
+
+    assert (shown.code, listed.code) == (0, 0), shown.err + listed.err
+    assert f"generate {model}" in shown.out

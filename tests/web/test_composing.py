@@ -117,3 +117,15 @@ def test_an_estimate_tells_the_size(caller: Caller) -> None:
     assert answer.status_code == 200
     assert answer.json["fits"]
     assert answer.json["parameters"] > 1_000_000
+
+
+def test_a_schedule_may_compose(caller: Caller) -> None:
+    nightly = {"name": "nightly", "cron": "0 3 * * *", "job": generate(bars=4)}
+
+    made = caller.call("POST", "/v1/schedules", nightly)
+    assert made.status_code == 201, made.json
+    ran = caller.call("POST", f"/v1/schedules/{made.json['id']}/run")
+
+    assert ran.status_code == 202, ran.json
+    jobs = caller.call("GET", f"/v1/jobs?schedule={made.json['id']}").json["data"]
+    assert [(job["action"], job["datasets"]) for job in jobs] == [("generate", [])]
