@@ -43,6 +43,7 @@ from worker.predictions import RowScoring
 from worker.promotion import HeldOut
 from worker.scored import Scored
 from worker.scoring import Scoring
+from worker.training import Fitted, Objective
 
 Json = dict[str, Any]
 
@@ -64,16 +65,7 @@ def train(desk: Desk) -> Ending:
     network, objective = kind.model.describe(prepared, params)
     if listens_to is not None and params.front is not None:
         network = network.under(params.front)
-    desk.enter("training")
-    fitted = training.fit(
-        network,
-        objective,
-        params,
-        train=prepared.train,
-        validation=prepared.validation,
-        watch=desk,
-        checkpoint=desk.checkpoints.last(desk),
-    )
+    fitted = _fit(desk, network, objective, params, prepared)
     desk.enter("evaluating")
     outputs = evaluation.answers(network, fitted.weights, prepared)
     metrics, baselines = evaluation.judge(kind, prepared, outputs, params, check=desk.check)
@@ -101,6 +93,19 @@ def train(desk: Desk) -> Ending:
         return {**made, **said, "metrics": metrics, "baselines": baselines, "warnings": cautions, **promoted}
 
     return Ending(record)
+
+
+def _fit(desk: Desk, network: NetworkSpec, objective: Objective, params: Any, prepared: Prepared) -> Fitted:
+    desk.enter("training")
+    return training.fit(
+        network,
+        objective,
+        params,
+        train=prepared.train,
+        validation=prepared.validation,
+        watch=desk,
+        checkpoint=desk.checkpoints.last(desk),
+    )
 
 
 def _count_parameters(network: NetworkSpec, params: Any) -> int:

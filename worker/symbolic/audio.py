@@ -25,11 +25,6 @@ SAID_BYTES = 300
 COMPLAINT = "error:"
 
 
-def is_there(soundfont: Path) -> bool:
-    """Whether there is a FluidSynth on the PATH, and that sound font."""
-    return shutil.which(PROGRAM) is not None and soundfont.is_file()
-
-
 def render(midi: bytes, soundfont: Path, out: Path, *, rate_hz: int = 44_100, time_limit_s: float) -> None:
     """Write `midi` to `out` as 16-bit stereo; nothing is left there when it fails.
 

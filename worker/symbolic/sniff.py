@@ -11,7 +11,6 @@ SAID = {
     "npz": "a zip archive",
 }  # fmt: skip
 EXPECTED = "expected a name that ends in .mid, .midi, .musicxml, .xml, .mxl, .zip or .npz"
-ZIPPED = ("mxl", "zip", "npz")
 MARKS = {
     b"MThd": "a MIDI file", b"PK\x03\x04": "a zip archive", b"PK\x05\x06": "a zip archive", b"%PDF": "a PDF",
     b"RIFF": "audio, or MIDI within RIFF", b"fLaC": "audio", b"OggS": "audio", b"ID3": "audio",

@@ -142,22 +142,19 @@ def test_what_is_no_midi_is_refused(soundfont: Path, tmp_path: Path, monkeypatch
         audio.render(b"no music", soundfont, out_of(tmp_path), time_limit_s=60)
 
 
-def test_without_the_program_or_the_sound_font_there_is_no_rendering(
-    soundfont: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    without_program = audio.is_there(soundfont)
-    install(PLAYS, tmp_path, monkeypatch)
-
-    assert not without_program
-    assert not audio.is_there(tmp_path / "other.sf2")
-    assert audio.is_there(soundfont)
-
-
 def test_a_missing_sound_font_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(PLAYS, tmp_path, monkeypatch)
 
     with pytest.raises(JobFailed, match=r"other\.sf2 is missing") as failed:
         audio.render(MIDI, tmp_path / "other.sf2", out_of(tmp_path), time_limit_s=60)
+
+    assert failed.value.code == "render_failed"
+
+
+def test_a_missing_program_is_said(soundfont: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+    with pytest.raises(JobFailed, match="missing on this worker") as failed:
+        audio.render(MIDI, soundfont, out_of(tmp_path), time_limit_s=60)
 
     assert failed.value.code == "render_failed"
