@@ -132,14 +132,15 @@ def _check_resume(sql: Connection, tenant: str, params: BaseModel, rows: list[st
 def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:
     if wanted.dataset is None:
         return []
-    if wanted.action in OF_ONE_DATASET and not isinstance(wanted.dataset, str) and len(wanted.dataset) > 1:
-        raise _fault("/dataset", f"expected one dataset to {wanted.action} on, received {len(wanted.dataset)}")
     if isinstance(wanted.dataset, str):
         return [datasets.resolve(sql, tenant, wanted.dataset, pointer="/dataset")]
-    return [
+    rows = [
         datasets.resolve(sql, tenant, reference, pointer=f"/dataset/{place}")
         for place, reference in enumerate(wanted.dataset)
     ]
+    if wanted.action in OF_ONE_DATASET and len(rows) > 1:
+        raise _fault("/dataset", f"expected one dataset to {wanted.action} on, received {len(rows)}")
+    return rows
 
 
 def _version(sql: Connection, tenant: str, wanted: NewJob) -> Row[Any] | None:
