@@ -2,20 +2,22 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from shared import features, ids, jobs
 from shared.database import now
-from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
+from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound, TryAgain
 from shared.queue import LIGHT
 from shared.storage import Stored
 from shared.tables import dataset_files, datasets, versions
 from shared.tables import jobs as job_table
 from shared.tables import models as model_table
 
+# The format whose uploads are let go of once they are read: its table is the truth, so that erasing a listener erases.
+INTERACTIONS = "interactions"
 OPEN, INGESTING, READY, REJECTED, ERASED = "open", "ingesting", "ready", "rejected", "erased"
 
 Json = dict[str, Any]
@@ -28,6 +30,10 @@ def create(sql: Connection, tenant: str, *, name: str, format: str, columns: Jso
         if parent.format != format:
             said = f"expected a base of format {format}, received one of format {parent.format}"
             raise InvalidRequest(said, code="format_mismatch", faults=[Fault(said, pointer="/base")])
+        if format == INTERACTIONS and parent.name != name:
+            # Pseudonyms and erasures go by the name.
+            said = f"expected a base of the same name, {name}, received {parent.name}@{parent.version}"
+            raise InvalidRequest(said, code="base_of_another_name", faults=[Fault(said, pointer="/base")])
         base = parent.id
     newest = select(func.coalesce(func.max(datasets.c.version), 0) + 1).where(
         datasets.c.tenant == tenant, datasets.c.name == name
@@ -93,6 +99,23 @@ def mark_ready(
     if taken.rowcount == 0:
         raise NotAllowedNow("The dataset was erased while it was read.", code="dataset_erased")
     features.name_tracks(sql, dataset_id, recordings)
+
+
+def let_go(sql: Connection, dataset_id: str) -> None:
+    """Forget the uploads of a dataset that has been read and identified; the bytes are swept (worker/leftovers.py)."""
+    sql.execute(dataset_files.delete().where(dataset_files.c.dataset == dataset_id))
+
+
+def demand_unchanged(sql: Connection, row: Row[Any]) -> None:
+    """Raise TryAgain unless a dataset is as it was when it was read; holds it until the transaction ends."""
+    chosen = select(datasets.c.sha256, datasets.c.state).where(datasets.c.id == row.id).with_for_update()
+    if tuple(sql.execute(chosen).one()) != (row.sha256, READY):
+        raise changed(row)
+
+
+def changed(row: Row[Any]) -> TryAgain:
+    """What is said where a dataset is not any more what was read."""
+    return TryAgain(f"Dataset {row.name}@{row.version} was changed while it was read.", code="dataset_changed")
 
 
 def settle(sql: Connection) -> int:
@@ -181,16 +204,11 @@ def erase(sql: Connection, tenant: str, dataset_id: str) -> tuple[Json, list[str
     sql.execute(update(datasets).where(datasets.c.id == row.id).values(change))
     sql.execute(dataset_files.delete().where(dataset_files.c.dataset == row.id))
     keys = features.forget(sql, tenant, row.id)
-    used = [job for job in _jobs_naming(sql, tenant) if row.id in job.datasets]
-    made = (
-        select(model_table.c.name, versions.c.number)
-        .join(versions, versions.c.model == model_table.c.id)
-        .where(versions.c.job.in_([job.id for job in used]))
-    )
+    used = jobs_naming(sql, tenant, {row.id})
     said = {
         "id": row.id,
         "state": ERASED,
-        "models": [f"{made_row.name}@{made_row.number}" for made_row in sql.execute(made)],
+        "models": [f"{made_row.name}@{made_row.number}" for made_row in made_by(sql, [job.id for job in used])],
         "predictions": [job.id for job in used if job.action in ("score", "generate")],
     }
     return said, keys
@@ -200,8 +218,21 @@ def is_erased(sql: Connection, dataset_id: str) -> bool:
     return sql.execute(select(datasets.c.state).where(datasets.c.id == dataset_id)).scalar() in (None, ERASED)
 
 
-def _jobs_naming(sql: Connection, tenant: str) -> list[Any]:  # Any: rows of three columns
-    chosen = select(job_table.c.id, job_table.c.action, job_table.c.datasets).where(job_table.c.tenant == tenant)
+def jobs_naming(sql: Connection, tenant: str, wanted: Collection[str]) -> list[Any]:  # Any: rows of four columns
+    """The jobs on any of these datasets, the oldest first."""
+    columns = (job_table.c.id, job_table.c.action, job_table.c.state, job_table.c.datasets)
+    chosen = select(*columns).where(job_table.c.tenant == tenant).order_by(job_table.c.id)
+    return [job for job in sql.execute(chosen) if not set(wanted).isdisjoint(job.datasets)]
+
+
+def made_by(sql: Connection, job_ids: Sequence[str]) -> list[Any]:  # Any: rows of three columns
+    """Name and number of the model versions that these jobs have made, the oldest first."""
+    chosen = (
+        select(model_table.c.name, versions.c.number, versions.c.job)
+        .join(versions, versions.c.model == model_table.c.id)
+        .where(versions.c.job.in_(job_ids))
+        .order_by(versions.c.id)
+    )
     return list(sql.execute(chosen).all())
 
 

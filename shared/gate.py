@@ -39,9 +39,9 @@ def demand_not_worse(
     if rival is None:
         return
     named = f"{require['not_worse_than']} (version {rival.number})"
-    ours = _validation(candidate, metric)
+    ours = _value(candidate, metric)
     if are_on_same_rows(candidate.lineage, rival.lineage):
-        theirs = _validation(rival, metric)
+        theirs = _value(rival, metric)
     else:
         theirs = _elsewhere(candidate, rival, named, measured)
     if ours < theirs if directions[metric] == "higher" else ours > theirs:
@@ -63,8 +63,15 @@ def _held_out(lineage: Json) -> Json:
     return {"dataset": lineage.get("dataset", {}).get("sha256"), "split": split, **how, **form}
 
 
-def _validation(version: Row[Any], metric: str) -> float:
-    value = version.metrics.get("validation", {}).get(metric, {}).get("value")
+def value_of(metrics: Json, metric: str) -> float | None:
+    """What a version comes to on what it was judged on: its test, where it has one beside what it was chosen by."""
+    held_out: Json = metrics.get("test") or metrics.get("validation") or {}
+    value: float | None = held_out.get(metric, {}).get("value")
+    return value
+
+
+def _value(version: Row[Any], metric: str) -> float:
+    value = value_of(version.metrics, metric)
     if value is None or not math.isfinite(value):
         raise NotAllowedNow(f"Version {version.number} has no validation {metric} to compare.", code="gate_refused")
     return float(value)

@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 
 from shared import queue
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
+from shared.list_params import ListParams
 from shared.schema import Closed
 from shared.settings import Settings
 
@@ -63,7 +64,19 @@ class Comparison(Closed):
     limit: int
 
 
-Asked = Question | Comparison
+class Wish(Closed):
+    """What would a listener like? One of a dataset, or one who has played these items; or what is like one item."""
+
+    tenant: str
+    version: str  # its id
+    dataset: str | None  # its id; None: nobody of a dataset is asked about
+    user: str | None
+    played: dict[str, float] | None
+    like: str | None
+    wanted: ListParams
+
+
+Asked = Question | Comparison | Wish
 _ASKED: TypeAdapter[Asked] = TypeAdapter(Asked)
 
 

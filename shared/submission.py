@@ -15,12 +15,14 @@ from shared import (
     jobs,
     models,
     networks,
+    recommending,
     refusals,
 )
 from shared.audio_params import EMBEDDING_SIZE, AudioTraining
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
 from shared.fronts import WINDOW_S
 from shared.kinds import KINDS
+from shared.kinds.recommendation import TrainParams as RecommenderTraining
 from shared.networks import Size
 from shared.queue import TRAIN
 from shared.sequence_params import SequenceTraining
@@ -43,7 +45,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     kind = version.kind if version is not None else wanted.kind
     params = _params(wanted, kind)
     _check_promotion(wanted, kind)
-    _check_formats(rows, kind, version)
+    _check_formats(rows, kind, version, wanted.action)
     composing.check(params, rows, settings)
     if version is not None:
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
@@ -61,6 +63,10 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes, pointer="/params/network")
         steps = composing.steps(rows)
         expected_s += expectation.of_sequences(size, steps=steps * params.epochs_of(steps))
+    elif isinstance(params, RecommenderTraining):
+        size, pointer = recommending.size(params, rows), "/params/ease/items_at_most"
+        networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes, pointer=pointer)
+        expected_s += recommending.expected_s(params, rows)
     else:
         parameters = 0 if version is None else version.parameters
         expected_s += expectation.of_scoring(parameters, rows=sum(row.rows for row in rows))
@@ -89,11 +95,13 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     kind = version.kind if version is not None else wanted.kind
     params = _params(wanted, kind)
     _check_promotion(wanted, kind)
-    _check_formats(rows, kind, version)
+    _check_formats(rows, kind, version, wanted.action)
     _check_hearing(params, rows)
     composing.check(params, rows, settings)
     if isinstance(params, SequenceTraining):
         return _estimate(composing.size(params), settings)
+    if isinstance(params, RecommenderTraining):
+        return _estimate(recommending.size(params, rows), settings)
     if not isinstance(params, TableTraining):
         parameters = version.parameters if version is not None else 0
         return {"parameters": parameters, "memory_bytes": parameters * 4, "fits": True, "expected_s": None}
@@ -134,13 +142,10 @@ def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:
         return []
     if isinstance(wanted.dataset, str):
         return [datasets.resolve(sql, tenant, wanted.dataset, pointer="/dataset")]
-    rows = [
+    return [
         datasets.resolve(sql, tenant, reference, pointer=f"/dataset/{place}")
         for place, reference in enumerate(wanted.dataset)
     ]
-    if wanted.action in OF_ONE_DATASET and len(rows) > 1:
-        raise _fault("/dataset", f"expected one dataset to {wanted.action} on, received {len(rows)}")
-    return rows
 
 
 def _version(sql: Connection, tenant: str, wanted: NewJob) -> Row[Any] | None:
@@ -207,9 +212,13 @@ def _check_promotion(wanted: NewJob, kind: str | None) -> None:
         raise _fault("/promote/require/metric", said)
 
 
-def _check_formats(rows: list[Row[Any]], kind: str | None, version: Row[Any] | None) -> None:
-    """Refuse a dataset that the kind does not read, and one of another format than the model was trained on."""
-    known = KINDS[kind or ""].FORMATS
+def _check_formats(rows: list[Row[Any]], kind: str | None, version: Row[Any] | None, action: str) -> None:
+    """Refuse a dataset that the kind does not read, one too many, and one of another format than was trained on."""
+    known, beside = KINDS[kind or ""].FORMATS, getattr(KINDS[kind or ""], "BESIDE", ())
+    if beside and action == "train":
+        rows = [*rows[:1], *(row for row in rows[1:] if row.format not in beside)]
+    if len(rows) > 1 and (beside or action in OF_ONE_DATASET):
+        raise _fault("/dataset", f"expected one dataset to {action} on, received {len(rows)}")
     trained_on = None if version is None else version.lineage.get("dataset", {}).get("format", known[0])
     expected = known if trained_on is None else (trained_on,)
     for row in rows:

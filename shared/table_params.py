@@ -73,14 +73,14 @@ DriftThreshold = Annotated[Float, Field(gt=0, le=10)]
 FileFormat = Literal["parquet", "csv", "jsonl"]
 
 
-def _every_format() -> list[FileFormat]:
+def every_format() -> list[FileFormat]:
     return ["parquet", "csv", "jsonl"]
 
 
 class TableScoring(Closed):
     """What a scoring of a table takes: which files to write, and which input columns to repeat in them."""
 
-    formats: Annotated[list[FileFormat], Field(min_length=1, max_length=3)] = Field(default_factory=_every_format)
+    formats: Annotated[list[FileFormat], Field(min_length=1, max_length=3)] = Field(default_factory=every_format)
     columns: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
     # A scoring of the same rows by the same version that was cancelled or failed: what it has done is taken over.
     resume_of: Annotated[str, Field(max_length=40)] | None = None

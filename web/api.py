@@ -133,8 +133,8 @@ def _view(declared: Route, services: Services) -> Callable[..., Response]:
         caller = _admit(declared, services)
         query = _read_query(declared)
         if declared.is_upload or not declared.opens:
-            _refuse_unread_body(declared)
-            return _respond(services, declared.handler(Call(services, caller, _NONE, None, query), **path))
+            asked = _read_question(declared, services)
+            return _respond(services, declared.handler(Call(services, caller, _NONE, asked, query), **path))
         content = _read_content(declared, services)
         body = _read_body(declared, content)
         if declared.before is not None:
@@ -180,6 +180,16 @@ def _write(
             answers.keep(sql, caller.tenant, key, answers.Kept(given.status, headers, text.decode()))
     _finish(services, given)
     return Response(text, given.status, headers)
+
+
+def _read_question(declared: Route, services: Services) -> BaseModel | None:
+    """The body of a call that writes nothing, or of an upload, which reads its own."""
+    if declared.body is None:
+        _refuse_unread_body(declared)
+        return None
+    # Asked again it is answered alike, so an answer is not kept under its key.
+    _idempotency_key(declared)
+    return _read_body(declared, _read_content(declared, services))
 
 
 def _respond(services: Services, given: Answer) -> Response:

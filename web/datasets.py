@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import request
 
-from shared import datasets, ids, storage
+from shared import datasets, ids, jobs, pseudonyms, storage
 from shared.errors import BadRequest, EtudeError, InvalidRequest, NotAllowedNow, NotFound, TooLarge
 from shared.job_list import find as find_job
 from shared.job_list import whole
@@ -18,7 +18,7 @@ from shared.storage import Stored
 from web import lines_page, responses, schemas
 from web.api import Answer, Call, route
 from web.lines_page import LinesPlace
-from web.requests import DatasetsPage, NewDataset, RowsPage
+from web.requests import DatasetsPage, ListenerErasure, NewDataset, RowsPage
 
 BLOCK_BYTES = 1024 * 1024
 NAME_BYTES = 255
@@ -123,6 +123,26 @@ def erase(call: Call, dataset_id: str) -> Answer:
     said, keys = datasets.erase(call.sql, call.caller.tenant, dataset_id)
     folder = storage.dataset_folder(call.caller.tenant, dataset_id)
     return Answer(said, after=lambda: _delete(call, folder, keys))
+
+
+@route("POST", "/v1/datasets/<dataset_id>/erase", scope=SUBMIT, body=ListenerErasure, answer=schemas.Job, status=202,
+       errors=(404, 409, 429))  # fmt: skip
+def erase_listener(call: Call, dataset_id: str) -> Answer:
+    """Erase the events of a listener from every ready version of a dataset's name: the answer is the job."""
+    wanted: ListenerErasure = call.body
+    row = datasets.find(call.sql, call.caller.tenant, dataset_id)
+    if row.format != datasets.INTERACTIONS:
+        said = f"Listeners are erased from datasets of interactions, and this is one of format {row.format}."
+        raise NotAllowedNow(said, code="not_interactions")
+    if row.state != datasets.READY:
+        raise NotAllowedNow(f"The dataset is {row.state}, not ready.", code="dataset_not_ready")
+    call.services.quotas.take(call.sql, call.caller.tenant)
+    # The id itself goes no further: rows of jobs are kept.
+    user = pseudonyms.of(call.services.settings.pepper, call.caller.tenant, row.name, wanted.user)
+    params = {"user": user, "retrain": wanted.retrain}
+    new = jobs.NewJob(tenant=call.caller.tenant, action="erase", queue=LIGHT, datasets=[row.id], params=params)
+    job = jobs.submit(call.sql, new)
+    return Answer(responses.job(whole(call.sql, job)), 202, {"Location": f"/v1/jobs/{job.id}"}, ring=LIGHT)
 
 
 def _delete(call: Call, folder: str, keys: list[str]) -> None:

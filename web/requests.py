@@ -2,11 +2,12 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, Strict, StringConstraints, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 from shared import cron
 from shared.addresses import URL_SIGNS
+from shared.list_params import LONGEST_LIST, ListParams
 from shared.schema import Closed, Float, Int
 from shared.wanted import Column, Columns, Labels, Name, NewJob, Reference, Requirement
 
@@ -14,6 +15,8 @@ Limit = Annotated[int, Field(ge=1, le=200)]
 # As long as a manifest's keys and cells may be and still stand in an address.
 TrackKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 Where = Annotated[dict[Column, Annotated[str, StringConstraints(max_length=1024)]], Field(max_length=8)]
+# As long as an id of interactions may be (worker/interactions/rows.py).
+USER_CHARACTERS = 1024
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_]+$")]
 
 
@@ -32,28 +35,56 @@ class ColumnRoles(Closed):
     tempo: Column | None = None
     key: Column | None = None
     notes: Column | None = None
+    # Of interactions: who has played what, how much, when and where; and whether users are known by pseudonyms alone.
+    user: Column | None = None
+    item: Column | None = None
+    weight: Column | None = None
+    time: Column | None = None
+    context: Column | None = None
+    pseudonymise: Annotated[bool, Strict()] = False
 
 
+TABLE_ROLES = ("target", "group", "id", "mask", "drop")
 AUDIO_ROLES = ("file", "start", "end", "tempo", "key", "notes")
+INTERACTION_ROLES = ("user", "item", "weight", "time", "context", "pseudonymise")
+# The roles that a format's columns may have, and how a dataset of the format is called.
+ROLES: dict[str, tuple[str, ...]] = {
+    "table": TABLE_ROLES,
+    "audio": (*TABLE_ROLES, *AUDIO_ROLES),
+    "interactions": INTERACTION_ROLES,
+}
+OWNERS = {
+    **dict.fromkeys(TABLE_ROLES, "a table or a dataset of audio"),
+    **dict.fromkeys(AUDIO_ROLES, "a dataset of audio"),
+    **dict.fromkeys(INTERACTION_ROLES, "a dataset of interactions"),
+}
 
 
 class NewDataset(Closed):
     """A dataset to be: its name takes the next version."""
 
     name: Name
-    format: Literal["table", "audio", "symbolic"] = "table"
+    format: Literal["table", "audio", "symbolic", "interactions"] = "table"
     columns: ColumnRoles = Field(default_factory=ColumnRoles)
     base: Reference | None = None
 
     @model_validator(mode="after")
     def _has_roles_of_its_format(self) -> "NewDataset":
-        foreign = [role for role in AUDIO_ROLES if getattr(self.columns, role) is not None]
-        if self.format == "table" and foreign:
-            raise ValueError(f"expected no {', '.join(foreign)} in columns: these are roles of a dataset of audio")
-        if self.format == "symbolic" and self.columns != ColumnRoles():
-            named = ", ".join(self.columns.model_dump(exclude_defaults=True))
-            raise ValueError(f"expected no {named} in columns: pieces have none, and their parts follow from folders")
+        named = list(self.columns.model_dump(exclude_defaults=True))
+        if self.format == "symbolic" and named:
+            said = "pieces have none, and their parts follow from folders"
+            raise ValueError(f"expected no {', '.join(named)} in columns: {said}")
+        foreign = [role for role in named if role not in ROLES.get(self.format, ())]
+        if foreign:
+            raise ValueError(f"expected no {', '.join(foreign)} in columns: these are roles of {OWNERS[foreign[0]]}")
         return self
+
+
+class ListenerErasure(Closed):
+    """Whose events are to go, by the id of the uploads or by its pseudonym; and whether models are trained anew."""
+
+    user: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=USER_CHARACTERS)]
+    retrain: Annotated[bool, Strict()] = False
 
 
 class AliasMove(Closed):
@@ -184,6 +215,51 @@ class DiffQuery(RowsPage):
     """The scoring to compare with; a page of the rows that are predicted otherwise."""
 
     other: Annotated[str, Field(alias="with", min_length=1, max_length=40)]
+
+
+PlayedWeight = Annotated[Float, Field(gt=0, le=1e9)]
+
+
+class Played(Closed):
+    """An item that was played, and how much."""
+
+    item: TrackKey
+    weight: PlayedWeight = 1.0
+
+
+class Recommend(ListParams):
+    """A list for a listener of a dataset, or for anybody who has played these items."""
+
+    user: TrackKey | None = None
+    items: Annotated[list[TrackKey | Played], Field(min_length=1, max_length=1000)] | None = None
+    # In which the listener is looked up; left out, the one that the model has learned from.
+    dataset: Reference | None = None
+
+    @model_validator(mode="after")
+    def _asks_for_one(self) -> "Recommend":
+        if (self.user is None) == (self.items is None):
+            raise ValueError("expected user (of a dataset) or items (that were played)")
+        if self.dataset is not None and self.user is None:
+            raise ValueError("expected no dataset beside items: it is where a user is looked up")
+        return self
+
+    @property
+    def played(self) -> dict[str, float] | None:
+        """Each item with all that was played of it."""
+        if self.items is None:
+            return None
+        sums: dict[str, float] = {}
+        for each in self.items:
+            item, weight = (each.item, each.weight) if isinstance(each, Played) else (each, 1.0)
+            sums[item] = sums.get(item, 0.0) + weight
+        return sums
+
+
+class SimilarItemsQuery(Closed):
+    """An item, and how many like it."""
+
+    item: TrackKey
+    k: Annotated[int, Field(ge=1, le=LONGEST_LIST)] = 20
 
 
 class SimilarQuery(Closed):

@@ -220,6 +220,39 @@ class Similar(Open):
     heard: int
 
 
+class Reason(Open):
+    because_of: str
+
+
+class RecommendedItem(Open):
+    item: str
+    score: float
+    reason: Reason | None
+
+
+class Recommended(Open):
+    data: list[RecommendedItem]
+    # history: by what was played; popularity: nothing is known of the listener, and the list is what most have played.
+    basis: str
+    # Whether the dataset has the listener.
+    is_known: bool
+    # Of the items that were sent, those that the model does not know.
+    unknown_items: list[str]
+    model: str
+    dataset: str | None
+
+
+class SimilarItem(Open):
+    item: str
+    score: float
+
+
+class SimilarItems(Open):
+    data: list[SimilarItem]
+    item: str
+    model: str
+
+
 class Diff(Open):
     same: int
     changed: int

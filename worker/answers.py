@@ -13,12 +13,14 @@ from redis.exceptions import RedisError
 from shared import datasets, log, processes, questions, settings
 from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
-from shared.questions import Comparison, Inbox, Question, Taken
+from shared.questions import Comparison, Inbox, Question, Taken, Wish
 from shared.storage import Storage
+from worker import wishes
 from worker.catalogues import Catalogues, Held
 from worker.comparisons import Comparisons, find_file
 from worker.differences import Difference
 from worker.neighbours import fitting, nearest
+from worker.tastes import Tastes
 
 # With Redis away it is asked again ever more seldom.
 BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0)
@@ -40,6 +42,7 @@ class Answering:
         self._database = Database(chosen, pool_size=1)
         storage, folder = Storage(chosen), _folder(chosen.home)
         self.catalogues, self.comparisons = Catalogues(storage, folder), Comparisons(storage, folder)
+        self.tastes = Tastes(storage)
         self._failures, self._beat_at, self._is_away = 0, 0.0, False
 
     def run(self, stopped: threading.Event) -> None:
@@ -90,7 +93,15 @@ class Answering:
             with self._database.reading() as sql:
                 here, there = (find_file(sql, question.tenant, job) for job in (question.here, question.there))
             return difference(self.comparisons.find(here, there), question)
+        if isinstance(question, Wish):
+            return self._fulfil(question)
         return self._find_similar(question)
+
+    def _fulfil(self, wish: Wish) -> bytes:
+        with self._database.reading() as sql:
+            model = self.tastes.model(sql, wish.tenant, wish.version)
+            listeners = None if wish.dataset is None else self.tastes.of_dataset(sql, wish.tenant, wish.dataset)
+        return wishes.recommend(model, wish, listeners) if wish.like is None else wishes.similar(model, wish)
 
     def _find_similar(self, question: Question) -> bytes:
         with self._database.reading() as sql:
@@ -108,6 +119,7 @@ class Answering:
         try:
             with self._database.reading() as sql:
                 self.catalogues.drop_erased(sql)
+                self.tastes.drop_erased(sql)
         except Unavailable as away:
             # Without the database nothing is answered out of what is held; the next beat looks again.
             self._note(away)

@@ -10,10 +10,10 @@ from safetensors.numpy import load, save
 
 from shared.errors import JobFailed
 from worker.drift import Counts
+from worker.model_files import SPEC, VERSION, WEIGHTS
 from worker.networks import NetworkSpec
 
-SPEC, WEIGHTS, COUNTS = "spec.json", "weights.safetensors", "distribution.json"
-VERSION = 1
+COUNTS = "distribution.json"
 
 Json = dict[str, Any]
 

@@ -7,7 +7,7 @@ import errno
 import functools
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,9 +36,14 @@ SOURCES: dict[str, type[CsvSource | ParquetSource | NpzSource]] = {
 
 
 def main() -> None:
+    answer(decode)
+
+
+def answer(work: Callable[[Json], Json]) -> None:
+    """Do the work that standard input asks for, and say how it went."""
     request = json.load(sys.stdin)
     try:
-        say({"done": decode(request)})
+        say({"done": work(request)})
     except JobFailed as failed:
         faults = [asdict(fault) for fault in failed.faults]
         say({"failed": {"code": failed.code, "detail": failed.detail, "faults": faults, "total": failed.faults_total}})

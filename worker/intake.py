@@ -1,4 +1,4 @@
-"""The ingest action: from uploads to the canonical table, to a table of tracks, or to those of pieces.
+"""The ingest action: from uploads to the canonical table, or to those of tracks, of pieces, or of interactions.
 
 Needs no TensorFlow, so an upload never waits for one.
 """
@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from shared import datasets
-from worker import audio_intake, symbolic_intake
+from worker import audio_intake, interactions_intake, symbolic_intake
 from worker import ingest as tables
 from worker.desk import Desk
 from worker.ending import Ending
@@ -23,6 +23,8 @@ def ingest(desk: Desk) -> Ending:
         return audio_intake.run(desk, row)
     if row.format == "symbolic":
         return symbolic_intake.run(desk, row)
+    if row.format == datasets.INTERACTIONS:
+        return interactions_intake.run(desk, row)
     desk.enter("fetching")
     files = [tables.UploadedFile(file.name, desk.fetch_upload(file)) for file in desk.uploads(row)]
     desk.enter("reading")

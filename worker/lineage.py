@@ -23,7 +23,7 @@ def of_training(
     return {
         "job": claim.job_id,
         "attempt": claim.attempt,
-        "dataset": _of_dataset(dataset),
+        "dataset": of_dataset(dataset),
         "params": params.model_dump(mode="json"),
         "seed": params.seed,
         "split": split,
@@ -43,12 +43,13 @@ def of_scoring(version: Row[Any], datasets: Sequence[Row[Any]]) -> Json:
         "model": f"{version.name}@{version.number}",
         "version": version.id,
         "training": version.lineage.get("job"),
-        "datasets": [_of_dataset(dataset) for dataset in datasets],
+        "datasets": [of_dataset(dataset) for dataset in datasets],
         "code": {"etude": CODE_VERSION, **_libraries()},
     }
 
 
-def _of_dataset(dataset: Row[Any]) -> Json:
+def of_dataset(dataset: Row[Any]) -> Json:
+    """What tells a dataset for good."""
     return {
         "id": dataset.id,
         "reference": f"{dataset.name}@{dataset.version}",

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from sqlalchemy import Connection, Row
 
@@ -25,6 +25,7 @@ from worker import (
     lineage,
     perception,
     promotion,
+    recommending,
     recordings,
     scored,
     scoring,
@@ -47,13 +48,25 @@ from worker.training import Fitted, Objective
 
 Json = dict[str, Any]
 
+
+class Steps(Protocol):
+    """What a kind with steps of its own has."""
+
+    def train(self, desk: Desk) -> Ending: ...
+
+    def evaluate(self, desk: Desk) -> Ending: ...
+
+
 QUEUE = TRAIN
+# Kinds that learn from something else than rows have steps of their own, by the format that they read.
+OF_FORMAT: dict[str, Steps] = {"symbolic": composing, "interactions": recommending}
 
 
 def train(desk: Desk) -> Ending:
     """Learn a model version from a dataset."""
-    if "generate" in KINDS[desk.claim.kind or ""].ACTIONS:
-        return composing.train(desk)
+    other = OF_FORMAT.get(KINDS[desk.claim.kind or ""].FORMATS[0])
+    if other is not None:
+        return other.train(desk)
     kind, contract, params = _kind(desk), KINDS[desk.claim.kind or ""], _params(desk)
     desk.enter("loading")
     row = desk.dataset_rows()[0]
@@ -135,6 +148,11 @@ def _prepare(desk: Desk, kind: Kind, row: Row[Any], paths: Sequence[Path], param
     return audio_training.prepare(kind, examples, tracks, found, params), audio_heads.describe(params)
 
 
+def evaluate(desk: Desk) -> Ending:
+    """Judge a model version on a dataset that it has not seen."""
+    return OF_FORMAT[KINDS[desk.claim.kind or ""].FORMATS[0]].evaluate(desk)
+
+
 def score(desk: Desk) -> Ending:
     """Predict every row or track of the datasets with one model version, in chunks that others help with."""
     desk.enter("loading")
@@ -170,6 +188,8 @@ def score(desk: Desk) -> Ending:
 def open_scoring(desk: Desk) -> Scoring:
     """The model and the datasets of a scoring, ready to be done in chunks."""
     rows, params = desk.dataset_rows(), _params(desk)
+    if rows[0].format == "interactions":
+        return recommending.open_scoring(desk, rows[0], params)
     known = _known(desk) if params.skip_scored else None
     if rows[0].format == "audio":
         catalogue = audio_scoring.open_catalogue(desk, rows, [desk.fetch_parts(row) for row in rows])

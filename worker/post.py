@@ -13,10 +13,11 @@ from shared.storage import Storage
 # Found when it is asked for: a worker of the light queue never loads TensorFlow.
 ACTIONS = {
     "ingest": "worker.intake",
+    "erase": "worker.erasing",
     "train": "worker.pipeline",
     "score": "worker.pipeline",
     "generate": "worker.generating",
-    "evaluate": "worker.composing",
+    "evaluate": "worker.pipeline",
 }
 
 

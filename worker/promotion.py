@@ -107,7 +107,7 @@ def _compared(sql: Connection, desk: Desk, version: NewVersion, measured: Measur
     if measured is None or measured.value is None or rival is None or rival.id != measured.version:
         return {}
     metric = _require(desk)["metric"]
-    ours = version.metrics["validation"][metric]["value"]
+    ours = gate.value_of(version.metrics, metric)
     values = {"metric": metric, "candidate": ours, "rival": measured.value, "rows": measured.rows}
     return {"compared": {**values, "measured": WHERE}}
 

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from shared.audio_params import Reason
 from shared.schema import Closed, Float, Int
+from shared.table_params import FileFormat, every_format
 
 FORMATS = ("audio",)
 # Of tracks whose manifest says what is true; see docs/analysis.md.
@@ -20,11 +21,6 @@ METRICS = {
 DEFAULT_MODEL = "etude.tagger-mtt"
 
 Part = Literal["tags", "rhythm", "tonality", "loudness", "spectrum", "character", "embedding", "notes"]
-FileFormat = Literal["parquet", "csv", "jsonl"]
-
-
-def _every_format() -> list[FileFormat]:
-    return ["parquet", "csv", "jsonl"]
 
 
 class Neighbours(Closed):
@@ -58,7 +54,7 @@ class ScoreParams(Closed):
     similar: Neighbours | None = None
     explain: Reason | None = None
     precision: Literal["float32", "bfloat16"] = "float32"
-    formats: Annotated[list[FileFormat], Field(min_length=1, max_length=3)] = Field(default_factory=_every_format)
+    formats: Annotated[list[FileFormat], Field(min_length=1, max_length=3)] = Field(default_factory=every_format)
     columns: Annotated[list[str], Field(max_length=64)] = Field(default_factory=list)
     # As for every scoring.
     resume_of: Annotated[str, Field(max_length=40)] | None = None

@@ -15,9 +15,9 @@ SAID_CHARACTERS = 40
 class Learned:
     """The narrowest type of the cells of one column, so far."""
 
-    def __init__(self, name: str, *, is_key: bool) -> None:
+    def __init__(self, name: str, *, is_key: bool, is_text: bool = False) -> None:
         self.name, self._is_key = name, is_key
-        self.kind = UNKNOWN
+        self.kind = TEXT if is_text else UNKNOWN
         self.infinite: list[Cell] = []
         self.infinite_count = 0
 

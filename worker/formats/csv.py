@@ -33,7 +33,8 @@ class CsvSource:
         if text.long_until > self._header.end:
             # Arrow finds it as well, but reads ahead meanwhile, at times all of the file.
             raise self._too_long()
-        learned = [Learned(column, is_key=reading.is_key(column)) for column in self._header.names]
+        names, texts = self._header.names, reading.texts(self._header.names)
+        learned = [Learned(name, is_key=reading.is_key(name), is_text=name in texts) for name in names]
         self.rows = self._learn(learned, is_quote_open=text.quotes % 2 == 1)
         self.types: dict[str, pa.DataType] = {seen.name: seen.kind for seen in learned}
         for seen in learned:

@@ -1,6 +1,6 @@
 """What every table reader offers: the columns, and typed batches in file order; and the faults it has met."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,6 +22,11 @@ BATCH_BYTES = 8 * 1024 * 1024
 Types = Mapping[str, pa.DataType]
 
 
+def no_texts(names: Sequence[str]) -> Collection[str]:
+    """For a table: what a column holds is learned from its cells."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Reading:
     """How a file is to be read: within which limits, where to unpack, whose cells stay as written, who hears of it."""
@@ -30,6 +35,8 @@ class Reading:
     scratch: Scratch
     is_key: Callable[[str], bool]
     seen: Callable[[int], None]
+    # Of a file's columns those that are read as text, whatever stands in them.
+    texts: Callable[[Sequence[str]], Collection[str]] = no_texts
 
 
 class Faults:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from shared.errors import JobFailed
-from worker.artifacts import SPEC, VERSION, WEIGHTS
+from worker.model_files import SPEC, VERSION, WEIGHTS
 from worker.sequences.spec import SequenceSpec
 
 Json = dict[str, Any]

@@ -1,0 +1,95 @@
+"""Has uploads read in the confined child, and believes of its answer only what can be seen in the file that it left."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shared.errors import JobFailed
+from worker import sandbox
+from worker.confinement import Bounds
+from worker.formats.limits import Limits
+from worker.ingest import UploadedFile
+
+# Of the files of a dataset, those of the item table: items.csv, Items-2024.parquet.
+ITEM_FILES = "items"
+
+Json = dict[str, Any]  # Any: JSON
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A table of rows of text: where it lies, whose rows they are (name and count), and what the child has said."""
+
+    path: Path
+    files: list[tuple[str, int]]
+    said: Json
+
+
+def is_item_file(name: str) -> bool:
+    """Whether a file belongs to the item table, by its name without folders."""
+    return name.rpartition("/")[2].lower().startswith(ITEM_FILES)
+
+
+def decode_interactions(
+    files: Sequence[UploadedFile], columns: Mapping[str, Any], folder: Path, progress: Progress, **rest: Any
+) -> Decoded:
+    """Interactions as columns of text, each with a role. Raises JobFailed with every fault."""
+    decoded = _decode(files, {"of": "interactions", "columns": dict(columns)}, folder, progress, **rest)
+    roles = [name for name in decoded.said["roles"].values() if name is not None]
+    kinds = _schema(decoded.path)
+    if any(kinds.get(name) != pa.string() for name in roles) or len(set(roles)) < len(roles):
+        raise _crashed()
+    return decoded
+
+
+def decode_items(
+    files: Sequence[UploadedFile], item: str | None, folder: Path, progress: Progress, **rest: Any
+) -> Decoded:
+    """An item table with its columns; `item` is how the interactions call the column of items."""
+    decoded = _decode(files, {"of": "items", "item": item}, folder, progress, **rest)
+    if decoded.said["key"] not in _schema(decoded.path):
+        raise _crashed()
+    return decoded
+
+
+def _decode(
+    files: Sequence[UploadedFile],
+    request: Json,
+    folder: Path,
+    progress: Progress,
+    *,
+    limits: Limits = Limits(),  # noqa: B008 — frozen
+    bounds: Bounds = Bounds(),  # noqa: B008 — frozen
+) -> Decoded:
+    path = folder.resolve() / f"read-{request['of']}.parquet"
+    ordered = sorted(files, key=lambda file: file.name)
+    named = [{"name": file.name, "path": str(file.path.resolve())} for file in ordered]
+    request = {**request, "files": named, "out": str(path), "limits": asdict(limits)}
+    said = sandbox.run("worker.interactions.decode", request, bounds=bounds, progress=progress)
+    # The child has read hostile bytes: what it says is not followed to another file, nor past the end of this one.
+    if path.is_symlink() or not path.is_file():
+        raise _crashed()
+    counts = [(str(file["name"]), int(file["rows"])) for file in said["files"]]
+    if [name for name, _ in counts] != [file.name for file in ordered] or sum(n for _, n in counts) != _rows(path):
+        raise _crashed()
+    return Decoded(path, counts, said)
+
+
+def _rows(path: Path) -> int:
+    try:
+        return int(pq.read_metadata(path).num_rows)
+    except (pa.ArrowException, OSError) as cause:
+        raise _crashed() from cause
+
+
+def _schema(path: Path) -> dict[str, pa.DataType]:
+    return {field.name: field.type for field in pq.read_schema(path)}
+
+
+def _crashed() -> JobFailed:
+    return JobFailed(sandbox.SAID["decoder_crashed"], code="decoder_crashed")

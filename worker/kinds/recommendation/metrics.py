@@ -1,0 +1,113 @@
+"""How good lists are: what of the hidden plays they hold, and what they are like otherwise."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from shared.kinds.recommendation import KS, METRICS
+from worker.interactions.stored import Interactions
+from worker.recommenders import accuracy, beyond, intervals, listing, ranking
+from worker.recommenders.artifacts import RecommenderModel
+from worker.recommenders.catalogue import ARTISTS, GENRES, Catalogue
+from worker.recommenders.histories import Histories, gather
+from worker.recommenders.ranking import Rules
+from worker.recommenders.recommender import Recommender
+from worker.recommenders.splits import Task
+
+Json = dict[str, Any]
+
+LONGEST = max(KS)
+# What lists are like is told of so many places.
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Lists of the judged users, int64 (users, 100), and what each user's comes to by each metric, float64 (users,)."""
+
+    lists: np.ndarray
+    per_user: dict[str, np.ndarray]
+
+    def mean(self, metric: str) -> float:
+        """Over all judged users."""
+        values = self.per_user[metric]
+        return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
+
+
+def judge(model: Recommender, task: Task, *, check: Any = lambda: None) -> Judged:
+    """Rank all that a user has not played before, and look for what is hidden."""
+    lists = ranking.rank(model, task.given, Rules(k=LONGEST), check).items
+    found = accuracy.per_user(lists, task.hidden, KS)
+    return Judged(lists, {name: found[name] for name in METRICS})
+
+
+def tell(judged: Judged, *, seed: int) -> Json:
+    """Each metric with its interval over users."""
+    return intervals.means(judged.per_user, seed)
+
+
+def compare(ours: Judged, theirs: Judged, metric: str, *, seed: int) -> Json:
+    """The difference on the same users, with an interval and how likely chance makes one as large."""
+    return {"metric": metric, **intervals.paired(ours.per_user[metric], theirs.per_user[metric], seed)}
+
+
+def judge_stored(model: RecommenderModel, plays: Interactions, task: Task, *, check: Any) -> tuple[Judged, Histories]:
+    """The same of a model that has a catalogue of its own; and what is given, in its places.
+
+    What is hidden and not known to the model counts as not found.
+    """
+    given = listing.in_places_of(model, plays.items, task.given)
+    lists = ranking.rank(model.model, given, Rules(k=LONGEST), check).items
+    extra = {item: len(model.items) + place for place, item in enumerate(set(plays.items) - set(model.places))}
+    places = np.array([model.places.get(item, extra.get(item, 0)) for item in plays.items], np.int64)
+    hidden = gather(
+        task.hidden.users, places[task.hidden.items], task.hidden.weights, users=len(task.hidden),
+        items=len(model.items) + len(extra),
+    )  # fmt: skip
+    found = accuracy.per_user(lists, hidden, KS)
+    return Judged(lists, {name: found[name] for name in METRICS}), given
+
+
+def describe(
+    judged: Judged, listeners: np.ndarray, users: int, given: Histories, catalogue: Catalogue, vectors: np.ndarray
+) -> Json:
+    """What the first places of the lists are like beside accuracy; `listeners` of each item, of so many users."""
+    lists = judged.lists[:, :SHOWN]
+    said: Json = {
+        "places": SHOWN,
+        "coverage": beyond.coverage(lists, int((listeners > 0).sum())),
+        "gini": beyond.gini(lists, len(listeners)),
+        "novelty_bits": beyond.novelty(lists, listeners, users),
+        "popularity": beyond.popularity(lists, listeners),
+        "diversity": beyond.diversity(lists, vectors),
+    }
+    genre, artist = catalogue.first_of(GENRES), catalogue.first_of(ARTISTS)
+    if genre is not None:
+        labels = catalogue.labels(genre).matrix
+        said["calibration"] = {"column": genre, "divergence": beyond.calibration(lists, given.weighted("log"), labels)}
+    if artist is not None:
+        owners = catalogue.labels(artist)
+        said["shares"] = {"column": artist, **beyond.shares(lists, owners.first(), owners.words)}
+    return said
+
+
+def judge_new(model: Recommender, plays: Histories, cold: np.ndarray, *, k: int = SHOWN) -> Json:
+    """How well items are found that nobody was known to have played; `cold` are their places, `plays` all plays.
+
+    Ranked are those items alone, of users who have played something else as well.
+    """
+    is_cold = np.zeros(plays.count, bool)
+    is_cold[cold] = True
+    hidden, given = plays.only(is_cold[plays.items]), plays.only(~is_cold[plays.items])
+    users = np.flatnonzero((hidden.lengths > 0) & (given.lengths > 0))
+    lists = ranking.rank(model, given.take(users), Rules(k=k, allowed=is_cold)).items
+    # By chance k of the cold ones, each as likely as any other.
+    wanted = hidden.take(users).lengths
+    chance = np.minimum(k, len(cold)) * wanted / max(1, len(cold)) / np.minimum(k, np.maximum(1, wanted))
+    return {
+        "items": len(cold),
+        "users": len(users),
+        f"recall@{k}": beyond.cold_recall(lists, hidden.take(users), is_cold, k),
+        "by_chance": float(chance.mean()) if len(users) else None,
+    }

@@ -1,0 +1,174 @@
+"""From scores to lists: what may stand there, how many by one artist, how varied, and in which order.
+
+A job over all listeners and an answer to one of them come through here alike, and to the same list.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from worker.recommenders import selection
+from worker.recommenders.histories import Histories
+from worker.recommenders.recommender import Recommender
+from worker.recommenders.selection import NOTHING
+
+# Listeners at a time: their scores take 80 MB of a catalogue of 20,000 items.
+CELLS_AT_ONCE = 20_000_000
+USERS_AT_ONCE = 1024
+# What stands so near the edge that rounding may have moved it across is looked at again.
+MARGIN = 24
+# From so many times as many as are wanted a list is chosen that is to be varied.
+POOL, LEAST_POOL, GROWTH = 5, 200, 4
+# A score counts to so many digits: what differs by less is as good, and stands in the order of the catalogue.
+DIGITS = 6
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a list is to be like; arrays have an entry for each item of the catalogue."""
+
+    k: int
+    exclude_heard: bool = True
+    # What may stand in a list at all, bool; None: everything.
+    allowed: np.ndarray | None = None
+    # At most so many of one owner, such as an artist; -1 is nobody's.
+    owners: np.ndarray | None = None
+    per_owner: int = 0
+    # 0 is by score alone, 1 is as unlike each other as may be; and how what is like what is known, unit vectors.
+    diversity: float = 0.0
+    vectors: np.ndarray | None = None
+    # 0 is by score alone, 1 puts what is rare first; and how popular each is, 0 to 1.
+    popularity_penalty: float = 0.0
+    popularity: np.ndarray | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        return not (self.per_owner or self.diversity or self.popularity_penalty)
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Places of items by rank, int64 (users, k), -1 where there is none further; their scores, float32."""
+
+    items: np.ndarray
+    scores: np.ndarray
+
+
+def rank(model: Recommender, given: Histories, rules: Rules, check: Callable[[], Any] = lambda: None) -> Lists:
+    """The lists of all users of `given`. `check` is called between, and may raise."""
+    parts = []
+    for part in _blocks(given):
+        parts.append(_rank(model, part, rules))
+        check()
+    if not parts:
+        return Lists(np.empty((0, rules.k), np.int64), np.empty((0, rules.k), np.float32))
+    return Lists(np.concatenate([part.items for part in parts]), np.concatenate([part.scores for part in parts]))
+
+
+def _blocks(given: Histories) -> Iterator[Histories]:
+    size = max(1, min(USERS_AT_ONCE, CELLS_AT_ONCE // max(1, given.count)))
+    for first in range(0, len(given), size):
+        yield given.within(first, min(len(given), first + size))
+
+
+def _rank(model: Recommender, given: Histories, rules: Rules) -> Lists:
+    users = model.read(given)
+    scores = model.scores(users)
+    if rules.allowed is not None:
+        scores[:, ~rules.allowed] = -np.inf
+    if rules.exclude_heard:
+        scores[given.users, given.items] = -np.inf
+    wanted = rules.k if rules.is_plain else max(LEAST_POOL, POOL * rules.k)
+    pool = _pool(model, users, scores, wanted)
+    if rules.is_plain:
+        return _padded(pool, rules.k)
+    return _padded(_arranged(model, users, scores, pool, rules), rules.k)
+
+
+def _pool(model: Recommender, users: Any, scores: np.ndarray, size: int) -> Lists:
+    """The best of each user, in order; as many as are asked for, or as there are."""
+    chosen = selection.largest(scores, size + MARGIN)
+    is_there = chosen != NOTHING
+    values = _rounded(model.refine(users, scores, np.where(is_there, chosen, 0)))
+    values = np.where(is_there, values, np.float32(-np.inf))
+    chosen = np.where(is_there, chosen, scores.shape[1])
+    order = np.lexsort((chosen, -values), axis=1)[:, :size]
+    chosen, values = np.take_along_axis(chosen, order, 1), np.take_along_axis(values, order, 1)
+    return Lists(np.where(np.isfinite(values), chosen, NOTHING), values)
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """To so many significant digits, float32."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        power = np.floor(np.log10(np.abs(values.astype(np.float64))))
+        scale = 10.0 ** (DIGITS - 1 - power)
+        rounded = np.round(values * scale) / scale
+    return np.where(np.isfinite(rounded), rounded, values).astype(np.float32)
+
+
+def _padded(lists: Lists, k: int) -> Lists:
+    items, scores = lists.items[:, :k], lists.scores[:, :k]
+    short = k - items.shape[1]
+    if short <= 0:
+        return Lists(items, scores)
+    wide = ((0, 0), (0, short))
+    return Lists(
+        np.pad(items, wide, constant_values=NOTHING), np.pad(scores, wide, constant_values=np.float32(-np.inf))
+    )
+
+
+def _arranged(model: Recommender, users: Any, scores: np.ndarray, pool: Lists, rules: Rules) -> Lists:
+    """Lists in which the rules about others hold as well, chosen one by one from the pool of each user."""
+    items = np.full((len(pool.items), rules.k), NOTHING, np.int64)
+    values = np.full((len(pool.items), rules.k), -np.inf, np.float32)
+    for row in range(len(items)):
+        theirs = Lists(pool.items[row : row + 1], pool.scores[row : row + 1])
+        found = _choose(theirs, rules)
+        # Where one artist fills the pool, others stand behind it.
+        while len(found) < rules.k and theirs.items[0, -1] != NOTHING:
+            size = theirs.items.shape[1] * GROWTH
+            theirs = _pool(model, users[row : row + 1], scores[row : row + 1], size)
+            found = _choose(theirs, rules)
+        items[row, : len(found)], values[row, : len(found)] = theirs.items[0, found], theirs.scores[0, found]
+    return Lists(items, values)
+
+
+def _choose(pool: Lists, rules: Rules) -> list[int]:
+    """The places in one user's pool of what is chosen from it.
+
+    Greedily by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998), of each owner at most so many.
+    """
+    items = pool.items[0, pool.items[0] != NOTHING]
+    merit = _merit(items, pool.scores[0, : len(items)], rules)
+    vectors = rules.vectors[items] if rules.diversity and rules.vectors is not None else None
+    alike, is_out = np.zeros(len(items)), np.zeros(len(items), bool)
+    chosen: list[int] = []
+    while len(chosen) < rules.k and not is_out.all():
+        value = (1 - rules.diversity) * merit - rules.diversity * alike
+        place = int(np.argmax(np.where(is_out, -np.inf, value)))
+        chosen.append(place)
+        is_out[place] = True
+        if vectors is not None:
+            alike = np.maximum(alike, vectors @ vectors[place])
+        if rules.per_owner and rules.owners is not None:
+            is_out |= _is_full(rules.owners[items], chosen, rules.per_owner)
+    return chosen
+
+
+def _is_full(owners: np.ndarray, chosen: list[int], at_most: int) -> np.ndarray:
+    """Which of the pool belong to the owner of the last one chosen, if that one has as many as it may."""
+    owner = owners[chosen[-1]]
+    has_all = owner >= 0 and np.count_nonzero(owners[chosen] == owner) >= at_most
+    return (owners == owner) & has_all
+
+
+def _merit(items: np.ndarray, scores: np.ndarray, rules: Rules) -> np.ndarray:
+    """Scores between 0 and 1 within the pool, less for what is popular where that is asked."""
+    wide = scores.astype(np.float64)
+    low, high = (wide.min(), wide.max()) if len(wide) else (0.0, 0.0)
+    merit = (wide - low) / (high - low) if high > low else np.ones(len(wide))
+    if rules.popularity_penalty and rules.popularity is not None:
+        merit = (1 - rules.popularity_penalty) * merit + rules.popularity_penalty * (1 - rules.popularity[items])
+    return merit

@@ -1,0 +1,115 @@
+"""A learned network with NumPy alone: one tower reads what was played, the other is a vector of each item."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from shared.networks import Activation
+from worker.activations import ACTIVATIONS
+from worker.recommenders import products
+from worker.recommenders.histories import Histories, Weighting
+
+Json = dict[str, Any]
+Method = Literal["two_tower", "autoencoder"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """activation(x kernel + bias)."""
+
+    kernel: np.ndarray  # float32 (inputs, units)
+    bias: np.ndarray  # float32 (units,)
+    activation: Activation
+
+
+@dataclass(frozen=True)
+class Towers:
+    """The score of an item is the product of its vector and a listener's, plus its bias.
+
+    A listener's is the sum of `reading` over what was played, by weights whose squares sum to 1, through the layers.
+    """
+
+    method: Method
+    weighting: Weighting
+    reading: np.ndarray  # float32 (items, embedding)
+    layers: tuple[Layer, ...]
+    vectors: np.ndarray  # float32 (items, size)
+    bias: np.ndarray  # float32 (items,)
+    unknown: np.ndarray  # int32, places of what is not recommended
+
+    @property
+    def count(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def known(self) -> np.ndarray:
+        known = np.ones(self.count, bool)
+        known[self.unknown] = False
+        return known
+
+    @property
+    def has_reasons(self) -> bool:
+        """Without layers a score is a sum over what was played."""
+        return not self.layers
+
+    def read(self, given: Histories) -> np.ndarray:
+        found = np.zeros((len(given), self.vectors.shape[1]), np.float32)
+        # One by one: so the product of each has the same shape whoever stands beside, and rounds alike.
+        for user in range(len(given)):
+            items, weights = given.of(user)
+            if len(items):
+                found[user] = self._through(self._summed(items, weights))
+        return found
+
+    def _summed(self, items: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        summed: np.ndarray = self._shares(weights) @ self.reading[items]
+        return summed
+
+    def _shares(self, weights: np.ndarray) -> np.ndarray:
+        weighted = np.ones_like(weights) if self.weighting == "binary" else weights
+        weighted = np.log1p(weights) if self.weighting == "log" else weighted
+        shares: np.ndarray = (weighted / np.sqrt(np.sum(weighted * weighted))).astype(np.float32)
+        return shares
+
+    def _through(self, x: np.ndarray) -> np.ndarray:
+        row = x[None]
+        for layer in self.layers:
+            row = ACTIVATIONS[layer.activation](row @ layer.kernel + layer.bias)
+        return row[0]
+
+    def scores(self, users: np.ndarray) -> np.ndarray:
+        found: np.ndarray = users @ self.vectors.T + self.bias
+        found[:, self.unknown] = -np.inf
+        return found
+
+    def refine(self, users: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        return products.exact(users, self.vectors, chosen) + self.bias[chosen]
+
+    def contributions(self, items: np.ndarray, weights: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        parts = self.reading[items].astype(np.float64) @ self.vectors[wanted].T.astype(np.float64)
+        found: np.ndarray = parts * self._shares(weights)[:, None]
+        return found
+
+    def similar(self, item: int) -> np.ndarray | None:
+        return products.cosines(self.vectors, item, self.unknown)
+
+    def describe(self) -> tuple[Json, dict[str, np.ndarray]]:
+        activations = [layer.activation for layer in self.layers]
+        said = {"method": self.method, "weighting": self.weighting, "layers": activations}
+        arrays = {"reading": self.reading, "vectors": self.vectors, "bias": self.bias, "unknown": self.unknown}
+        for place, layer in enumerate(self.layers):
+            arrays |= {f"layer.{place}.kernel": layer.kernel, f"layer.{place}.bias": layer.bias}
+        return said, arrays
+
+
+def restore(spec: Json, arrays: dict[str, np.ndarray]) -> Towers:
+    """As it was described. Raises KeyError or ValueError."""
+    layers = tuple(
+        Layer(arrays[f"layer.{place}.kernel"], arrays[f"layer.{place}.bias"], activation)
+        for place, activation in enumerate(spec["layers"])
+    )
+    return Towers(
+        spec["method"], spec["weighting"], arrays["reading"], layers, arrays["vectors"], arrays["bias"],
+        arrays["unknown"],
+    )  # fmt: skip
