@@ -20,6 +20,8 @@ Json = dict[str, Any]
 LONGEST = max(KS)
 # What lists are like is told of so many places.
 SHOWN = 20
+# Of new items alone a list has room for one in so many at the most: a longer one finds them by chance.
+PLACES_OF_NEW = 5
 
 
 @dataclass(frozen=True)
@@ -92,11 +94,12 @@ def describe(
     return said
 
 
-def judge_new(model: Recommender, plays: Histories, cold: np.ndarray, *, k: int = SHOWN) -> Json:
+def judge_new(model: Recommender, plays: Histories, cold: np.ndarray) -> Json:
     """How well items are found that nobody was known to have played; `cold` are their places, `plays` all plays.
 
     Ranked are those items alone, of users who have played something else as well.
     """
+    k = max(1, min(SHOWN, len(cold) // PLACES_OF_NEW))
     is_cold = np.zeros(plays.count, bool)
     is_cold[cold] = True
     hidden, given = plays.only(is_cold[plays.items]), plays.only(~is_cold[plays.items])
@@ -108,6 +111,7 @@ def judge_new(model: Recommender, plays: Histories, cold: np.ndarray, *, k: int 
     return {
         "items": len(cold),
         "users": len(users),
-        f"recall@{k}": beyond.cold_recall(lists, hidden.take(users), is_cold, k),
+        "k": k,
+        "recall": beyond.cold_recall(lists, hidden.take(users), is_cold, k),
         "by_chance": float(chance.mean()) if len(users) else None,
     }
