@@ -10,7 +10,7 @@ from typing import Literal
 
 from etude.errors import EtudeError
 
-Format = Literal["audio", "table", "symbolic"]
+Format = Literal["audio", "table", "symbolic", "interactions"]
 Paths = str | Path | Sequence[str | Path]
 
 RECORDINGS = (".wav", ".wave", ".flac", ".mp3", ".ogg", ".oga", ".opus")
@@ -19,12 +19,20 @@ REFERENCES = (".mid", ".midi")
 SCORES = (*REFERENCES, ".musicxml", ".xml", ".mxl")
 # What holds pieces or something else: taken as pieces only where that is said.
 ARCHIVES = (".zip", ".npz")
-TABLES = (*MANIFESTS, ".txt", ".parquet", ".pq", ".npz")
-SENT = {"audio": (*RECORDINGS, *MANIFESTS, *REFERENCES), "table": TABLES, "symbolic": SCORES}
-WANTED = {"audio": RECORDINGS, "table": TABLES, "symbolic": (*SCORES, *ARCHIVES)}
+PLAYS = (*MANIFESTS, ".txt", ".parquet", ".pq")
+TABLES = (*PLAYS, ".npz")
+SENT = {"audio": (*RECORDINGS, *MANIFESTS, *REFERENCES), "table": TABLES, "symbolic": SCORES, "interactions": PLAYS}
+WANTED = {"audio": RECORDINGS, "table": TABLES, "symbolic": (*SCORES, *ARCHIVES), "interactions": PLAYS}
+# What is learned from one format alone says of files what they are.
+FORMAT_OF: dict[str, Format] = {"recommendation": "interactions"}
+# The service takes files whose names begin so for the table of items, all others for plays.
+ITEMS = "items"
 
 HIDDEN, LINK, EMPTY = "hidden", "a link out of the folder", "empty"
-OTHER = {"audio": "neither a recording nor a manifest", "table": "no table", "symbolic": "no score"}
+OTHER = {
+    "audio": "neither a recording nor a manifest", "table": "no table", "symbolic": "no score",
+    "interactions": "neither CSV nor Parquet",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -50,18 +58,18 @@ class Choice:
         return any(source.path.suffix.lower() in MANIFESTS for source in self.sources)
 
 
-def choose(paths: Paths, *, format: Format | None = None) -> Choice:
+def choose(paths: Paths, *, format: Format | None = None, items: str | Path | None = None) -> Choice:
     """Look at files and folders, and take them as what they hold unless `format` says else.
 
     Any recording makes it audio, then any score makes it symbolic; files of neither are tables. Only where `format`
-    says that they are scores a ZIP or an NPZ is taken as pieces.
+    says that they are scores a ZIP or an NPZ is taken as pieces. With a table of `items` they are plays.
     Names in one folder begin inside it; of several paths each folder's name stands before those of its files.
     """
     given = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-    for path in given:
+    for path in (*given, *([Path(items)] if items is not None else [])):
         if not (path.is_file() or path.is_dir()):
             raise EtudeError(f"{path} is not a file or a folder that can be read.")
-    chosen = format or _format_of(given)
+    chosen = format or ("interactions" if items is not None else _format_of(given))
     sent = (*SENT[chosen], *ARCHIVES) if format == "symbolic" else SENT[chosen]
     left_out: list[tuple[str, str]] = []
     sources: list[Source] = []
@@ -71,9 +79,26 @@ def choose(paths: Paths, *, format: Format | None = None) -> Choice:
             sources += _in_folder(path, before, sent, OTHER[chosen], left_out)
         else:
             sources.append(Source(_name(path.name, path), path, path.stat().st_size))
+    if items is not None:
+        sources.append(_item_table(Path(items), chosen))
     _refuse(given, sources, chosen)
     name = given[0].resolve().name if given[0].is_dir() else given[0].stem
     return Choice(name, chosen, tuple(sorted(sources, key=lambda each: each.name)), tuple(left_out))
+
+
+def is_item_table(source: Source) -> bool:
+    """Whether the service takes a file for the table of items: by its name without folders."""
+    return source.name.rpartition("/")[2].lower().startswith(ITEMS)
+
+
+def _item_table(path: Path, format: Format) -> Source:
+    """The table of items under a name by which it is known as such."""
+    if format != "interactions":
+        raise EtudeError(f"{path} is a table of items, which only plays have.")
+    if not path.is_file():
+        raise EtudeError(f"{path} is a folder: expected one table of items.")
+    named = path.name if path.name.lower().startswith(ITEMS) else f"{ITEMS}-{path.name}"
+    return Source(_name(named, path), path, path.stat().st_size)
 
 
 def _format_of(given: Sequence[Path]) -> Format:

@@ -1,6 +1,6 @@
-"""The whole API from Python: upload, train, score, listen, compose, look."""
+"""The whole API from Python: upload, train, score, listen, compose, recommend, look."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 from urllib.parse import quote
@@ -11,6 +11,7 @@ from etude.composing import Asked, Composition
 from etude.datasets import Dataset
 from etude.errors import EtudeError, NotFound, Refused
 from etude.jobs import PAGE, Job
+from etude.models import Models
 from etude.roles import Roles
 from etude.schedules import Schedule, address
 from etude.transport import PATIENCE_S, Progress, Transport
@@ -19,7 +20,7 @@ from etude.webhooks import Webhook
 Json = dict[str, Any]
 
 
-class Client:
+class Client(Models):
     """One service, as one key sees it; a context manager closes its connections."""
 
     def __init__(self, url: str | None = None, key: str | None = None, *, patience_s: float = PATIENCE_S) -> None:
@@ -40,6 +41,7 @@ class Client:
         *,
         name: str | None = None,
         format: Format | None = None,
+        items: str | Path | None = None,
         base: str | None = None,
         progress: Progress | None = None,
         on_change: Callable[[Job], None] | None = None,
@@ -47,10 +49,11 @@ class Client:
     ) -> Dataset:
         """Make the next version of a dataset from files and folders, and wait until it has been read.
 
-        What they are says whether it is one of tables, audio or scores unless `format` does. `progress` hears the bytes
-        that have gone, `on_change` the job that reads them. Raises JobFailed with every fault when they cannot be used.
+        What they are says whether it is one of tables, audio or scores unless `format` does; with a table of `items`
+        they are plays. `progress` hears the bytes that have gone, `on_change` the job that reads them. Raises JobFailed
+        with every fault when they cannot be used.
         """
-        chosen = paths if isinstance(paths, Choice) else choice.choose(paths, format=format)
+        chosen = paths if isinstance(paths, Choice) else choice.choose(paths, format=format, items=items)
         body: Json = {"name": name or chosen.name, "columns": roles.given(columns)}
         if chosen.format != "table":
             body["format"] = chosen.format
@@ -99,17 +102,21 @@ class Client:
         self,
         paths: Paths | Choice,
         *,
+        kind: str | None = None,
         model: str | None = None,
+        items: str | Path | None = None,
         params: Json | None = None,
         on_change: Callable[[Job], None] | None = None,
         **columns: Unpack[Roles],
     ) -> Job:
         """Upload files and train on them, in one call that returns once it has learned; scores become a composer.
 
-        `model` names the dataset too. Raises JobFailed when the files cannot be used or the training fails.
+        For the kind `recommendation` the files are plays, and `items` is a table of what was played. `model` names the
+        dataset too. Raises JobFailed when the files cannot be used or the training fails.
         """
-        data = self.upload(paths, name=model, on_change=on_change, **columns)
-        return self.train(data, model=model, params=params).wait(on_change)
+        format = choice.FORMAT_OF.get(kind or "")
+        data = self.upload(paths, name=model, format=format, items=items, on_change=on_change, **columns)
+        return self.train(data, kind=kind, model=model, params=params).wait(on_change)
 
     def compose(
         self,
@@ -131,7 +138,7 @@ class Client:
         return self.submit(action="generate", model=model, params=composing.params(asked, voices=voices))
 
     def evaluate(self, model: str, data: "Dataset | str", *, params: Json | None = None, **more: Any) -> Job:
-        """Queue an evaluation: what a model that composes comes to on scores that it has never seen."""
+        """Queue an evaluation: what a model that composes, or recommends, comes to on data that it has never seen."""
         return self.submit(action="evaluate", model=model, dataset=reference(data), params=params or {}, **more)
 
     def submit(self, **body: Any) -> Job:
@@ -221,78 +228,24 @@ class Client:
         said: Json = self._transport.delete(f"/v1/datasets/{quote(found.id, safe='')}").json()
         return said
 
+    def forget(self, data: "Dataset | str", user: str, *, retrain: bool = False) -> Job:
+        """Queue the erasure of a listener's events from every version of a dataset of plays; nothing brings them back.
+
+        Its result names the `models` that have learned from them; `retrain` trains each anew.
+        """
+        found = self.dataset(data) if isinstance(data, str) else data
+        address = f"/v1/datasets/{quote(found.id, safe='')}/erase"
+        return Job(self._transport, self._transport.post(address, {"user": user, "retrain": retrain}))
+
     def workers(self) -> list[Json]:
         """Who works there: `state` is idle, busy, draining, gone or silent; `job` is told when it is yours."""
         found: list[Json] = self._get("/v1/workers")["data"]
         return found
 
-    def models(self, *, limit: int | None = None) -> Iterator[Json]:
-        return self._list("/v1/models", {}, limit)
-
-    def model(self, name: str) -> Json:
-        """One model with all its versions."""
-        return self._get(f"/v1/models/{quote(name, safe='')}")
-
-    def version(self, name: str, number: int) -> Json:
-        return self._get(f"/v1/models/{quote(name, safe='')}/versions/{number}")
-
-    def resolve(self, model: str) -> Json:
-        """The version that `name@3`, `name@latest`, `name@champion` or `name` means. Raises NotFound."""
-        try:
-            return self.version(*self._numbered(model))
-        except Refused as refused:
-            if refused.status != 404:
-                raise
-            raise NotFound(f"There is no model {model}: `etude models` lists those that there are.") from refused
-
-    def delete_model(self, name: str) -> None:
-        """Delete a model with all its versions and files."""
-        self._transport.delete(f"/v1/models/{quote(name, safe='')}")
-
-    def similar(
-        self,
-        model: str,
-        track: str,
-        *,
-        k: int = 10,
-        dataset: str | None = None,
-        where: Mapping[str, str] | None = None,
-    ) -> Json:
-        """The `k` tracks that sound most like `track`, by its key; `where` keeps those with these values in columns.
-
-        `dataset` is where to look, the one that the model learned from without it.
-        """
-        name, number = self._numbered(model)
-        query: Json = {"track": track, "k": k, **({"dataset": dataset} if dataset else {})}
-        query |= {f"where.{column}": value for column, value in (where or {}).items()}
-        return self._get(f"/v1/models/{quote(name, safe='')}/versions/{number}/similar", query)
-
-    def _numbered(self, reference: str) -> tuple[str, int]:
-        """The version that `name@3`, `name@latest`, `name@champion` or `name` means, as the service reads it."""
-        name, _, which = reference.partition("@")
-        if which.isdecimal():
-            return name, int(which)
-        found = self.model(name)
-        newest = {"latest": found["versions"][0]["version"]} if found["versions"] else {}
-        known = {**newest, **found["aliases"]}
-        number = known.get(which or "champion", known.get("latest") if not which else None)
-        if number is None:
-            raise NotFound(f"There is no {reference}: `etude models {name}` lists the versions that there are.")
-        return name, int(number)
-
-    def set_alias(self, model: str, alias: str, version: int, *, require: Json | None = None) -> Json:
-        """Point an alias to a version; `require` is the gate: `{"metric", "not_worse_than"}`."""
-        body: Json = {"version": version, **({"require": require} if require else {})}
-        return self._transport.put(f"/v1/models/{quote(model, safe='')}/aliases/{quote(alias, safe='')}", body)
-
     def kinds(self) -> list[Json]:
         """What may be asked for, with the JSON Schema of each kind's params."""
         kinds: list[Json] = self._get("/v1/kinds")["data"]
         return kinds
-
-    def _get(self, path: str, query: Json | None = None) -> Json:
-        said: Json = self._transport.get(path, query=query).json()
-        return said
 
 
 def reference(data: "Dataset | str") -> str:

@@ -1,6 +1,7 @@
-"""The commands of models that learned from scores: compose, evaluate."""
+"""The commands of models that learned from scores: compose; and evaluate, of these and of those that recommend."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from etude.choice import Format
 from etude.composing import Asked, Composition
 from etude.errors import EtudeError
 
+EVALUATED = ("generation", "recommendation")
 FORMATS = ("midi", "musicxml", "json", "png", "wav")
 
 Score = click.Path(exists=True, dir_okay=False)
@@ -109,7 +111,7 @@ def compose(
     wanted = cast(Asked, {**{name: value for name, value in asked.items() if value is not None}, **more})
     composing.params(wanted)
     with Client() as client:
-        _demand_composer(client, model)
+        _demand_kind(client, model, ("generation",), "learned from scores composes")
         with near.named(client):
             job = client.generate(model, **wanted)
         watch.follow(job, as_json=as_json)
@@ -129,10 +131,11 @@ def _free_folder(name: str) -> str:
     return folder
 
 
-@click.command(short_help="Say what MODEL comes to on scores that it has never seen.")
+@click.command(short_help="Say what MODEL comes to on scores, or plays, that it has never seen.")
 @click.argument("model")
 @click.argument("data", nargs=-1, required=True)
 @click.option("--name", help="The name for the dataset, when DATA are files.")
+@options.plays
 @options.format
 @options.params
 @click.option("--watch/--no-watch", "is_watching", default=True, help="Stay and show the result, or only queue it.")
@@ -146,12 +149,16 @@ def evaluate(
     params_file: str | None,
     is_watching: bool,
     as_json: bool,
+    **columns: Any,
 ) -> None:
-    """Say what MODEL, which composes, comes to on DATA: how well it foretells them, and its music beside theirs."""
+    """Say what MODEL, which composes or recommends, comes to on DATA.
+
+    Of scores how well it foretells them, and its music beside theirs; of plays how much of what came later it finds.
+    """
     params = options.read_params(param, params_file)
     with Client() as client:
-        _demand_composer(client, model)
-        dataset = given.dataset(client, data, format=format_, name=name)
+        kind = _demand_kind(client, model, EVALUATED, "learned from scores, or recommends, is evaluated")
+        dataset = given.dataset(client, data, format=format_, kind=kind, name=name, **columns)
         with near.named(client):
             job = client.evaluate(model, dataset, params=params)
         if is_watching:
@@ -159,13 +166,12 @@ def evaluate(
         show.as_json(job.raw) if as_json else show.job(job)
 
 
-def _demand_composer(client: Client, model: str) -> None:
+def _demand_kind(client: Client, model: str, kinds: Sequence[str], does: str) -> str:
     """Before anything is sent for a model of another sort, or one that is not there."""
-    client.resolve(model)
-    name = model.partition("@")[0]
-    kind = client.model(name)["kind"]
-    if kind != "generation":
-        raise EtudeError(f"{name} is a model of {kind}: only one that learned from scores composes.")
+    kind = client.kind_of(model)
+    if kind not in kinds:
+        raise EtudeError(f"{model.partition('@')[0]} is a model of {kind}: only one that {does}.")
+    return kind
 
 
 COMMANDS = (compose, evaluate)

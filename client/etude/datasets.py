@@ -38,6 +38,12 @@ class Dataset:
         return symbolic
 
     @property
+    def plays(self) -> Json | None:
+        """What was read of plays: users, items, events, density, spreads, bots, what was left out; None for all else."""
+        plays: Json | None = self.profile.get("interactions")
+        return plays
+
+    @property
     def labels(self) -> int | None:
         """How many labels the one column of a classification has; None for all else."""
         if self.kind != "classification" or len(self.target) != 1:
@@ -47,9 +53,11 @@ class Dataset:
 
     @property
     def kind(self) -> str:
-        """The kind that fits: generation for scores, classes for text and few whole numbers, else regression."""
+        """The kind that fits: by the format, else classes for text and few whole numbers, else regression."""
         if self.symbolic is not None:
             return "generation"
+        if self.plays is not None:
+            return "recommendation"
         columns = {column["name"]: column for column in self.profile.get("columns", ())}
         for column in (columns[name] for name in self.target if name in columns):
             if column["type"] == "number" or (column["type"] == "integer" and column["distinct"] > 20):

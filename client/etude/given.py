@@ -14,10 +14,16 @@ from etude.datasets import Dataset
 ENDINGS = frozenset((*choice.RECORDINGS, *choice.SCORES, *choice.ARCHIVES, *choice.TABLES))
 
 
-def dataset(client: Client, data: tuple[str, ...], *, format: Format | None = None, **columns: Any) -> Dataset:
-    """The dataset that DATA are, uploaded if need be; a file or folder goes before a dataset of the same name."""
+def dataset(
+    client: Client, data: tuple[str, ...], *, format: Format | None = None, kind: str | None = None, **columns: Any
+) -> Dataset:
+    """The dataset that DATA are, uploaded if need be; a file or folder goes before a dataset of the same name.
+
+    `kind` is what it is for: some say of files what they are.
+    """
     if is_file(data):
-        return upload(client, files(data, format), **columns)
+        items = columns.pop("items", None)
+        return upload(client, files(data, format or choice.FORMAT_OF.get(kind or ""), items), **columns)
     return existing(client, data[0], format=format, **columns)
 
 
@@ -40,9 +46,9 @@ def is_file(data: tuple[str, ...]) -> bool:
     raise click.BadParameter(f"there is no such file or folder: {', '.join(data)}.", param_hint="DATA")
 
 
-def files(data: tuple[str, ...], format: Format | None) -> Choice:
-    """What is sent of DATA; says what is not."""
-    chosen = choice.choose(list(data), format=format)
+def files(data: tuple[str, ...], format: Format | None, items: str | None = None) -> Choice:
+    """What is sent of DATA, and of their table of items; says what is not."""
+    chosen = choice.choose(list(data), format=format, items=items)
     show_audio.left_out(chosen)
     return chosen
 

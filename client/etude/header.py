@@ -8,14 +8,17 @@ from pathlib import Path
 
 import click
 
-from etude.choice import MANIFESTS, Choice, Source
+from etude.choice import MANIFESTS, Choice, Source, is_item_table
 
 TEXTS = (*MANIFESTS, ".txt")
 # The service takes the one that makes most columns; here a name may stand under any of them.
 DELIMITERS = ",;\t"
 # 512 names of 255 characters fit, in any script; the service reads no more either.
 HEADER_BYTES = 1024 * 1024
-ROLES = ("target", "group", "id", "mask", "drop", "file", "start", "end", "tempo", "key", "notes")
+ROLES = (
+    "target", "group", "id", "mask", "drop", "file", "start", "end", "tempo", "key", "notes", "user", "item", "weight",
+    "time", "context",
+)  # fmt: skip
 NAMES_SHOWN = 20
 
 Columns = Mapping[str, str | Sequence[str] | None]
@@ -35,6 +38,8 @@ def _tables(chosen: Choice) -> list[Source]:
     tables = [source for source in chosen.sources if source.path.suffix.lower() in TEXTS]
     if chosen.format == "table":
         return tables
+    if chosen.format == "interactions":
+        return [source for source in tables if not is_item_table(source)]
     manifests = [source for source in tables if source.path.stem.lower() == "manifest"] or tables
     # Of several the service says itself that it takes none.
     return manifests if len(manifests) == 1 else []

@@ -4,15 +4,23 @@ from typing import Any
 
 import click
 
-from etude import Client, Dataset, given, near, options, outcome, show
+from etude import Client, Dataset, choice, given, list_options, near, options, outcome, show
 from etude.choice import Choice, Format
+from etude.listing import Wanted
 
 
-@click.command(short_help="Train a network on DATA: a folder, files or a dataset.")
+@click.command(
+    short_help="Train a model on DATA: a folder, files or a dataset.",
+    epilog=options.examples(
+        "etude train songs.csv --target genre --watch",
+        "etude train recordings/ --target genre --watch",
+        "etude train plays.csv --kind recommendation --items items.csv --watch",
+    ),
+)
 @click.argument("data", nargs=-1, required=True)
 @options.columns
 @options.format
-@click.option("--kind", help="classification or regression; found from the target without it.")
+@click.option("--kind", help="classification, regression, recommendation; found from the target without it.")
 @click.option("--model", help="The model's name; the dataset's without it.")
 @options.promotion
 @options.params
@@ -32,14 +40,16 @@ def train(
     format_: Format | None,
     **columns: Any,
 ) -> None:
-    """Train a network on DATA: a folder of recordings, files (CSV, Parquet, NPZ), or a dataset such as songs@2.
+    """Train a model on DATA: a folder of recordings, files (CSV, Parquet, NPZ), or a dataset such as songs@2.
 
     The labels of recordings stand in a CSV beside them; without one `--target folder` learns the names of subfolders.
+    With `--kind recommendation` the files are plays: who has played what, maybe how much and when.
     """
     params, promotion = options.read_params(param, params_file), options.read_promotion(promote, require)
     with Client() as client:
         is_new = given.is_file(data)
-        dataset = (_to_learn if is_new else given.dataset)(client, data, format=format_, id=id_, **columns)
+        learned_from = _to_learn if is_new else given.dataset
+        dataset = learned_from(client, data, format=format_, kind=kind, id=id_, **columns)
         if is_new and not as_json:
             show.dataset(dataset)
         with near.named(client):
@@ -47,8 +57,10 @@ def train(
         outcome.end(job, is_watching=is_watching, as_json=as_json)
 
 
-def _to_learn(client: Client, data: tuple[str, ...], *, format: Format | None, **columns: Any) -> Dataset:
-    chosen = given.files(data, format)
+def _to_learn(
+    client: Client, data: tuple[str, ...], *, format: Format | None, kind: str | None, items: str | None, **columns: Any
+) -> Dataset:
+    chosen = given.files(data, format or choice.FORMAT_OF.get(kind or ""), items)
     _demand_labels(chosen, columns["target"])
     return given.upload(client, chosen, **columns)
 
@@ -66,6 +78,7 @@ def _demand_labels(chosen: Choice, target: tuple[str, ...]) -> None:
         "etude score composer held_out.csv -o predictions.parquet",
         "etude score composer@3 songs@latest --watch",
         "etude score composer@3 songs@2 --resume job_… --watch",
+        "etude score taste plays.csv --allow licence=cc0 --cap artist=2 -o lists.parquet",
     ),
 )
 @click.argument("model")
@@ -73,6 +86,8 @@ def _demand_labels(chosen: Choice, target: tuple[str, ...]) -> None:
 @click.option("--name", help="The name for the dataset, when DATA are files.")
 @click.option("--id", "id_", help="The column that names each row, when DATA are files.")
 @click.option("-o", "--output", type=options.TableFile(), help="Wait, and save as .parquet, .csv or .jsonl.")
+@list_options.lists
+@options.plays
 @options.format
 @options.params
 @click.option(
@@ -92,22 +107,34 @@ def score(
     resume: str | None,
     is_watching: bool,
     as_json: bool,
+    **more: Any,
 ) -> None:
-    """Predict every row or recording of DATA with MODEL: name, name@3 or name@champion."""
-    params = options.read_params(param, params_file) | ({} if resume is None else {"resume_of": resume})
+    """Predict every row or recording of DATA with MODEL: name, name@3 or name@champion.
+
+    With a model that recommends DATA are plays, and every listener gets a list.
+    """
+    wanted, columns = list_options.read(**more)
+    params = {**wanted, **options.read_params(param, params_file), **({} if resume is None else {"resume_of": resume})}
     options.demand_format(output, params)
     if resume is not None and given.is_file(data):
         said = f"--resume goes on with the dataset that {resume} had: name it, such as songs@2; files make another one."
         raise click.UsageError(said)
     with Client() as client:
         # Before anything is sent for a model that is not there.
-        client.resolve(model)
-        dataset = given.dataset(client, data, format=format_, name=name, id=id_)
+        kind = client.kind_of(model)
+        _demand_lists(model, kind, wanted)
+        dataset = given.dataset(client, data, format=format_, kind=kind, name=name, id=id_, **columns)
         with near.named(client):
             job = client.score(model, dataset, params=params)
         outcome.end(job, is_watching=is_watching or output is not None, as_json=as_json, output=output)
         if output is not None:
             show.saved(job.download(output))
+
+
+def _demand_lists(model: str, kind: str, wanted: Wanted) -> None:
+    if wanted and kind != "recommendation":
+        said = "--count, --allow, --deny, --cap, --diversity, --popularity-penalty, --min-listeners and --heard"
+        raise click.UsageError(f"{said} are for models that recommend, and {model} is one of {kind}.")
 
 
 @click.command(short_help="Make the next version of a dataset from files.")
@@ -122,11 +149,12 @@ def upload(
     id_: str | None,
     base: str | None,
     format_: Format | None,
+    items: str | None,
     **columns: Any,
 ) -> None:
     """Upload files, or a folder of recordings, as the next version of a dataset, and read them."""
     with Client() as client:
-        dataset = given.upload(client, given.files(files, format_), id=id_, base=base, **columns)
+        dataset = given.upload(client, given.files(files, format_, items), id=id_, base=base, **columns)
         show.as_json(dataset.raw) if as_json else show.dataset(dataset)
 
 

@@ -47,7 +47,7 @@ def datasets(name: str | None, limit: int, as_json: bool) -> None:
 
 @click.command(short_help="Say how large a training would be; creates nothing.")
 @click.argument("data")
-@click.option("--kind", help="classification or regression; found from the target without it.")
+@click.option("--kind", help="classification, regression, recommendation; found from the target without it.")
 @options.params
 @options.as_json
 def estimate(data: str, kind: str | None, param: tuple[str, ...], params_file: str | None, as_json: bool) -> None:

@@ -20,8 +20,17 @@ AUDIO_COLUMNS = {
     "notes": "the name of the MIDI or CSV file with the true notes",
 }
 
+# Of plays; without them they are found by their names.
+PLAY_COLUMNS = {
+    "user": "who has played",
+    "item": "what was played",
+    "weight": "how much",
+    "time": "when",
+    "context": "the playlist, the session, the device",
+}
+
 # What files are taken as, and the option that says so.
-FLAGS = {"audio": "--audio", "table": "--table", "symbolic": "--scores"}
+FLAGS = {"audio": "--audio", "table": "--table", "symbolic": "--scores", "interactions": "--plays"}
 
 Json = dict[str, Any]
 Command = Callable[..., None]
@@ -53,8 +62,9 @@ def as_json(command: Command) -> Command:
 
 
 def format(command: Command) -> Command:
-    """`--audio`, `--table` and `--scores`."""
+    """`--audio`, `--table`, `--scores` and `--plays`."""
     told = {
+        "interactions": "DATA are plays: who has played what.",
         "symbolic": "DATA are scores, ZIP and NPZ among them.",
         "table": "DATA are tables.",
         "audio": "DATA are recordings; a folder with any is.",
@@ -71,9 +81,19 @@ def audio_columns(command: Command) -> Command:
     return command
 
 
+def plays(command: Command) -> Command:
+    """The roles that only plays have, their table of items, and pseudonyms."""
+    told = "Of plays: users are known by pseudonyms alone."
+    command = click.option("--pseudonymise", is_flag=True, help=told)(command)
+    for role, said in reversed(PLAY_COLUMNS.items()):
+        command = click.option(f"--{role}", help=f"Of plays: the column with {said}.")(command)
+    told = "Of plays: a table of the items (artist, tags, licence, …)."
+    return click.option("--items", type=click.Path(exists=True, dir_okay=False), help=told)(command)
+
+
 def columns(command: Command) -> Command:
     """The roles of columns, and the name of the dataset."""
-    command = audio_columns(command)
+    command = plays(audio_columns(command))
     for name, told in (
         ("--drop", "A column to be left out (repeatable)."),
         ("--mask", "A column kept out of training and outputs (repeatable)."),

@@ -7,7 +7,10 @@ Json = dict[str, Any]
 
 
 class Roles(TypedDict, total=False):
-    """Which column is what; the last six are those of a manifest of recordings. All are found by name without it."""
+    """Which column is what; six are those of a manifest of recordings, the last those of plays.
+
+    All are found by name without it. `pseudonymise` has users known by pseudonyms alone.
+    """
 
     target: str | Sequence[str] | None
     group: str | None
@@ -20,9 +23,15 @@ class Roles(TypedDict, total=False):
     tempo: str | None
     key: str | None
     notes: str | None
+    user: str | None
+    item: str | None
+    weight: str | None
+    time: str | None
+    context: str | None
+    pseudonymise: bool
 
 
 def given(columns: Roles) -> Json:
     """The roles that were given, as JSON."""
-    named = {role: value if isinstance(value, str) else list(value or ()) for role, value in columns.items()}  # type: ignore[call-overload]
+    named = {role: value if isinstance(value, str | bool) else list(value or ()) for role, value in columns.items()}  # type: ignore[call-overload]
     return {role: value for role, value in named.items() if value}

@@ -66,7 +66,7 @@ def schedule() -> None:
 @click.argument("dataset", nargs=-1, required=True)
 @when(is_new=True)
 @click.option("--score", "scorer", metavar="MODEL", help="Score DATASET with this model: name, name@3, name@champion.")
-@click.option("--train", "kind", metavar="KIND", help="Train on DATASET: classification or regression.")
+@click.option("--train", "kind", metavar="KIND", help="Train on DATASET: classification, regression, recommendation.")
 @click.option("--model", help="The name of the model that is trained; the dataset's without it.")
 @options.promotion
 @options.params

@@ -27,6 +27,13 @@ PLACES = (
     (re.compile("^/params/copies(?=/|$)"), "--copies-at-most"),
     (re.compile("^/params/top_p$"), "--top-p"),
     (re.compile("^/params/(pieces|bars|key|meter|tempo|temperature)$"), r"--\1"),
+    (re.compile("^(?:/params)?/filters/(allow|deny)(?=/|$)"), r"--\1"),
+    (re.compile("^(?:/params)?/cap(?=/|$)"), "--cap"),
+    (re.compile("^(?:/params)?/k$"), "--count"),
+    (re.compile("^(?:/params)?/diversity$"), "--diversity"),
+    (re.compile("^(?:/params)?/popularity_penalty$"), "--popularity-penalty"),
+    (re.compile("^(?:/params)?/min_listeners$"), "--min-listeners"),
+    (re.compile("^/items(?=/|$)"), "--played"),
     (re.compile("^/promote/alias$"), "--promote"),
     (re.compile("^/promote/require/.*$"), "--require"),
 )

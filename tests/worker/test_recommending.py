@@ -14,18 +14,17 @@ from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import datasets as dataset_table
 from shared.tables import outputs
-from tests import factories
 from tests.worker import plays as made_plays
 from tests.worker import working
-from worker import runner
-from worker.interactions import profile, stored
+from tests.worker.recommended import make_version, run, store, train
+from worker.interactions import stored
 from worker.interactions.stored import Interactions
+from worker.kinds.recommendation import metrics
 from worker.runner import Post
 
 Json = dict[str, Any]
 
 PLAYS = made_plays.make(240, 200, seed=3)
-QUICK: Json = {"model": "neighbours", "neighbours": {"neighbours": 50, "shrink": 5.0}, "weighting": "binary"}
 
 
 @pytest.fixture
@@ -41,43 +40,14 @@ def post(settings: Settings, database: Database, storage: Storage) -> Post:
     return working.make_post(settings, database, storage)
 
 
-def store(post: Post, tenant: str, folder: Path, plays: Interactions, **values: Any) -> str:
-    """A ready dataset of these plays."""
-    folder.mkdir(exist_ok=True)
-    said = {
-        "rows": len(plays.user), "columns": [], "duplicates": 0, "warnings": [],
-        "roles": {"user": "user", "item": "item", "weight": "plays", "time": "time", "context": None},
-        "interactions": profile.figures(plays),
-    }  # fmt: skip
-    return working.store_parts(post, tenant, stored.write(folder, plays), said, format="interactions", **values)
-
-
 @pytest.fixture
 def dataset(post: Post, tenant: str, tmp_path: Path) -> str:
     return store(post, tenant, tmp_path / "plays", made_plays.interactions(PLAYS), name="plays")
 
 
-def train(post: Post, tenant: str, dataset: str, **params: Any) -> Row[Any]:
-    job = working.submit(post, tenant, dataset, kind="recommendation", model="taste", params=params or QUICK)
-    runner.run(post, "train", only_tenant=None)
-    return working.find(post, job)
-
-
 @pytest.fixture
 def version(post: Post, tenant: str, dataset: str) -> Row[Any]:
-    job = train(post, tenant, dataset)
-    assert job.state == jobs.SUCCEEDED, job.error
-    return working.made(post, job.id)[0]
-
-
-def run(post: Post, tenant: str, version: Row[Any], dataset: str, action: str = "score", **params: Any) -> Row[Any]:
-    with post.database.transaction() as sql:
-        job = factories.make_job(
-            sql, tenant, action=action, kind="recommendation", model="taste", version=version.id, datasets=[dataset],
-            params=params,
-        )  # fmt: skip
-    runner.run(post, "train", only_tenant=None)
-    return working.find(post, job)
+    return make_version(post, tenant, dataset)
 
 
 def rows(post: Post, job: Row[Any], name: str = "predictions.jsonl") -> list[Json]:
@@ -227,8 +197,6 @@ def test_an_evaluation_on_what_was_learned_says_so(
 def test_a_training_begins_anew_when_a_listener_was_erased_meanwhile(
     post: Post, tenant: str, dataset: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from worker.kinds.recommendation import metrics
-
     told = metrics.tell
 
     def erase_first(*args: Any, **kwargs: Any) -> Json:

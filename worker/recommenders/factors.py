@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from worker.recommenders import products
-from worker.recommenders.histories import Histories, Weighting
+from worker.recommenders.histories import Histories, Weighting, weigh
 
 Json = dict[str, Any]
 METHOD = "als"
@@ -63,9 +63,7 @@ class Factors:
         return found
 
     def _normal(self, items: np.ndarray, weights: np.ndarray) -> _Normal:
-        scaled = np.log1p(weights) if self.weighting == "log" else weights
-        scaled = np.ones_like(weights) if self.weighting == "binary" else scaled
-        extra = self.alpha * scaled.astype(np.float64)
+        extra = self.alpha * weigh(weights, self.weighting).astype(np.float64)
         vectors = self.vectors[items].astype(np.float64)
         return _Normal(self._gram + (vectors.T * extra) @ vectors, vectors, 1 + extra)
 

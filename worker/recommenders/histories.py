@@ -63,13 +63,18 @@ class Histories:
 
     def weighted(self, how: Weighting) -> "Histories":
         """With the weights that a model is given."""
-        if how == "binary":
-            return replace(self, weights=np.ones_like(self.weights))
-        return replace(self, weights=np.log1p(self.weights)) if how == "log" else self
+        return replace(self, weights=weigh(self.weights, how))
 
     def matrix(self) -> sparse.csr_matrix:
         """The same as a matrix (users, items), float32."""
         return sparse.csr_matrix((self.weights, self.items, self.indptr), shape=(len(self), self.count))
+
+
+def weigh(weights: np.ndarray, how: Weighting) -> np.ndarray:
+    """How much plays count: each item alike, by the logarithm, or as they are."""
+    if how == "binary":
+        return np.ones_like(weights)
+    return np.log1p(weights) if how == "log" else weights
 
 
 def gather(user: np.ndarray, item: np.ndarray, weight: np.ndarray, *, users: int, items: int) -> Histories:

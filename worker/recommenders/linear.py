@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from worker.recommenders.histories import Histories, Weighting
+from worker.recommenders.histories import Histories, Weighting, weigh
 
 Json = dict[str, Any]
 Matrix = Any  # a dense array or a csr_matrix of SciPy, which ships no types
@@ -69,7 +69,7 @@ class Linear:
         rows = self.matrix[position[is_known]]
         rows = np.asarray(rows.todense() if sparse.issparse(rows) else rows, np.float64)
         found = np.zeros((len(items), len(wanted)))
-        found[is_known] = self._columns(rows, wanted) * weights[is_known, None]
+        found[is_known] = self._columns(rows, wanted) * weigh(weights, self.weighting)[is_known, None]
         return found
 
     def _columns(self, rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from shared.networks import Activation
 from worker.activations import ACTIVATIONS
 from worker.recommenders import products
-from worker.recommenders.histories import Histories, Weighting
+from worker.recommenders.histories import Histories, Weighting, weigh
 
 Json = dict[str, Any]
 Method = Literal["two_tower", "autoencoder"]
@@ -67,8 +67,7 @@ class Towers:
         return summed
 
     def _shares(self, weights: np.ndarray) -> np.ndarray:
-        weighted = np.ones_like(weights) if self.weighting == "binary" else weights
-        weighted = np.log1p(weights) if self.weighting == "log" else weighted
+        weighted = weigh(weights, self.weighting)
         shares: np.ndarray = (weighted / np.sqrt(np.sum(weighted * weighted))).astype(np.float32)
         return shares
 

@@ -37,9 +37,7 @@ def words(texts: Texts | None) -> list[str | None]:
 def test_what_is_written_is_loaded(tmp_path: Path, *, time: bool, catalogue: bool, context: bool) -> None:
     made = plays.make(40, 60)
     contexts = ["car", "home", "run"] * len(made.user) if context else None
-    expected = plays.interactions(
-        made, time=time, catalogue=catalogue, context=contexts and contexts[: len(made.user)]
-    )
+    expected = plays.interactions(made, time=time, catalogue=catalogue, context=contexts and contexts[: len(made.user)])
 
     paths = stored.write(tmp_path, expected)
 

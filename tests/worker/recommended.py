@@ -1,0 +1,59 @@
+"""Datasets of plays in storage, and models that have learned from them."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row
+
+from shared import jobs
+from tests import factories
+from tests.worker import working
+from worker import runner
+from worker.interactions import profile, stored
+from worker.interactions.stored import Interactions
+from worker.runner import Post
+
+Json = dict[str, Any]
+
+QUICK: Json = {"model": "neighbours", "neighbours": {"neighbours": 50, "shrink": 5.0}, "weighting": "binary"}
+
+
+def profile_of(plays: Interactions) -> Json:
+    """What an ingest says of these plays."""
+    return {
+        "rows": len(plays.user), "columns": [], "duplicates": 0, "warnings": [],
+        "roles": {"user": "user", "item": "item", "weight": "plays", "time": "time", "context": None},
+        "interactions": profile.figures(plays),
+    }  # fmt: skip
+
+
+def store(post: Post, tenant: str, folder: Path, plays: Interactions, **values: Any) -> str:
+    """A ready dataset of these plays."""
+    folder.mkdir(exist_ok=True)
+    paths = stored.write(folder, plays)
+    return working.store_parts(post, tenant, paths, profile_of(plays), format="interactions", **values)
+
+
+def train(post: Post, tenant: str, dataset: str, **params: Any) -> Row[Any]:
+    """The job of a training, at its end."""
+    job = working.submit(post, tenant, dataset, kind="recommendation", model="taste", params=params or QUICK)
+    runner.run(post, "train", only_tenant=None)
+    return working.find(post, job)
+
+
+def make_version(post: Post, tenant: str, dataset: str, **params: Any) -> Row[Any]:
+    """A version that has learned from a dataset."""
+    job = train(post, tenant, dataset, **params)
+    assert job.state == jobs.SUCCEEDED, job.error
+    return working.made(post, job.id)[0]
+
+
+def run(post: Post, tenant: str, version: Row[Any], dataset: str, action: str = "score", **params: Any) -> Row[Any]:
+    """The job of a scoring or an evaluation, at its end."""
+    with post.database.transaction() as sql:
+        job = factories.make_job(
+            sql, tenant, action=action, kind="recommendation", model="taste", version=version.id, datasets=[dataset],
+            params=params,
+        )  # fmt: skip
+    runner.run(post, "train", only_tenant=None)
+    return working.find(post, job)
