@@ -19,7 +19,7 @@ def size(params: TrainParams, rows: list[Row[Any]]) -> Size:
     items = int(rows[0].profile.get("interactions", {}).get("items", 0))
     learned = min(items, params.ease.items_at_most) if _tries(params, "ease") else 0
     width = params.network.embedding if _tries(params, "two_tower", "autoencoder") else 0
-    numbers = max(learned**2, items * params.als.factors if _tries(params, "als") else 0, 2 * items * width)
+    numbers = max(learned**2, items * (params.als.factors or 128) if _tries(params, "als") else 0, 2 * items * width)
     # With their gradients, two slots of the optimizer, and the best so far.
     network_bytes = 2 * items * width * FLOAT_BYTES * 5
     return Size(numbers, max(learned**2 * MATRICES_BYTES, network_bytes), numbers)

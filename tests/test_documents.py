@@ -14,7 +14,7 @@ from shared.wanted import NewJob
 from tests.words import error_codes
 from web import app  # noqa: F401 — its import declares the routes
 from web.api import ROUTES
-from web.requests import AliasMove, NewDataset, NewSchedule, NewWebhook
+from web.requests import AliasMove, ListenerErasure, NewDataset, NewSchedule, NewWebhook, Recommend
 from worker.formats.limits import Limits
 
 DOCS = Path("docs")
@@ -23,7 +23,7 @@ USERS_OF = {"generate": "generation", "evaluate": "generation"}
 API = (DOCS / "api.md").read_text()
 BODIES: dict[str, type[BaseModel]] = {
     "new-dataset": NewDataset, "new-job": NewJob, "new-schedule": NewSchedule, "alias-move": AliasMove,
-    "new-webhook": NewWebhook,
+    "new-webhook": NewWebhook, "listener-erasure": ListenerErasure, "recommend": Recommend,
 }  # fmt: skip
 
 

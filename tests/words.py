@@ -8,7 +8,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 WORD = re.compile(r"^[a-z][a-z0-9]*(_[a-z0-9]+)*$")
 # Functions whose first argument is a code.
-TELLERS = {"add", "refuse", "Caution", "Flaw"}
+TELLERS = {"add", "refuse", "Caution", "Flaw", "_warning"}
 
 
 def error_codes() -> set[str]:
@@ -36,6 +36,9 @@ def _codes(node: ast.AST) -> Iterator[str]:
         case ast.Assign(targets=[ast.Name(id="CODES")], value=ast.Dict(values=values)):
             for value in values:
                 yield from _texts(value)
+        case ast.Assign(targets=[ast.Name(id="WRONG")], value=ast.Tuple(elts=rows)):
+            for row in rows:
+                yield from _texts(row.elts[0]) if isinstance(row, ast.Tuple) else ()
         case ast.Assign(targets=[ast.Tuple(elts=[ast.Name(id="code"), *_])], value=ast.Tuple(elts=[first, *_])):
             yield from _texts(first)
         case ast.Yield(value=ast.Tuple(elts=[first, ast.Constant() | ast.JoinedStr() | ast.Name(), *_])):

@@ -51,7 +51,7 @@ INTERACTION_ROLES = ("user", "item", "weight", "time", "context", "pseudonymise"
 ROLES: dict[str, tuple[str, ...]] = {
     "table": TABLE_ROLES,
     "audio": (*TABLE_ROLES, *AUDIO_ROLES),
-    "interactions": INTERACTION_ROLES,
+    "interactions": (*INTERACTION_ROLES, "drop"),
 }
 OWNERS = {
     **dict.fromkeys(TABLE_ROLES, "a table or a dataset of audio"),

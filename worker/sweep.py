@@ -9,6 +9,7 @@ from shared.database import Database, now
 from shared.jobs import CANCELLED, FAILED, SUCCEEDED
 from shared.storage import Storage
 from shared.tables import answers, attempts, jobs, outputs, versions
+from worker import leftovers
 
 # An attempt that has just ended may still be closing its files.
 QUIET_S = 60.0
@@ -70,6 +71,7 @@ def _sweep(database: Database, files: Storage, row: Row[Any]) -> None:
         # What was computed of a recording is worth keeping, however the attempt ended.
         for key in set(files.keys(swept)) - kept:
             files.delete(key)
+    leftovers.delete(database, files, row.tenant, row.job)
     with database.transaction() as sql:
         mine = (attempts.c.job == row.job) & (attempts.c.fence == row.fence)
         sql.execute(update(attempts).where(mine).values(swept=True))

@@ -54,6 +54,9 @@ class Client(Models):
         with every fault when they cannot be used.
         """
         chosen = paths if isinstance(paths, Choice) else choice.choose(paths, format=format, items=items)
+        if base is not None and chosen.format == "interactions":
+            # Pseudonyms and erasures go by the name: plays are added to their own alone.
+            name = name or self.dataset(base).name
         body: Json = {"name": name or chosen.name, "columns": roles.given(columns)}
         if chosen.format != "table":
             body["format"] = chosen.format
@@ -70,14 +73,19 @@ class Client(Models):
         *,
         kind: str | None = None,
         model: str | None = None,
+        recordings: "Dataset | str | None" = None,
         params: Json | None = None,
         **more: Any,
     ) -> Job:
-        """Queue a training; `kind` is found from the target when it is not named. `more`: promote, priority, …"""
+        """Queue a training; `kind` is found from the target when it is not named. `more`: promote, priority, …
+
+        `recordings` are those of the items of plays, each named as its item is.
+        """
         if kind is None:
             data = self.dataset(data) if isinstance(data, str) else data
             kind = data.kind
-        body = {"action": "train", "kind": kind, "dataset": reference(data), "params": params or {}, **more}
+        named = reference(data) if recordings is None else [reference(data), reference(recordings)]
+        body = {"action": "train", "kind": kind, "dataset": named, "params": params or {}, **more}
         return self.submit(**body, **({"model": model} if model else {}))
 
     def score(self, model: str, data: "Dataset | str", *, params: Json | None = None, **more: Any) -> Job:

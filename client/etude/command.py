@@ -22,6 +22,7 @@ from etude import (
     options,
     outcome,
     page,
+    recommend_commands,
     schedule_commands,
     show,
     webhook_commands,
@@ -60,6 +61,7 @@ for each in (
     *learn_commands.COMMANDS,
     *audio_commands.COMMANDS,
     *compose_commands.COMMANDS,
+    *recommend_commands.COMMANDS,
     *look_commands.COMMANDS,
     *schedule_commands.COMMANDS,
     *webhook_commands.COMMANDS,
@@ -69,7 +71,7 @@ for each in (
 
 @etude.command()
 @click.option("--state", type=click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]))
-@click.option("--action", help="train, score, generate, evaluate or ingest.")
+@click.option("--action", help="train, score, generate, evaluate, ingest or erase.")
 @click.option("--model", help="Only the trainings of this model.")
 @click.option("--schedule", help="Only those that this schedule submitted: its name or id.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)

@@ -39,7 +39,7 @@ class Dataset:
 
     @property
     def plays(self) -> Json | None:
-        """What was read of plays: users, items, events, density, spreads, bots, what was left out; None for all else."""
+        """What was read of plays: users, items, events, spreads, bots, what was left out; None for all else."""
         plays: Json | None = self.profile.get("interactions")
         return plays
 

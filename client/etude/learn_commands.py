@@ -22,6 +22,7 @@ from etude.listing import Wanted
 @options.format
 @click.option("--kind", help="classification, regression, recommendation; found from the target without it.")
 @click.option("--model", help="The model's name; the dataset's without it.")
+@click.option("--recordings", metavar="DATASET", help="Of plays: recordings of the items, named as these are.")
 @options.promotion
 @options.params
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
@@ -30,6 +31,7 @@ def train(
     data: tuple[str, ...],
     kind: str | None,
     model: str | None,
+    recordings: str | None,
     promote: str | None,
     require: str | None,
     param: tuple[str, ...],
@@ -53,7 +55,7 @@ def train(
         if is_new and not as_json:
             show.dataset(dataset)
         with near.named(client):
-            job = client.train(dataset, kind=kind, model=model, params=params, **promotion)
+            job = client.train(dataset, kind=kind, model=model, recordings=recordings, params=params, **promotion)
         outcome.end(job, is_watching=is_watching, as_json=as_json)
 
 

@@ -1,7 +1,8 @@
 """How things are set for a person to read: the console, a table, a figure, a moment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -13,6 +14,8 @@ from rich.table import Column, Table
 WIDTH_OF_NO_TERMINAL = 160
 # Wider than any table.
 UNBOUNDED = 10_000
+BAR_WIDTH = 24
+EIGHTHS = " ▏▎▍▌▋▊▉"
 # What is copied from the table into the next command.
 IDS = ("id", "job")
 
@@ -73,6 +76,26 @@ def short(value: float | None, places: int) -> str:
         return "–"
     # Rounded first: what is rounded to nothing has no sign.
     return f"{round(value, places) + 0.0:.{places}f}"
+
+
+def with_interval(said: Mapping[str, Any] | None, places: int) -> str:
+    """`0.213 (0.201–0.225)`: a figure and what holds 95 % of its like."""
+    if not said or said["value"] is None:
+        return "–"
+    return f"{short(said['value'], places)}{interval(said.get('interval'), places)}"
+
+
+def interval(ends: Sequence[float | None] | None, places: int) -> str:
+    """` (0.201–0.225)`, or nothing."""
+    low, high = ends or (None, None)
+    return "" if low is None or high is None else f" ({short(low, places)}–{short(high, places)})"
+
+
+def bar(share: float, width: int = BAR_WIDTH) -> str:
+    """A bar of so much of its width, in eighths of a sign."""
+    eighths = round(8 * width * min(max(share, 0.0), 1.0))
+    whole, rest = divmod(eighths, 8)
+    return "█" * whole + (EIGHTHS[rest] if rest else "")
 
 
 def count(number: int, one: str, many: str | None = None) -> str:

@@ -12,7 +12,18 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from etude import cautions, page, show_audio, show_composed, show_scored, show_scores, wording
+from etude import (
+    cautions,
+    page,
+    show_audio,
+    show_composed,
+    show_lists,
+    show_plays,
+    show_recommender,
+    show_scored,
+    show_scores,
+    wording,
+)
 from etude.datasets import Dataset
 from etude.errors import EtudeError
 from etude.jobs import Job
@@ -92,36 +103,61 @@ def job(shown: Job, *, is_saving: bool = False) -> None:
         out.print(f"  etude watch {shown.id}", style="dim")
     if shown.error:
         error(EtudeError(str(shown.error.get("detail")), problem=shown.error), as_json=False)
-    # A scoring has metrics too, where the truth is known; an ingest has rows too, which its dataset shows.
-    if raw["action"] == "train" and "metrics" in shown.result:
-        _trained(out, shown)
-    elif raw["action"] == "generate" and shown.result:
-        show_composed.composition(out, shown, is_saving=is_saving)
-    elif raw["action"] == "evaluate" and shown.result:
-        show_composed.evaluation(out, shown)
-    elif raw["action"] == "score" and "rows" in shown.result:
-        is_analysis = raw["kind"] == "analysis"
-        (show_audio.analysis if is_analysis else show_scored.scored)(out, shown, is_saving=is_saving)
+    if shown.result:
+        _made(out, shown, is_saving=is_saving)
+
+
+def _made(out: Console, shown: Job, *, is_saving: bool) -> None:
+    """What a job came to, by what it did; an ingest has rows too, which its dataset shows."""
+    result, recommends = shown.result, shown.raw["kind"] == "recommendation"
+    match shown.raw["action"]:
+        # A scoring has metrics too, where the truth is known.
+        case "train" if "metrics" in result:
+            _trained(out, shown)
+        case "generate":
+            show_composed.composition(out, shown, is_saving=is_saving)
+        case "evaluate":
+            (show_recommender if recommends else show_composed).evaluation(out, shown)
+            cautions.show(out, result.get("warnings", ()))
+        case "erase":
+            show_lists.erased(out, shown)
+        case "score" if "lists" in result:
+            show_lists.scored(out, shown, is_saving=is_saving)
+        case "score" if "rows" in result:
+            is_analysis = shown.raw["kind"] == "analysis"
+            (show_audio.analysis if is_analysis else show_scored.scored)(out, shown, is_saving=is_saving)
 
 
 def _trained(out: Console, shown: Job) -> None:
     result = shown.result
     if shown.raw["kind"] == "generation":
         show_composed.card(out, result)
+    elif shown.raw["kind"] == "recommendation":
+        show_recommender.trained(out, shown)
     else:
         _judged(out, result)
     cautions.show(out, result["warnings"])
     stopped = f", stopped by {result['stopped_by'].replace('_', ' ')}" if result["stopped_by"] else ""
-    best = f", best {result['best_epoch']}" if result["best_epoch"] else ""
     cost = f"{shown.raw['cost']['compute_s']:.1f} s"
-    out.print(f"{escape(result['reference'])}  {page.count(result['epochs'], 'epoch')}{best}{stopped}  {cost}")
+    out.print(f"{escape(result['reference'])}  {_learned(shown)}{stopped}  {cost}")
     _promoted(out, result)
     out.print(f"  {_next(shown)}", style="dim", markup=False)
+
+
+def _learned(trained: Job) -> str:
+    """How long it learned, or which of several that learned it is."""
+    if trained.raw["kind"] == "recommendation":
+        return show_recommender.kept(trained)
+    result = trained.result
+    best = f", best {result['best_epoch']}" if result["best_epoch"] else ""
+    return f"{page.count(result['epochs'], 'epoch')}{best}"
 
 
 def _next(trained: Job) -> str:
     """What one does with a model version that was made."""
     reference = trained.result["reference"]
+    if trained.raw["kind"] == "recommendation":
+        return f"etude recommend {reference} --user …"
     if trained.raw["kind"] == "generation":
         return f"etude compose {reference}"
     held_out = "folder" if "segments" in trained.result["metrics"] else "held_out.csv"
@@ -178,16 +214,26 @@ def dataset(made: Dataset) -> None:
         show_audio.dataset(made, made.audio)
     elif made.symbolic is not None:
         show_scores.dataset(made, made.symbolic)
+    elif made.plays is not None:
+        show_plays.dataset(made, made.plays)
     else:
         size = f"{page.count(profile.get('rows', 0), 'row')}, {page.count(len(profile.get('columns', ())), 'column')}"
         page.say(f"{made.reference}  {size}, target {show_audio.target(made)}")
-    told = (*show_audio.TOLD_OTHERWISE, *show_scores.TOLD_OTHERWISE) if made.audio or made.symbolic else ()
-    cautions.show(page.console(), [each for each in profile.get("warnings", ()) if each["code"] not in told])
+    cautions.show(page.console(), [each for each in profile.get("warnings", ()) if each["code"] not in _told(made)])
+
+
+def _told(made: Dataset) -> tuple[str, ...]:
+    """The warnings that have lines of their own."""
+    if made.plays is not None:
+        return show_plays.TOLD_OTHERWISE
+    return (*show_audio.TOLD_OTHERWISE, *show_scores.TOLD_OTHERWISE) if made.audio or made.symbolic else ()
 
 
 def rows(found: list[Json]) -> None:
     if not found:
         return page.say("No rows.")
+    if "basis" in found[0]:
+        return show_lists.rows(found)
     columns = [name for name in found[0] if name != "probabilities"]
     table = page.table(*columns, *(["probability"] if "probabilities" in found[0] else []))
     for row in found:

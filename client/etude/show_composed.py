@@ -9,7 +9,7 @@ from rich.text import Text
 
 from etude.composing import Composition
 from etude.jobs import Job
-from etude.page import count, print_table, short, table
+from etude.page import count, print_table, short, table, with_interval
 
 PIECES_SHOWN, REFUSED_SHOWN, PASSAGES_SHOWN = 40, 5, 3
 # Beside what the model comes to on a part of the pieces.
@@ -54,7 +54,7 @@ def _foretold(part: str, judged: Json, baselines: Json) -> None:
     shown = table(f"on the {part} {unit}", "network", *(name.replace("_", " ") for name in baselines))
     for name, figure in judged.items():
         if isinstance(figure, dict) and "value" in figure:
-            cells = [_with_interval(column.get(name), 3) for column in (judged, *baselines.values())]
+            cells = [with_interval(column.get(name), 3) for column in (judged, *baselines.values())]
             shown.add_row(NAMES.get(name, name.replace("_", " ")), *cells)
     print_table(shown)
 
@@ -70,18 +70,10 @@ def _music(out: Console, metrics: Json) -> None:
             far = sets["distance"]
             spreads.add_row(name.replace("_", " "), short(far["generated"], 3), short(far["held_out"], 3))
         elif isinstance(sets, dict) and isinstance(sets["training"], dict):
-            figures.add_row(name.replace("_", " "), *(_with_interval(sets[of], 4) for of in SETS))
+            figures.add_row(name.replace("_", " "), *(with_interval(sets[of], 4) for of in SETS))
     print_table(figures)
     print_table(spreads)
     _copies(out, copies)
-
-
-def _with_interval(figure: Json | None, places: int) -> str:
-    if not figure or figure["value"] is None:
-        return "–"
-    low, high = figure.get("interval") or (None, None)
-    interval = "" if low is None else f" ({short(low, places)}–{short(high, places)})"
-    return f"{short(figure['value'], places)}{interval}"
 
 
 def _copies(out: Console, copies: Json) -> None:

@@ -7,12 +7,15 @@ from typing import Any
 from rich.markup import escape
 from rich.text import Text
 
-from etude import cautions, page, show_composed
+from etude import cautions, page, show_composed, show_recommender
 from etude.datasets import Dataset
 
 WORKER_COLOURS = {"idle": "dim", "busy": "cyan", "draining": "yellow", "gone": "dim", "silent": "red"}
 # No name of a tenant's model begins so.
 OWN = "etude."
+# Models whose newest version is shown in full beneath the list.
+WITH_CARDS = ("generation", "recommendation")
+NO_PARTS = (*show_composed.APART, *show_recommender.APART)
 
 Json = dict[str, Any]
 
@@ -59,21 +62,22 @@ def model(shown: Json) -> None:
     page.print_table(table, spare=("created", "parameters"))
     for each in shown["versions"]:
         _card(each["lineage"].get("card"))
-    if shown["kind"] == "generation" and shown["versions"]:
+    if shown["kind"] in WITH_CARDS and shown["versions"]:
         # The newest first, as they are listed.
         version(shown["versions"][0])
 
 
 def version(shown: Json) -> None:
-    """What one version comes to, beside simpler models; of one that composes its music and what it copied, too."""
+    """What one version comes to, beside simpler models, with all that its card tells."""
     out = page.console()
     out.print(escape(f"{shown['reference']}  {shown['parameters']:,} parameters, {page.when(shown['created_at'])}"))
-    show_composed.card(out, shown)
+    # A version does not say of which kind it is: the lineage of one that recommends tells which was chosen.
+    (show_recommender.version if "chosen" in shown["lineage"] else show_composed.card)(out, shown)
     cautions.show(out, shown["warnings"])
 
 
 def _first_metrics(version: Json) -> str:
-    parts = {name: metrics for name, metrics in version["metrics"].items() if name not in show_composed.APART}
+    parts = {name: metrics for name, metrics in version["metrics"].items() if name not in NO_PARTS}
     part, metrics = next(iter(parts.items()), ("", {}))
     scalars = [(name, metric["value"]) for name, metric in metrics.items() if "value" in metric][:3]
     figures = ", ".join(f"{name} {page.figure(value)}" for name, value in scalars)

@@ -146,9 +146,11 @@ def count_of(job: Job) -> str:
 def figures(job: Job) -> str:
     """The last epoch's loss and accuracy, on both sides of the split; of recordings the hours that were heard.
 
-    Of rows and tracks how many a second, as the service's estimate of the end has it.
+    Of rows and tracks how many a second, as the service's estimate of the end has it; of models the best so far.
     """
     metrics = job.progress.get("metrics") or {}
+    if "best" in metrics:
+        return f"best {metrics['best']:.4f}"
     heard = [f"{metrics['hours']:.2f} h heard"] if "hours" in metrics else []
     if "chunks_total" in metrics and (eta_s := job.progress.get("eta_s")):
         left = job.progress["total"] - job.progress["done"]

@@ -8,7 +8,7 @@ from shared.list_params import ItemColumn, ListParams
 from shared.networks import Activation
 from shared.schema import Closed, Float, Int
 from shared.table_params import FileFormat, every_format
-from shared.training_params import EarlyStopping, Training
+from shared.training_params import EarlyStopping, OptimizerName, PositiveRate, Schedule, Training
 
 FORMATS = ("interactions",)
 # Of datasets that may stand beside the first: recordings of the items.
@@ -20,9 +20,13 @@ METRICS = {
     "recall@10": "higher", "precision@10": "higher", "map@10": "higher", "hit@10": "higher",
 }  # fmt: skip
 
+# With early stopping on, a bound that is rarely met.
+EPOCHS_WITH_EARLY_STOPPING, EPOCHS_WITHOUT = 60, 15
+
 Method = Literal["popularity", "neighbours", "ease", "als", "two_tower", "autoencoder"]
 Context = Annotated[str, StringConstraints(max_length=1024)]
-Weighting = Literal["binary", "log", "linear"]
+# damped: plays ** 0.3 beside the listener's own mean of that.
+Weighting = Literal["binary", "log", "linear", "damped"]
 Metric = Literal[
     "ndcg@100", "ndcg@20", "ndcg@10", "recall@100", "recall@20", "recall@10", "precision@10", "map@10", "hit@10"
 ]
@@ -36,21 +40,30 @@ class Neighbours(Closed):
 
 
 class Ease(Closed):
-    """A linear autoencoder in closed form; left out, what does best on validation."""
+    """A linear autoencoder in closed form; left out, what does best on validation.
 
+    With a rank it is kept as vectors, of any number of items; with `full` as the matrix itself, of the most played.
+    """
+
+    rank: Annotated[Int, Field(ge=1, le=1024)] | Literal["full"] | None = None
     l2: Annotated[Float, Field(gt=0, le=1e7)] | None = None
-    dropout: Annotated[Float, Field(ge=0, lt=1)] | None = None
-    # Memory grows with the square: 4,000 items are 64 MB, and ten times as much while it is learned.
+    # The ridge of an item grows with this power of how much it is played, and its scores shrink with that one.
+    ridge_power: Annotated[Float, Field(ge=0, le=1)] | None = None
+    score_power: Annotated[Float, Field(ge=0, le=1)] | None = None
+    # Of the matrix: as if each play were hidden with this chance while it is learned from.
+    dropout: Annotated[Float, Field(ge=0, lt=1)] = 0.0
+    # Memory grows with the square: 5,000 items are 100 MB, and five times as much while it is learned.
     items_at_most: Annotated[Int, Field(ge=1, le=20_000)] = 5_000
 
 
 class Als(Closed):
     """Alternating least squares on implicit feedback; left out, what does best on validation."""
 
-    factors: Annotated[Int, Field(ge=1, le=512)] = 64
-    alpha: Annotated[Float, Field(gt=0, le=10_000)] | None = None
-    regularization: Annotated[Float, Field(ge=0, le=10_000)] | None = None
-    iterations: Annotated[Int, Field(ge=1, le=200)] = 15
+    factors: Annotated[Int, Field(ge=1, le=512)] | None = None
+    # A play counts 1 + alpha times its weight, and what was not played 1.
+    alpha: Annotated[Float, Field(gt=0, le=10_000)] = 40.0
+    regularization: Annotated[Float, Field(ge=0, le=1_000_000)] | None = None
+    iterations: Annotated[Int, Field(ge=1, le=200)] = 12
 
 
 class TowerLayer(Closed):
@@ -68,8 +81,7 @@ class Network(Closed):
     hidden: Annotated[list[TowerLayer], Field(max_length=8)] = Field(default_factory=list)
     # The share of a history that is hidden while it is learned from.
     dropout: Annotated[Float, Field(ge=0, lt=1)] = 0.5
-    # Begin at the best matrix of this rank instead of at chance.
-    warm_start: bool = True
+    l2: Annotated[Float, Field(ge=0, le=1)] = 3e-5
 
 
 class Content(Closed):
@@ -84,6 +96,10 @@ class Content(Closed):
 class TrainParams(Training):
     """A training; every field has a default that works."""
 
+    optimizer: OptimizerName = "adam"
+    learning_rate: PositiveRate | Schedule = 0.005
+    weight_decay: Annotated[Float, Field(ge=0, le=1)] = 0.0
+    batch_size: Annotated[Int, Field(ge=1, le=65_536)] = 256
     # auto: each of the candidates is learned, and the one that does best on validation is kept.
     model: Literal["auto"] | Method = "auto"
     candidates: Annotated[list[Method], Field(min_length=1, max_length=6)] | None = None
@@ -119,7 +135,12 @@ class TrainParams(Training):
         """Of networks: there is always a validation split, so it is on unless it is turned off."""
         if isinstance(self.early_stopping, EarlyStopping):
             return self.early_stopping
-        return None if self.early_stopping is False else EarlyStopping(patience=5)
+        return None if self.early_stopping is False else EarlyStopping(patience=4)
+
+    @property
+    def epochs_at_most(self) -> int:
+        """Of networks."""
+        return self.epochs or (EPOCHS_WITH_EARLY_STOPPING if self.stopping else EPOCHS_WITHOUT)
 
 
 class ScoreParams(ListParams):

@@ -3,14 +3,21 @@
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row
+import numpy as np
+from sqlalchemy import Row, insert
 
-from shared import jobs
+from shared import ids, jobs
+from shared.database import now
+from shared.tables import models as model_table
+from shared.tables import versions
 from tests import factories
 from tests.worker import working
 from worker import runner
 from worker.interactions import profile, stored
 from worker.interactions.stored import Interactions
+from worker.recommenders import artifacts, neighbours, popularity, splits
+from worker.recommenders.artifacts import RecommenderModel
+from worker.recommenders.catalogue import Catalogue
 from worker.runner import Post
 
 Json = dict[str, Any]
@@ -57,3 +64,27 @@ def run(post: Post, tenant: str, version: Row[Any], dataset: str, action: str = 
         )  # fmt: skip
     runner.run(post, "train", only_tenant=None)
     return working.find(post, job)
+
+
+def put_version(post: Post, tenant: str, dataset: str, plays: Interactions, **lineage: Any) -> str:
+    """A version of neighbours in the registry, taste@1, without a training."""
+    learned = neighbours.fit(splits.everything(plays), neighbours=30, shrink=2.0, weighting="binary")
+    model = RecommenderModel(
+        learned, plays.items, splits.everything(plays).listeners, Catalogue(plays.catalogue),
+        np.zeros((len(plays.items), 2), np.float32), popularity.fit(splits.everything(plays)),
+    )  # fmt: skip
+    files = []
+    for name, content in artifacts.pack("recommendation", model, {}).items():
+        stored_as = post.storage.put(f"{tenant}/{name}", [content])
+        files.append({"name": name, "key": f"{tenant}/{name}", "size_bytes": len(content), "sha256": stored_as.sha256})
+    with post.database.transaction() as sql:
+        model_id, version_id = ids.new("mdl"), ids.new("ver")
+        named = {"id": model_id, "tenant": tenant, "name": "taste", "kind": "recommendation", "created_at": now()}
+        sql.execute(insert(model_table).values(named))
+        row = {
+            "id": version_id, "model": model_id, "number": 1, "job": factories.make_job(sql, tenant), "fence": 1,
+            "files": files, "metrics": {}, "baselines": {}, "warnings": [], "parameters": 1,
+            "lineage": {"dataset": {"id": dataset, "reference": "plays@1", "format": "interactions"}, **lineage},
+        }  # fmt: skip
+        sql.execute(insert(versions).values(**row, created_at=now()))
+    return version_id

@@ -51,11 +51,13 @@ class Roles:
 
 
 def assign(names: Sequence[str], given: Mapping[str, Any]) -> Roles:  # Any: what the client has sent
-    """The role of each column. Raises JobFailed with a suggestion for every named one that is not there."""
+    """The role of each column but those to `drop`. Raises JobFailed for every named one that is not there."""
     columns: dict[str, str | None] = {role: given.get(role) for role in ROLES}
-    faults = [*_absent(columns, names), *_doubled(columns)]
+    named = [*columns.items(), *(("drop", name) for name in given.get("drop", ()))]
+    faults = [*_absent(named, names), *_doubled(named)]
     if faults:
         raise rejection(faults, len(faults))
+    names = [name for name in names if name not in given.get("drop", ())]
     inferred: dict[str, str] = {}
     for role in ROLES:
         if columns[role] is None and (found := _by_name(role, names, columns)) is not None:
@@ -87,9 +89,9 @@ def _next(names: Sequence[str], columns: Mapping[str, str | None]) -> str:
     return free[0]
 
 
-def _absent(given: Mapping[str, str | None], names: Sequence[str]) -> Iterator[Fault]:
+def _absent(given: Sequence[tuple[str, str | None]], names: Sequence[str]) -> Iterator[Fault]:
     lowered = {name.lower(): name for name in names}
-    for role, name in given.items():
+    for role, name in given:
         if name is None or name in names:
             continue
         near = difflib.get_close_matches(name.lower(), lowered, n=1)
@@ -98,9 +100,9 @@ def _absent(given: Mapping[str, str | None], names: Sequence[str]) -> Iterator[F
         yield Fault(said, pointer=f"/columns/{role}", column=name, code="column_missing")
 
 
-def _doubled(given: Mapping[str, str | None]) -> Iterator[Fault]:
+def _doubled(given: Sequence[tuple[str, str | None]]) -> Iterator[Fault]:
     first: dict[str, str] = {}
-    for role, name in given.items():
+    for role, name in given:
         if name in first:
             said = f"expected one role for each column, received {first[name]} and {role} for {name!r}"
             yield Fault(said, pointer=f"/columns/{role}", column=name, code="column_roles")

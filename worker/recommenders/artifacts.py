@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 from shared.errors import JobFailed
 from worker.interactions.stored import COLUMN
 from worker.model_files import SPEC, VERSION, WEIGHTS
-from worker.recommenders import factors, linear, popularity, towers
+from worker.recommenders import factors, linear, low_rank, popularity, towers
 from worker.recommenders.catalogue import Catalogue
 from worker.recommenders.recommender import Recommender
 
@@ -25,9 +25,8 @@ Json = dict[str, Any]
 ITEMS = "items.parquet"
 ITEM, LISTENERS = "item", "listeners"
 VECTORS, MODEL = "vectors", "model."
-RESTORED_BY: dict[str, ModuleType] = {
-    "popularity": popularity, "neighbours": linear, "ease": linear, "als": factors, "two_tower": towers,
-    "autoencoder": towers,
+FORMS: dict[str, ModuleType] = {
+    "popularity": popularity, "linear": linear, "low_rank": low_rank, "factors": factors, "towers": towers
 }  # fmt: skip
 
 
@@ -94,7 +93,7 @@ def _read(spec: Json, stored: dict[str, np.ndarray], table: pa.Table) -> Recomme
         raise ValueError("expected version 1")
     said = spec["model"]
     arrays = {name.removeprefix(MODEL): array for name, array in stored.items() if name.startswith(MODEL)}
-    model: Recommender = RESTORED_BY[said["method"]].restore(said, arrays)
+    model: Recommender = FORMS[said["form"]].restore(said, arrays)
     items = table.column(ITEM).to_pylist()
     if model.count != len(items) or len(stored[VECTORS]) != len(items):
         raise ValueError("expected an entry for each item")

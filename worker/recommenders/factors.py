@@ -87,6 +87,7 @@ class Factors:
     def describe(self) -> tuple[Json, dict[str, np.ndarray]]:
         said = {
             "method": METHOD,
+            "form": "factors",
             "weighting": self.weighting,
             "alpha": self.alpha,
             "regularization": self.regularization,

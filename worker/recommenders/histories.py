@@ -7,7 +7,9 @@ from typing import Literal
 import numpy as np
 from scipy import sparse
 
-Weighting = Literal["binary", "log", "linear"]
+Weighting = Literal["binary", "log", "linear", "damped"]
+# Of the plays; what it comes to is divided by the listener's mean.
+DAMPING = 0.3
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,31 @@ class Histories:
 
     def weighted(self, how: Weighting) -> "Histories":
         """With the weights that a model is given."""
-        return replace(self, weights=weigh(self.weights, how))
+        return replace(self, weights=weigh(self.weights, how, self.users))
 
     def matrix(self) -> sparse.csr_matrix:
         """The same as a matrix (users, items), float32."""
         return sparse.csr_matrix((self.weights, self.items, self.indptr), shape=(len(self), self.count))
 
 
-def weigh(weights: np.ndarray, how: Weighting) -> np.ndarray:
-    """How much plays count: each item alike, by the logarithm, or as they are."""
+def weigh(weights: np.ndarray, how: Weighting, users: np.ndarray | None = None) -> np.ndarray:
+    """How much plays count, float32: each item alike, by the logarithm, damped, or as they are.
+
+    `users` is whose each is; None: all are of one. Damped is plays ** 0.3 beside the listener's own mean of that.
+    """
     if how == "binary":
         return np.ones_like(weights)
+    if how == "damped":
+        return _damped(weights, np.zeros(len(weights), np.int64) if users is None else users)
     return np.log1p(weights) if how == "log" else weights
+
+
+def _damped(weights: np.ndarray, users: np.ndarray) -> np.ndarray:
+    powers = weights.astype(np.float64) ** DAMPING
+    # Added up one after the other, so that it rounds alike whoever stands beside.
+    sums, counts = np.bincount(users, powers), np.bincount(users)
+    damped: np.ndarray = (powers / (sums / np.maximum(1, counts))[users]).astype(np.float32)
+    return damped
 
 
 def gather(user: np.ndarray, item: np.ndarray, weight: np.ndarray, *, users: int, items: int) -> Histories:

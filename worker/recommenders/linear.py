@@ -97,7 +97,7 @@ class Linear:
         return found
 
     def describe(self) -> tuple[Json, dict[str, np.ndarray]]:
-        said = {"method": self.method, "weighting": self.weighting, "count": self.count}
+        said = {"method": self.method, "form": "linear", "weighting": self.weighting, "count": self.count}
         arrays = {"places": self.places, **_pack("matrix", self.matrix)}
         if self.prior is not None:
             arrays["prior"] = self.prior

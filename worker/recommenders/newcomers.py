@@ -8,6 +8,7 @@ from scipy import sparse
 from worker.recommenders import content
 from worker.recommenders.factors import Factors
 from worker.recommenders.linear import Linear
+from worker.recommenders.low_rank import LowRank
 from worker.recommenders.popularity import Popular
 from worker.recommenders.recommender import Recommender
 from worker.recommenders.towers import Towers
@@ -41,13 +42,20 @@ def _extended(model: Recommender, cold: np.ndarray, warm: np.ndarray, shares: sp
         ranked = model.ranked.copy()
         ranked[cold] = shares @ ranked[warm]
         return replace(model, ranked=ranked)
-    if isinstance(model, Factors | Towers):
-        vectors = model.vectors.copy()
-        vectors[cold] = shares @ vectors[warm]
+    if isinstance(model, Factors | LowRank | Towers):
+        vectors = _spread(model.vectors, cold, warm, shares)
         unknown = np.setdiff1d(model.unknown, cold).astype(np.int32)
+        if isinstance(model, LowRank):
+            reading = _spread(model.reading, cold, warm, shares)
+            return replace(model, reading=reading, vectors=vectors, unknown=unknown)
         if isinstance(model, Towers):
-            bias = model.bias.copy()
-            bias[cold] = shares @ bias[warm]
-            return replace(model, vectors=vectors, bias=bias, unknown=unknown)
+            reading, bias = (_spread(each, cold, warm, shares) for each in (model.reading, model.bias))
+            return replace(model, reading=reading, vectors=vectors, bias=bias, unknown=unknown)
         return replace(model, vectors=vectors, unknown=unknown)
     return model
+
+
+def _spread(rows: np.ndarray, cold: np.ndarray, warm: np.ndarray, shares: sparse.csr_matrix) -> np.ndarray:
+    found = rows.copy()
+    found[cold] = shares @ rows[warm]
+    return found

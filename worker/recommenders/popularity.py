@@ -42,7 +42,7 @@ class Popular:
         return None
 
     def describe(self) -> tuple[Json, dict[str, np.ndarray]]:
-        return {"method": METHOD}, {"ranked": self.ranked}
+        return {"method": METHOD, "form": "popularity"}, {"ranked": self.ranked}
 
 
 def fit(given: Histories) -> Popular:

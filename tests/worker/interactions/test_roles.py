@@ -1,5 +1,7 @@
 """Which column is what: as the client says, by usual names, or by where it stands."""
 
+from typing import Any
+
 import pytest
 
 from shared.errors import JobFailed
@@ -30,6 +32,12 @@ def test_the_client_says_which_even_against_the_names() -> None:
     assert assigned.inferred == {"item": "item"}
 
 
+def test_a_column_that_is_dropped_has_no_role_whatever_its_name() -> None:
+    assigned = roles.assign(["user", "item", "date", "count"], {"drop": ["date", "count"]})
+
+    assert assigned.named() == {"user": "user", "item": "item"}
+
+
 def test_without_a_name_the_first_column_is_the_user_and_the_second_the_item() -> None:
     assigned = roles.assign(["a", "b", "c"], {})
 
@@ -43,10 +51,12 @@ def test_without_a_name_the_first_column_is_the_user_and_the_second_the_item() -
         (["user", "item"], {"user": "usr"}, "column_missing", "did you mean 'user'?"),
         (["user", "item"], {"time": "when"}, "column_missing", "the columns are user, item"),
         (["user", "item"], {"user": "item", "item": "item"}, "column_roles", "received user and item for 'item'"),
+        (["user", "item"], {"drop": ["date"]}, "column_missing", "the columns are user, item"),
+        (["user", "item"], {"user": "item", "drop": ["item"]}, "column_roles", "received user and drop for 'item'"),
         (["user"], {}, "column_missing", "expected a column of users and one of items"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(names: list[str], given: dict[str, str], code: str, said: str) -> None:
+def test_what_cannot_be_is_refused_by_name(names: list[str], given: dict[str, Any], code: str, said: str) -> None:
     with pytest.raises(JobFailed) as failed:
         roles.assign(names, given)
 

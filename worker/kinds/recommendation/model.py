@@ -1,24 +1,24 @@
-"""Learns each model that may be kept, with each setting that may do best, and what the kept one knows of new items."""
+"""Each model that may be kept and the settings among which validation chooses; how they learn, and know new items."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from shared.kinds.recommendation import Method, TrainParams
+from shared.kinds.recommendation import Method, TrainParams, Weighting
 from worker.recommenders import als, autoencoder, likeness, neighbours, newcomers, popularity
 from worker.recommenders.artifacts import RecommenderModel
 from worker.recommenders.catalogue import Catalogue
+from worker.recommenders.choosing import Ladder
 from worker.recommenders.histories import Histories
 from worker.recommenders.recommender import Recommender
 
 Json = dict[str, Any]
 
 CANDIDATES: tuple[Method, ...] = ("popularity", "neighbours", "ease", "als")
-NETWORKS = ("two_tower", "autoencoder")
+FULL = "full"
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,12 @@ class Candidate:
     settings: Json
 
 
-def candidates(params: TrainParams, method: Method) -> list[Candidate]:
-    """A method with each of the settings among which validation chooses."""
-    return [Candidate(method, settings) for settings in _grid(params, method)]
+@dataclass(frozen=True)
+class Space:
+    """Where the search for settings begins, and which are moved in which order."""
+
+    begin: Json
+    ladders: tuple[Ladder, ...]
 
 
 def methods(params: TrainParams) -> list[Method]:
@@ -41,48 +44,75 @@ def methods(params: TrainParams) -> list[Method]:
     return list(params.candidates or CANDIDATES)
 
 
-def _grid(params: TrainParams, method: Method) -> Iterator[Json]:
-    weightings = ["binary", "log"] if params.weighting == "auto" else [params.weighting]
+def space(params: TrainParams, method: Method, *, items: int) -> Space:
+    """The settings of a method; what the client has named stays."""
     if method == "popularity":
-        yield {}
-    elif method == "neighbours":
-        asked = params.neighbours
-        for size, shrink, weighting in product(
-            _asked(asked.neighbours, (50, 200)), _asked(asked.shrink, (0.0, 10.0)), weightings
-        ):
-            yield {"neighbours": size, "shrink": shrink, "weighting": weighting}
-    elif method == "ease":
-        asked_ease = params.ease
-        for l2, dropout, weighting in product(
-            _asked(asked_ease.l2, (20.0, 100.0, 500.0)), _asked(asked_ease.dropout, (0.0, 0.3)), weightings
-        ):
-            yield {"l2": l2, "dropout": dropout, "weighting": weighting, "items_at_most": asked_ease.items_at_most}
-    elif method == "als":
-        asked_als = params.als
-        for alpha, regularization, weighting in product(
-            _asked(asked_als.alpha, (5.0, 20.0)), _asked(asked_als.regularization, (1.0,)), weightings
-        ):
-            yield {
-                "alpha": alpha, "regularization": regularization, "weighting": weighting,
-                "factors": asked_als.factors, "iterations": asked_als.iterations, "seed": params.seed,
-            }  # fmt: skip
+        return Space({}, ())
+    if method == "neighbours":
+        return _neighbours(params)
+    return _ease(params, items) if method == "ease" else _als(params)
 
 
-def _asked(value: Any, otherwise: tuple[Any, ...]) -> tuple[Any, ...]:  # Any: a setting
-    return otherwise if value is None else (value,)
+def _neighbours(params: TrainParams) -> Space:
+    asked = params.neighbours
+    begin = {"neighbours": 100, "shrink": 10.0, "weighting": "damped"}
+    ladders = [
+        Ladder("shrink", (2.0, 10.0, 50.0), 5.0), Ladder("neighbours", (100, 400)), _weightings("binary", "log")
+    ]  # fmt: skip
+    return _given({"neighbours": asked.neighbours, "shrink": asked.shrink}, begin, ladders, params)
 
 
-def fit(candidate: Candidate, given: Histories, *, told: Callable[[float], Any]) -> Recommender:
+def _ease(params: TrainParams, items: int) -> Space:
+    """The begin and the steps were found on plays of 1,900 listeners (docs/decisions/0011)."""
+    asked = params.ease
+    begin = {"rank": 128, "l2": 50.0, "ridge_power": 0.5, "score_power": 0.15, "weighting": "damped"}
+    forms: tuple[Any, ...] = (64, 128) if items > asked.items_at_most else (64, 128, FULL)
+    ladders = [
+        Ladder("l2", (20.0, 50.0, 125.0), 2.5), Ladder("score_power", (0.0, 0.15, 0.3)),
+        _weightings("binary"), Ladder("ridge_power", (0.0, 0.5)), Ladder("rank", forms),
+    ]  # fmt: skip
+    said = {"rank": asked.rank, "l2": asked.l2, "ridge_power": asked.ridge_power, "score_power": asked.score_power}
+    return _given(said, begin, ladders, params)
+
+
+def _als(params: TrainParams) -> Space:
+    """The customary regularization, hundreds of times less, does worse than any neighbour (docs/decisions/0011)."""
+    asked = params.als
+    begin = {"factors": 128, "alpha": asked.alpha, "regularization": 3.25 * asked.alpha, "weighting": "damped"}
+    steps = tuple(times * asked.alpha for times in (1.5, 2.25, 3.25, 4.75))
+    ladders = [Ladder("regularization", steps, 1.5), Ladder("factors", (64, 128)), _weightings("binary")]
+    return _given({"factors": asked.factors, "regularization": asked.regularization}, begin, ladders, params)
+
+
+def _weightings(*others: Weighting) -> Ladder:
+    return Ladder("weighting", ("damped", *others))
+
+
+def _given(asked: Json, begin: Json, ladders: list[Ladder], params: TrainParams) -> Space:
+    """With what the client has named in the place of what would be tried."""
+    weighting = None if params.weighting == "auto" else params.weighting
+    named = {name: value for name, value in {**asked, "weighting": weighting}.items() if value is not None}
+    return Space({**begin, **named}, tuple(ladder for ladder in ladders if ladder.name not in named))
+
+
+def fit(candidate: Candidate, given: Histories, params: TrainParams, *, told: Callable[[float], Any]) -> Recommender:
     """Learn; `told` takes the share that is done, and may raise."""
-    settings = dict(candidate.settings)
+    settings = candidate.settings
     if candidate.method == "popularity":
         return popularity.fit(given)
     if candidate.method == "neighbours":
         return neighbours.fit(given, **settings, told=told)
     if candidate.method == "ease":
-        return autoencoder.fit(given, **settings, told=told)
-    iterations = settings["iterations"]
-    return als.fit(given, **settings, told=lambda done: told(done / iterations))
+        return _fit_ease(settings, given, params, told)
+    rounds = params.als.iterations
+    return als.fit(given, **settings, iterations=rounds, seed=params.seed, told=lambda done: told(done / rounds))
+
+
+def _fit_ease(settings: Json, given: Histories, params: TrainParams, told: Callable[[float], Any]) -> Recommender:
+    if settings["rank"] != FULL:
+        return autoencoder.fit_rank(given, **settings, told=told)
+    asked, rest = params.ease, {name: value for name, value in settings.items() if name != "rank"}
+    return autoencoder.fit(given, **rest, dropout=asked.dropout, items_at_most=asked.items_at_most, told=told)
 
 
 def finish(
