@@ -33,7 +33,8 @@ Json = dict[str, Any]
 PLAYS = made_plays.make(150, 160, seed=5)
 METHODS: dict[str, Json] = {
     "neighbours": {"neighbours": {"neighbours": 30, "shrink": 2.0}},
-    "ease": {"ease": {"l2": 50.0, "dropout": 0.2}},
+    "ease": {"ease": {"rank": "full", "l2": 20.0, "score_power": 0.1, "ridge_power": 0.5}},
+    "ease by vectors": {"ease": {"rank": 12, "l2": 20.0, "score_power": 0.1, "ridge_power": 0.5}},
     "als": {"als": {"alpha": 10.0, "regularization": 5.0, "factors": 12, "iterations": 4}},
     "popularity": {},
 }
@@ -105,7 +106,7 @@ def lists_of(post: Post, job: Row[Any]) -> list[Json]:
 def test_the_night_and_the_moment_agree_item_for_item(
     post: Post, tenant: str, dataset: str, asker: Asker, method: str
 ) -> None:
-    version = make_version(post, tenant, dataset, model=method, weighting="log", **METHODS[method])
+    version = make_version(post, tenant, dataset, model=method.split()[0], weighting="damped", **METHODS[method])
 
     for rules in RULES.values():
         nightly = lists_of(post, run(post, tenant, version, dataset, k=12, **rules))

@@ -1,8 +1,7 @@
 """What a network that ranks is shown in a step: of some listeners a part of the history, and what is to be found."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 from scipy import sparse
@@ -17,44 +16,64 @@ CONTENT_SIZE = 128
 STEPS_AT_LEAST = 8
 
 
-class Showing(Protocol):
-    """What is read of the settings here."""
-
-    @property
-    def dropout(self) -> float:
-        """The share of a history that is hidden."""
-
-    @property
-    def batch_size(self) -> int:
-        """Listeners at a time, at most."""
-
-    @property
-    def seed(self) -> int:
-        """Of all that is drawn."""
-
-
 @dataclass(frozen=True)
 class Batch:
-    """Pairs of a row and a place of an item: what is read and how much each counts, and what is to be found."""
+    """Pairs of a row and an item, rising: what is read and how much each counts, and what is to be found."""
 
     rows: int
-    read: np.ndarray  # int64 (pairs, 2), rising
+    read: np.ndarray  # int64 (pairs, 2)
     shares: np.ndarray  # float32 (pairs,)
     wanted: np.ndarray  # int64 (pairs, 2)
-    seed: int
-
-    @property
-    def targets(self) -> int:
-        return len(self.wanted)
+    seed: np.ndarray  # int32 (2,)
 
 
-class Batches(Sequence[Batch]):
-    """Of an epoch; each is made when it is asked for."""
+def count(listeners: int, at_most: int) -> int:
+    """Batches of an epoch."""
+    return -(-listeners // _size(listeners, at_most))
 
-    def __init__(self, given: Histories, settings: Showing, epoch: int) -> None:
-        self._given, self._settings, self._epoch = given, settings, epoch
-        self._order = np.random.default_rng([settings.seed, epoch]).permutation(len(given))
-        self._size = max(1, min(settings.batch_size, -(-len(given) // STEPS_AT_LEAST)))
 
-    def __len__(self) -> int:
-        return -(-len(self._order) // self._size)
+def _size(listeners: int, at_most: int) -> int:
+    return max(1, min(at_most, -(-listeners // STEPS_AT_LEAST)))
+
+
+def draw(given: Histories, at_most: int, *, dropout: float, seed: int, epoch: int) -> Iterator[Batch]:
+    """An epoch: each listener once, of each at least one item hidden, of the others this share."""
+    order = np.random.default_rng([seed, epoch]).permutation(len(given))
+    size = _size(len(given), at_most)
+    for step, first in enumerate(range(0, len(order), size)):
+        random = np.random.default_rng([seed, epoch, step])
+        yield _batch(given.take(order[first : first + size]), dropout, random)
+
+
+def _batch(given: Histories, dropout: float, random: np.random.Generator) -> Batch:
+    drawn, users = random.random(len(given.items)), given.users
+    is_hidden = (drawn < dropout) | (drawn == np.minimum.reduceat(drawn, given.indptr[:-1])[users])
+    # The fewer are read the shorter is their sum; so it is as long as it will be when nothing is hidden.
+    shares = whole(given.only(~is_hidden)).shares * np.float32((1 - dropout) ** -0.5)
+    pairs = np.stack([users, given.items], axis=1)
+    seed = random.integers(0, 2**31, 2, dtype=np.int32)
+    return Batch(len(given), pairs[~is_hidden], shares, pairs[is_hidden], seed)
+
+
+def whole(given: Histories) -> Batch:
+    """Histories as they are read when nothing is hidden: shares whose squares sum to 1."""
+    users, weights = given.users, given.weights
+    squares = np.bincount(users, weights.astype(np.float64) ** 2, minlength=len(given))
+    shares = (weights / np.sqrt(squares[users])).astype(np.float32)
+    pairs = np.stack([users, given.items], axis=1)
+    return Batch(len(given), pairs, shares, np.empty((0, 2), np.int64), np.zeros(2, np.int32))
+
+
+def reduced(features: sparse.csr_matrix) -> np.ndarray:
+    """Content by its largest singular values, rows of length 1 or 0 (Halko, Martinsson and Tropp, SIAM Review 2011)."""
+    rows = unit(features)
+    size = min(CONTENT_SIZE, *(side - 1 for side in rows.shape))
+    if rows.shape[1] <= CONTENT_SIZE or size < 1:
+        return np.asarray(rows.todense(), np.float32)
+    left, values, _ = randomized_svd(rows, size, random_state=0)
+    found = (left * values).astype(np.float32)
+    found[np.diff(rows.indptr) == 0] = 0
+    lengths = np.linalg.norm(found, axis=1, keepdims=True)
+    # What is nearly orthogonal to all that is kept is like nothing: of a direction by chance nothing would be learned.
+    scaled: np.ndarray = np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 1e-6)
+    return scaled

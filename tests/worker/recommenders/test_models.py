@@ -1,12 +1,14 @@
 """Models that rank, against other ways to the same numbers, on cases small enough to be worked by hand."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy import sparse
 
-from worker.recommenders import als, autoencoder, factors, linear, neighbours, popularity, towers
+from worker.recommenders import als, autoencoder, neighbours, popularity
+from worker.recommenders.artifacts import FORMS
 from worker.recommenders.factors import Factors
 from worker.recommenders.histories import Histories, gather, single
 from worker.recommenders.linear import Linear
@@ -23,6 +25,10 @@ def drawn(users: int, items: int, *, seed: int = 0) -> Histories:
     random = np.random.default_rng(seed)
     user, item = random.integers(0, users, users * 6), random.integers(0, items, users * 6)
     return gather(user, item, 1.0 + random.geometric(0.3, users * 6), users=users, items=items)
+
+
+def full(given: Histories, **settings: Any) -> Linear:
+    return autoencoder.fit(given, **{"ridge_power": 0.0, "score_power": 0.0, **settings})
 
 
 def test_popularity_is_the_share_of_listeners() -> None:
@@ -52,7 +58,7 @@ def test_only_the_nearest_neighbours_are_kept() -> None:
 
 def test_a_linear_autoencoder_is_what_least_squares_find_with_a_diagonal_of_zeros() -> None:
     given = drawn(40, 9)
-    model = autoencoder.fit(given, l2=3.0, dropout=0.0, weighting="binary", items_at_most=100)
+    model = full(given, l2=3.0, dropout=0.0, weighting="binary", items_at_most=100)
 
     x = given.weighted("binary").matrix().toarray().astype(np.float64)
     for item in range(9):
@@ -63,9 +69,49 @@ def test_a_linear_autoencoder_is_what_least_squares_find_with_a_diagonal_of_zero
         assert model.matrix[item, item] == 0
 
 
+def test_items_played_more_may_have_a_larger_ridge_and_smaller_scores() -> None:
+    given = drawn(40, 9)
+    model = full(given, l2=3.0, dropout=0.0, weighting="log", items_at_most=100, ridge_power=0.5, score_power=0.25)
+
+    x = given.weighted("log").matrix().toarray().astype(np.float64)
+    played = (x**2).sum(axis=0)
+    inverse = np.linalg.inv(x.T @ x + np.diag(3.0 * np.sqrt(played)))
+    expected = -inverse / np.diag(inverse) * played**-0.25
+    np.fill_diagonal(expected, 0)
+    assert model.matrix == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize("rank", [4, 8, 9, 50])
+def test_a_low_rank_is_the_best_of_ridge_regression(rank: int) -> None:
+    given = drawn(40, 9)
+    model = autoencoder.fit_rank(
+        given, rank=rank, l2=3.0, ridge_power=0.5, score_power=0.25, weighting="damped"
+    )  # fmt: skip
+
+    x = given.weighted("damped").matrix().toarray().astype(np.float64)
+    played = (x**2).sum(axis=0)
+    ridge = 3.0 * np.sqrt(played)
+    # Of full rank it is (G + D)⁻¹ G, from row to column, each column shrunk; of a lower one its largest directions.
+    values, directions = np.linalg.eigh(x.T @ x / np.sqrt(np.outer(ridge, ridge)))
+    kept = np.argsort(-values)[:rank]
+    shrunken = (directions[:, kept] * (values[kept] / (values[kept] + 1))) @ directions[:, kept].T
+    expected = shrunken / np.sqrt(ridge)[:, None] * np.sqrt(ridge) * played**-0.25
+    assert model.reading @ model.vectors.T == pytest.approx(expected, abs=1e-5)
+    if rank >= 9:
+        gram = x.T @ x
+        assert expected == pytest.approx(np.linalg.solve(gram + np.diag(ridge), gram) * played**-0.25, abs=1e-8)
+
+
+def test_what_nobody_has_played_has_no_vector() -> None:
+    model = autoencoder.fit_rank(SMALL, rank=2, l2=1.0, ridge_power=0.5, score_power=0.1, weighting="binary")
+
+    assert model.known.tolist() == [True, True, True, False]
+    assert np.isneginf(model.scores(model.read(SMALL))[:, 3]).all()
+
+
 def test_dropout_of_a_linear_autoencoder_is_what_hiding_plays_comes_to() -> None:
     given = drawn(40, 5)
-    model = autoencoder.fit(given, l2=2.0, dropout=0.4, weighting="binary", items_at_most=100)
+    model = full(given, l2=2.0, dropout=0.4, weighting="binary", items_at_most=100)
 
     # Hide plays at random often enough and solve: the same matrix, up to chance. Kept ones stand for the hidden.
     x = given.weighted("binary").matrix().toarray().astype(np.float64)
@@ -82,7 +128,7 @@ def test_dropout_of_a_linear_autoencoder_is_what_hiding_plays_comes_to() -> None
 
 
 def test_a_linear_autoencoder_of_few_items_knows_the_most_played() -> None:
-    model = autoencoder.fit(SMALL, l2=1.0, dropout=0.0, weighting="binary", items_at_most=2)
+    model = full(SMALL, l2=1.0, dropout=0.0, weighting="binary", items_at_most=2)
 
     assert model.places.tolist() == [0, 1]
     assert np.isneginf(model.scores(model.read(SMALL))[:, 2:]).all()
@@ -146,14 +192,16 @@ def layer() -> Layer:
 MODELS: dict[str, Callable[[Histories], Recommender]] = {
     "popularity": popularity.fit,
     "neighbours": lambda given: neighbours.fit(given, neighbours=5, shrink=1.0, weighting="log"),
-    "ease": lambda given: autoencoder.fit(given, l2=1.0, dropout=0.3, weighting="log", items_at_most=10),
+    "ease": lambda given: full(given, l2=1.0, dropout=0.3, weighting="log", items_at_most=10),
+    "ease by vectors": lambda given: autoencoder.fit_rank(
+        given, rank=5, l2=1.0, ridge_power=0.5, score_power=0.1, weighting="damped"
+    ),
     "als": lambda given: als.fit(
         given, factors=5, alpha=2.0, regularization=0.3, iterations=3, weighting="log", seed=0
     ),
     "two_tower": lambda given: tower(),
     "two_tower with a layer": lambda given: tower(layers=(layer(),)),
 }  # fmt: skip
-RESTORED_BY = {"popularity": popularity, "neighbours": linear, "ease": linear, "als": factors, "two_tower": towers}
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -162,7 +210,7 @@ def test_a_model_is_what_its_description_restores(name: str) -> None:
     model = MODELS[name](given)
 
     said, arrays = model.describe()
-    again: Recommender = RESTORED_BY[said["method"]].restore(said, arrays)
+    again: Recommender = FORMS[said["form"]].restore(said, arrays)
 
     assert (again.scores(again.read(given)) == model.scores(model.read(given))).all()
     assert (again.known == model.known).all()
