@@ -8,7 +8,7 @@ import secrets
 import socket
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import orjson
@@ -17,7 +17,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from shared import queue
-from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
+from shared.errors import EtudeError, Fault, InvalidRequest, NotAllowedNow, NotFound, Unavailable
 from shared.list_params import ListParams
 from shared.schema import Closed
 from shared.settings import Settings
@@ -162,7 +162,8 @@ class Inbox:
 
     def refuse(self, name: str, error: EtudeError) -> None:
         """Give an error instead, to be raised where the question came from."""
-        said = {"status": error.status, "code": error.code, "detail": error.detail}
+        faults = [asdict(fault) for fault in error.faults]
+        said = {"status": error.status, "code": error.code, "detail": error.detail, "faults": faults}
         self._give(name, orjson.dumps({**said, "retry_after_s": error.retry_after_s}))
 
     def beat(self) -> None:
@@ -194,7 +195,8 @@ def _read(content: bytes) -> Json:
         body: Json = said["body"]
         return body
     error = ERRORS.get(said["status"], EtudeError)
-    raise error(said["detail"], code=said["code"], retry_after_s=said["retry_after_s"])
+    faults = [Fault(**fault) for fault in said["faults"]]
+    raise error(said["detail"], code=said["code"], faults=faults, retry_after_s=said["retry_after_s"])
 
 
 def _connect(settings: Settings) -> Redis:

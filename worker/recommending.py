@@ -36,7 +36,7 @@ def train(desk: Desk) -> Ending:
     warnings = [caution.as_json() for caution in prepared.cautions]
     desk.warn(warnings)
     board = model_search.choose(desk, prepared, params)
-    chosen = board.best()
+    chosen = board.best(None if params.model == "auto" else params.model) or board.best()
     assert chosen is not None
     desk.enter("evaluating")
     judged = {

@@ -9,6 +9,7 @@ from worker.recommenders import listing, selection
 from worker.recommenders.artifacts import RecommenderModel
 from worker.recommenders.histories import Histories, single
 from worker.recommenders.listing import HISTORY, POPULARITY
+from worker.recommenders.ranking import DIGITS
 from worker.recommenders.selection import NOTHING
 from worker.tastes import Listeners, Model
 
@@ -49,12 +50,17 @@ def _rows(
     return [
         {
             "item": names[item],
-            "score": float(score),
+            "score": _told(score),
             "reason": None if reason == NOTHING else {"because_of": names[reason]},
         }
         for item, score, reason in zip(items.tolist(), scores.tolist(), reasons.tolist(), strict=True)
         if item != NOTHING
     ]
+
+
+def _told(score: float) -> float:
+    """As it stands in the files of a job."""
+    return float(f"{score:.{DIGITS}g}")
 
 
 def similar(model: Model, wish: Wish) -> bytes:
@@ -73,5 +79,5 @@ def similar(model: Model, wish: Wish) -> bytes:
     chosen = selection.largest(scores[None], rules.k)[0]
     chosen = chosen[chosen != NOTHING]
     chosen = chosen[np.lexsort((chosen, -scores[chosen]))]
-    data = [{"item": learned.items[each], "score": float(scores[each])} for each in chosen.tolist()]
+    data = [{"item": learned.items[each], "score": _told(scores[each])} for each in chosen.tolist()]
     return orjson.dumps({"data": data})

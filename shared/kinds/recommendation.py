@@ -154,7 +154,6 @@ class ScoreParams(ListParams):
 class EvaluateParams(Closed):
     """What a version comes to on the events of a dataset that came after those it has learned from."""
 
-    k: Annotated[Int, Field(ge=1, le=100)] = 20
     seed: Annotated[Int, Field(ge=0, lt=2**31)] = 0
 
 

@@ -14,6 +14,7 @@ from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import attempts, jobs
 from tests.worker import working
+from tests.worker.interactions import uploading
 from worker import runner, sweep
 from worker.runner import Post
 
@@ -115,3 +116,27 @@ def test_what_was_computed_of_a_recording_stays_however_the_attempt_ended(
     assert post.storage.exists(kept)
     assert not post.storage.exists(f"{folder}checkpoints/1/x")
     assert not post.storage.exists(orphan)
+
+
+def holding(post: Post, tenant: str, content: bytes) -> list[str]:
+    """The stored files of a tenant in which these bytes stand."""
+    return [key for key in post.storage.keys(f"t/{tenant}/") if content in post.storage.get(key)]
+
+
+def test_of_an_erased_listener_no_byte_is_left(post: Post, tenant: str) -> None:
+    uploaded = b"user,item,time\nalice,x,1\nbob,x,2\nbob,y,3\n"
+    row, _ = uploading.ingest(post, tenant, {"plays.csv": uploaded})
+    before = {part["key"] for part in row.parts}
+    assert holding(post, tenant, b"alice")
+    uploading.erase(post, tenant, row, "alice")
+    runner.run(post, "light", only_tenant=None)
+    age(post)
+
+    sweep.run(post.database, post.storage)
+
+    after = uploading.find(post, tenant, row.id)
+    named = {part["key"] for part in after.parts}
+    assert not named & before
+    assert set(post.storage.keys(places.dataset_folder(tenant, row.id))) == named
+    assert not holding(post, tenant, b"alice")
+    assert holding(post, tenant, b"bob")

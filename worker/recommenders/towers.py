@@ -1,6 +1,6 @@
 """A learned network with NumPy alone: one tower reads what was played, the other is a vector of each item."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -54,31 +54,26 @@ class Towers:
         return not self.layers
 
     def read(self, given: Histories) -> np.ndarray:
-        found = np.zeros((len(given), self.vectors.shape[1]), np.float32)
+        # SciPy adds up a row's items one after the other: of a listener the same, bit by bit, whoever stands beside.
+        weights = weigh(given.weights, self.weighting, given.users)
+        shares = replace(given, weights=unit_shares(weights, given.users)).matrix()
+        summed = np.asarray(shares @ self.reading, np.float32)
+        if not self.layers:
+            return summed
         # One by one: so the product of each has the same shape whoever stands beside, and rounds alike.
-        for user in range(len(given)):
-            items, weights = given.of(user)
-            if len(items):
-                found[user] = self._through(self._summed(items, weights))
+        found = np.zeros((len(given), self.vectors.shape[1]), np.float32)
+        for user in np.flatnonzero(given.lengths > 0):
+            found[user] = self._through(summed[user : user + 1])
         return found
 
-    def _summed(self, items: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        summed: np.ndarray = self._shares(weights) @ self.reading[items]
-        return summed
-
-    def _shares(self, weights: np.ndarray) -> np.ndarray:
-        weighted = weigh(weights, self.weighting)
-        shares: np.ndarray = (weighted / np.sqrt(np.sum(weighted * weighted))).astype(np.float32)
-        return shares
-
-    def _through(self, x: np.ndarray) -> np.ndarray:
-        row = x[None]
+    def _through(self, row: np.ndarray) -> np.ndarray:
         for layer in self.layers:
             row = ACTIVATIONS[layer.activation](row @ layer.kernel + layer.bias)
         return row[0]
 
     def scores(self, users: np.ndarray) -> np.ndarray:
-        found: np.ndarray = users @ self.vectors.T + self.bias
+        found: np.ndarray = users @ self.vectors.T
+        found += self.bias
         found[:, self.unknown] = -np.inf
         return found
 
@@ -87,7 +82,8 @@ class Towers:
 
     def contributions(self, items: np.ndarray, weights: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         parts = self.reading[items].astype(np.float64) @ self.vectors[wanted].T.astype(np.float64)
-        found: np.ndarray = parts * self._shares(weights)[:, None]
+        shares = unit_shares(weigh(weights, self.weighting), np.zeros(len(weights), np.int64))
+        found: np.ndarray = parts * shares[:, None]
         return found
 
     def similar(self, item: int) -> np.ndarray | None:
@@ -95,11 +91,18 @@ class Towers:
 
     def describe(self) -> tuple[Json, dict[str, np.ndarray]]:
         activations = [layer.activation for layer in self.layers]
-        said = {"method": self.method, "weighting": self.weighting, "layers": activations}
+        said = {"method": self.method, "form": "towers", "weighting": self.weighting, "layers": activations}
         arrays = {"reading": self.reading, "vectors": self.vectors, "bias": self.bias, "unknown": self.unknown}
         for place, layer in enumerate(self.layers):
             arrays |= {f"layer.{place}.kernel": layer.kernel, f"layer.{place}.bias": layer.bias}
         return said, arrays
+
+
+def unit_shares(weights: np.ndarray, users: np.ndarray) -> np.ndarray:
+    """How much of each pair is read, float32: the squares of a listener's sum to 1."""
+    squares = np.bincount(users, weights.astype(np.float64) ** 2)
+    shares: np.ndarray = (weights / np.sqrt(squares[users])).astype(np.float32)
+    return shares
 
 
 def restore(spec: Json, arrays: dict[str, np.ndarray]) -> Towers:

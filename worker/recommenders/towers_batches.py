@@ -9,6 +9,7 @@ from sklearn.utils.extmath import randomized_svd
 
 from worker.recommenders.content import unit
 from worker.recommenders.histories import Histories
+from worker.recommenders.towers import unit_shares
 
 # Content of more dimensions is known by its largest ones; then a step costs little more than without it.
 CONTENT_SIZE = 128
@@ -57,9 +58,8 @@ def _batch(given: Histories, dropout: float, random: np.random.Generator) -> Bat
 
 def whole(given: Histories) -> Batch:
     """Histories as they are read when nothing is hidden: shares whose squares sum to 1."""
-    users, weights = given.users, given.weights
-    squares = np.bincount(users, weights.astype(np.float64) ** 2, minlength=len(given))
-    shares = (weights / np.sqrt(squares[users])).astype(np.float32)
+    users = given.users
+    shares = unit_shares(given.weights, users)
     pairs = np.stack([users, given.items], axis=1)
     return Batch(len(given), pairs, shares, np.empty((0, 2), np.int64), np.zeros(2, np.int32))
 

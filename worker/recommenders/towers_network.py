@@ -60,10 +60,10 @@ class Network:
 
     def __init__(self, settings: Settings, listeners: np.ndarray, content: np.ndarray | None) -> None:
         self._settings = settings
-        self._played = np.flatnonzero(listeners > 0)
-        self._content = content
-        self._near = None if content is None else tf.constant(content[self._played])
-        drawn = _draw(settings, listeners[self._played], 0 if content is None else content.shape[1])
+        self._listeners, self._content = listeners, content
+        played = listeners > 0
+        self._near = None if content is None else tf.constant(content[played])
+        drawn = _draw(settings, listeners[played], 0 if content is None else content.shape[1])
         self.weights = {name: keras.Variable(value, name=name.replace(".", "_")) for name, value in drawn.items()}
         self.optimizer = optimizers.optimizer(settings.training)
         self.optimizer.build(list(self.weights.values()))
@@ -96,8 +96,8 @@ class Network:
             tape.watch(values)
             users, vectors, bias = self._outputs(values, rows, read, shares, seed)
             loss = _loss(users, vectors, bias, read, wanted)
-        unconnected = tf.UnconnectedGradients.ZERO
-        return loss, tape.gradient(loss, list(values.values()), unconnected_gradients=unconnected)
+        gradients = tape.gradient(loss, list(values.values()))
+        return loss, [tf.convert_to_tensor(each) for each in gradients]
 
     def _apply(self, gradients: list[Tensor]) -> None:
         variables = list(self.weights.values())
@@ -159,6 +159,87 @@ class Network:
         for name, value in values.items():
             (self.weights | optimizer)[name].assign(value)
 
-    def towers(self, values: Mapping[str, np.ndarray] | None = None) -> Towers:
+    def towers(self) -> Towers:
         """What is kept of it, with a row for each item of the catalogue."""
-        return self._towers(self.values() if values is None else values)
+        return _kept(self._settings, self.values(), self._listeners, self._content)
+
+
+@tf.custom_gradient
+def _loss(users: Tensor, vectors: Tensor, bias: Tensor, read: Tensor, wanted: Tensor) -> Any:
+    """The mean negative log-likelihood of what is to be found; what was read cannot be.
+
+    With its gradient, for which TensorFlow would go over all rows and items several times more.
+    """
+    logits = tf.tensor_scatter_nd_update(
+        tf.matmul(users, vectors, transpose_b=True) + bias, read, tf.fill([tf.shape(read)[0]], NEVER)
+    )
+    total = tf.cast(tf.shape(wanted)[0], tf.float32)
+    share = tf.math.bincount(tf.cast(wanted[:, 0], tf.int32), minlength=tf.shape(users)[0], dtype=tf.float32) / total
+    largest = tf.reduce_max(logits, axis=1)
+    powers = tf.exp(logits - largest[:, None])
+    sums = tf.reduce_sum(powers, axis=1)
+    found = tf.reduce_sum(tf.gather_nd(logits, wanted)) / total
+    loss = tf.reduce_sum(share * (tf.math.log(sums) + largest)) - found
+
+    def gradient(above: Tensor) -> Any:
+        errors = powers * (above * share / sums)[:, None]
+        errors = tf.tensor_scatter_nd_sub(errors, wanted, tf.fill([tf.shape(wanted)[0]], above / total))
+        return (
+            tf.matmul(errors, vectors), tf.matmul(errors, users, transpose_a=True), tf.reduce_sum(errors, axis=0),
+            None, None,
+        )  # fmt: skip
+
+    return loss, gradient
+
+
+def _draw(settings: Settings, listeners: np.ndarray, content: int) -> dict[str, np.ndarray]:
+    """The weights before anything is learned; `content` is how wide that is, 0: there is none."""
+    random, size = np.random.default_rng(settings.training.seed), settings.embedding
+    bias = np.log(listeners / np.mean(listeners)).astype(np.float32)
+    layers: dict[str, np.ndarray] = {}
+    for place, layer in enumerate(settings.layers):
+        # Glorot and Bengio, AISTATS 2010.
+        edge = np.sqrt(6 / (size + layer.units))
+        layers[f"layer.{place}.kernel"] = random.uniform(-edge, edge, (size, layer.units)).astype(np.float32)
+        layers[f"layer.{place}.bias"] = np.zeros(layer.units, np.float32)
+        size = layer.units
+
+    def normal(*shape: int) -> np.ndarray:
+        return random.normal(0, SPREAD, shape).astype(np.float32)
+
+    if settings.method == "autoencoder":
+        return {"reading": normal(len(bias), settings.embedding), "vectors": normal(len(bias), size), "bias": bias,
+                **layers}  # fmt: skip
+    items = {"own": normal(len(bias), size), "says": (SAYS_POWER * bias).astype(np.float32), "bias": bias}
+    if not content:
+        return items | layers
+    by_content = {"content": normal(content, size), "content_bias": np.zeros(content, np.float32)}
+    return items | by_content | {"typical": np.mean(bias, dtype=np.float32)} | layers
+
+
+def _kept(
+    settings: Settings, values: Mapping[str, np.ndarray], listeners: np.ndarray, content: np.ndarray | None
+) -> Towers:
+    played, is_known = listeners > 0, listeners > 0
+
+    def spread(rows: np.ndarray, others: Any = 0) -> np.ndarray:
+        found = np.zeros((len(listeners), *rows.shape[1:]), np.float32)
+        found[~played], found[played] = others, rows
+        return found
+
+    if settings.method == "autoencoder":
+        reading, vectors, bias = (spread(values[name]) for name in ("reading", "vectors", "bias"))
+    elif content is None:
+        vectors, bias = spread(values["own"]), spread(values["bias"])
+        reading = vectors * np.exp(spread(values["says"]))[:, None]
+    else:
+        is_known = played | content.any(axis=1)
+        vectors = spread(values["own"]) + content @ values["content"]
+        bias = spread(values["bias"], values["typical"]) + content @ values["content_bias"]
+        reading = vectors * np.exp(spread(values["says"]))[:, None]
+    layers = tuple(
+        Layer(values[f"layer.{place}.kernel"], values[f"layer.{place}.bias"], layer.activation)
+        for place, layer in enumerate(settings.layers)
+    )
+    unknown = np.flatnonzero(~is_known).astype(np.int32)
+    return Towers(settings.method, settings.weighting, reading, layers, vectors, bias, unknown)

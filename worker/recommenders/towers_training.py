@@ -5,7 +5,7 @@ All of what a step hides is asked for at once, among all items but those it was 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,12 @@ from scipy import sparse
 from shared.errors import JobFailed
 from shared.training_params import PlateauDecay
 from worker import optimizers
+from worker.recommenders import towers_batches
 from worker.recommenders.histories import Histories
 from worker.recommenders.towers import Towers
-from worker.recommenders.towers_batches import Batch, batches, reduced
-from worker.recommenders.towers_network import Network, Settings
+from worker.recommenders.towers_batches import Batch
+from worker.recommenders.towers_network import Network
+from worker.recommenders.towers_network import Settings as Settings
 
 Json = dict[str, Any]
 Judge = Callable[[Towers], float]
@@ -94,8 +96,9 @@ class _Training:
         self, given: Histories, features: sparse.csr_matrix | None, settings: Settings, *, judge: Judge | None
     ) -> None:
         self._settings, self._judge = settings, judge
-        self._given = given.weighted(settings.weighting).take(np.flatnonzero(given.lengths > 0))
-        content = reduced(features) if features is not None and settings.method == "two_tower" else None
+        self._given = _compact(given).weighted(settings.weighting)
+        has_content = features is not None and settings.method == "two_tower"
+        content = towers_batches.reduced(features) if has_content else None
         self._network = Network(settings, given.listeners, content)
         self._progress, self._best = Progress(), self._network.values()
 
@@ -107,11 +110,15 @@ class _Training:
     def advance(self, told: Told) -> dict[str, float]:
         """One epoch; left in its midst, as `told` may, it is as if it had not begun once it is restored."""
         progress, losses, targets = self._progress, 0.0, 0
-        steps = batches(self._given, self._settings, epoch=progress.done)
-        for place, batch in enumerate(steps):
-            at = progress.done + place / len(steps)
-            losses += self._learn(batch, at) * batch.targets
-            targets += batch.targets
+        settings, params = self._settings, self._settings.training
+        steps = towers_batches.count(len(self._given), params.batch_size)
+        epoch = towers_batches.draw(
+            self._given, params.batch_size, dropout=settings.dropout, seed=params.seed, epoch=progress.done
+        )
+        for place, batch in enumerate(epoch):
+            at = progress.done + place / steps
+            losses += self._learn(batch, at) * len(batch.wanted)
+            targets += len(batch.wanted)
             told({"epoch": at})
         progress.done += 1
         figures = {"epoch": progress.done, "loss": losses / max(1, targets), "learning_rate": self._rate(progress.done)}
@@ -164,6 +171,13 @@ class _Training:
         self._network.assign(_named(state.arrays, "now."))
         self._best, self._progress = _named(state.arrays, "best."), Progress(**state.said)
         self._progress.history = [dict(figures) for figures in self._progress.history]
+
+
+def _compact(given: Histories) -> Histories:
+    """Those who have played anything, and the items that anybody has."""
+    kept, is_played = given.take(np.flatnonzero(given.lengths > 0)), given.listeners > 0
+    places = (np.cumsum(is_played) - 1).astype(np.int32)
+    return replace(kept, items=places[kept.items], count=int(is_played.sum()))
 
 
 def _named(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
