@@ -1,5 +1,6 @@
 """Trainings on plays, lists for all listeners and evaluations, as a worker carries them out."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,16 @@ from sqlalchemy import Row, update
 
 from shared import jobs
 from shared.database import Database
+from shared.errors import TryAgain
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import datasets as dataset_table
 from shared.tables import outputs
 from tests.worker import plays as made_plays
 from tests.worker import working
-from tests.worker.recommended import make_version, run, store, train
+from tests.worker.interactions.uploading import hurry
+from tests.worker.recommended import QUICK, make_version, run, store, train
+from worker import runner
 from worker.interactions import stored
 from worker.interactions.stored import Interactions
 from worker.kinds.recommendation import metrics
@@ -222,3 +226,161 @@ def test_what_nothing_can_be_judged_by_is_refused(
     job = train(post, tenant, store(post, tenant, tmp_path / "few", few))
 
     assert (job.state, job.error["code"]) == (jobs.FAILED, "too_few_plays")
+
+
+def test_whoever_has_played_everything_has_an_empty_list(
+    post: Post, tenant: str, version: Row[Any], tmp_path: Path
+) -> None:
+    items = made_plays.interactions(PLAYS).items
+    everything = Interactions(
+        ["all"], items, np.zeros(len(items), np.int32), np.arange(len(items), dtype=np.int32), np.ones(len(items)),
+        None, None, stored.empty_catalogue(len(items)),
+    )  # fmt: skip
+    dataset = store(post, tenant, tmp_path / "all", everything)
+
+    (row,) = rows(post, run(post, tenant, version, dataset))
+    assert (row["items"], row["basis"]) == ([], "history")
+    (again,) = rows(post, run(post, tenant, version, dataset, exclude_heard=False))
+    assert len(again["items"]) == 20
+
+
+def test_the_model_that_is_named_is_kept_though_another_does_better(post: Post, tenant: str, dataset: str) -> None:
+    job = train(post, tenant, dataset, model="als", als={"factors": 2, "regularization": 900_000.0})
+
+    assert job.result["chosen"]["model"] == "als"
+    (version,) = working.made(post, job.id)
+    popularity = version.baselines["test"]["popularity"]
+    assert popularity["ndcg@100"]["value"] > version.metrics["test"]["ndcg@100"]["value"]
+    assert popularity["compared"]["difference"] < 0
+
+
+def promote(post: Post, tenant: str, dataset: str, *, require: Json | None = None, **params: Any) -> Row[Any]:
+    job = working.submit(
+        post, tenant, dataset, kind="recommendation", model="taste", params=params,
+        promote={"alias": "champion", "require": require},
+    )  # fmt: skip
+    runner.run(post, "train", only_tenant=None)
+    return working.find(post, job)
+
+
+def test_a_worse_one_does_not_become_champion_and_is_compared_with_it(post: Post, tenant: str, dataset: str) -> None:
+    first = promote(post, tenant, dataset, **QUICK)
+    assert first.result["promotion"]["moved"]
+
+    gate = {"metric": "ndcg@100", "not_worse_than": "champion"}
+    second = promote(post, tenant, dataset, require=gate, model="popularity")
+
+    assert not second.result["promotion"]["moved"]
+    assert second.result["promotion"]["reason"]["code"] == "gate_refused"
+    champion = second.result["metrics"]["champion"]
+    assert champion["version"] == 1
+    assert champion["value"] == first.result["metrics"]["test"]["ndcg@100"]["value"]
+    assert champion["difference"] < 0
+    assert champion["p"] < 0.05
+
+
+def test_on_more_plays_the_champions_settings_are_judged_anew(
+    post: Post, tenant: str, dataset: str, tmp_path: Path
+) -> None:
+    promote(post, tenant, dataset, **QUICK)
+    more = store(post, tenant, tmp_path / "more", made_plays.interactions(made_plays.make(260, 200, seed=9)))
+
+    gate = {"metric": "recall@20", "not_worse_than": "champion"}
+    job = promote(post, tenant, more, require=gate, **QUICK)
+
+    # The same settings, learned from the same plays: neither is better.
+    assert job.result["promotion"]["moved"]
+    compared = job.result["promotion"]["compared"]
+    assert compared["candidate"] == pytest.approx(compared["rival"])
+    assert (job.result["metrics"]["champion"]["difference"], job.result["metrics"]["champion"]["p"]) == (0, 1)
+
+
+def test_what_was_tried_before_a_death_is_not_tried_again(
+    post: Post, tenant: str, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: Json = {"candidates": ["popularity", "neighbours", "ease"], "content": None}
+    whole = train(post, tenant, dataset, **wanted)
+    hasty = dataclasses.replace(post, settings=dataclasses.replace(post.settings, checkpoint_s=0.0))
+    real, calls = metrics.judge, list[int]()
+
+    def judge(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 9:
+            raise TryAgain("The worker dies here.")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(metrics, "judge", judge)
+    broken = train(hasty, tenant, dataset, **wanted)
+    assert (broken.state, len(calls)) == (jobs.QUEUED, 9)
+    hurry(post, broken.id)
+    runner.run(hasty, "train", only_tenant=None)
+
+    ended = working.find(post, broken.id)
+    assert ended.state == jobs.SUCCEEDED, ended.error
+    assert ended.result["compared"] == whole.result["compared"]
+    # Eight were known; then the rest, and each method once more on what is judged on.
+    assert len(calls) == 9 + len(whole.result["compared"]) - 8 + 3
+    made = [working.made(post, job.id)[0] for job in (whole, ended)]
+    assert made[0].metrics == made[1].metrics
+    assert [file["sha256"] for file in made[0].files] == [file["sha256"] for file in made[1].files]
+
+
+def test_a_budget_ends_the_search_with_the_best_so_far(post: Post, tenant: str, dataset: str) -> None:
+    job = working.submit(
+        post, tenant, dataset, kind="recommendation", model="taste", params={}, budget={"compute_seconds": 0.001}
+    )  # fmt: skip
+    runner.run(post, "train", only_tenant=None)
+
+    ended = working.find(post, job)
+    assert ended.state == jobs.SUCCEEDED, ended.error
+    assert (ended.result["stopped_by"], len(ended.result["compared"])) == ("budget", 1)
+
+
+@pytest.mark.parametrize("split", ["user", "last", "random"])
+def test_other_splits(post: Post, tenant: str, dataset: str, split: str) -> None:
+    job = train(post, tenant, dataset, **QUICK, split=split)
+
+    assert job.state == jobs.SUCCEEDED, job.error
+    assert working.made(post, job.id)[0].lineage["split"]["by"] == split
+    assert job.result["metrics"]["test"]["ndcg@100"]["value"] > 0.1
+
+
+def test_a_split_by_time_wants_times(post: Post, tenant: str, tmp_path: Path) -> None:
+    timeless = store(post, tenant, tmp_path / "timeless", made_plays.interactions(PLAYS, time=False))
+
+    job = train(post, tenant, timeless, **QUICK, split="time")
+    assert (job.state, job.error["code"]) == (jobs.FAILED, "no_times")
+    by_user = train(post, tenant, timeless, **QUICK)
+    assert working.made(post, by_user.id)[0].lineage["split"]["by"] == "user"
+
+
+def test_bots_are_left_out_unless_they_are_kept(post: Post, tenant: str, tmp_path: Path) -> None:
+    plays = made_plays.interactions(PLAYS)
+    assert plays.time is not None
+    busy = 3000
+    noisy = Interactions(
+        [*plays.users, "zz bot"], plays.items,
+        np.concatenate([plays.user, np.full(busy, len(plays.users), np.int32)]),
+        np.concatenate([plays.item, (np.arange(busy) % 200).astype(np.int32)]),
+        np.concatenate([plays.weight, np.ones(busy)]),
+        np.concatenate([plays.time, plays.time.min() + np.arange(busy) * 20.0]), None, plays.catalogue,
+    )  # fmt: skip
+    dataset = store(post, tenant, tmp_path / "noisy", noisy)
+
+    left_out, kept = (train(post, tenant, dataset, **QUICK, bots=bots) for bots in ("leave_out", "keep"))
+
+    assert [each["code"] for each in left_out.result["warnings"]] == ["bots_left_out"]
+    assert working.made(post, left_out.id)[0].lineage["split"]["left_out"] == {"bots": busy}
+    assert kept.result["warnings"] == []
+
+
+def test_only_the_contexts_that_are_named_are_learned_from(post: Post, tenant: str, tmp_path: Path) -> None:
+    contexts = ["radio" if place % 3 else "own choice" for place in range(len(PLAYS.user))]
+    dataset = store(post, tenant, tmp_path / "contexts", made_plays.interactions(PLAYS, context=contexts))
+
+    job = train(post, tenant, dataset, **QUICK, contexts=["own choice"])
+    assert job.state == jobs.SUCCEEDED, job.error
+    left_out = working.made(post, job.id)[0].lineage["split"]["left_out"]["other_contexts"]
+    assert left_out == contexts.count("radio")
+    unknown = train(post, tenant, dataset, **QUICK, contexts=["elsewhere"])
+    assert (unknown.state, unknown.error["code"]) == (jobs.FAILED, "context_unknown")

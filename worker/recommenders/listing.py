@@ -106,8 +106,11 @@ def _reasons(model: Recommender, items: np.ndarray, weights: np.ndarray, wanted:
 
 def in_places_of(model: RecommenderModel, items: Sequence[str], histories: Histories) -> Histories:
     """Histories of another catalogue in the places of the model's; what it does not know is left out."""
-    places = np.array([model.places.get(item, NOTHING) for item in items], np.int64)
-    there = places[histories.items] if len(items) else np.empty(0, np.int64)
+    # Only what was played is looked up: of one listener some dozens, and a catalogue may have a million.
+    played = np.flatnonzero(histories.listeners)
+    places = np.full(histories.count, NOTHING, np.int64)
+    places[played] = [model.places.get(items[item], NOTHING) for item in played.tolist()]
+    there = places[histories.items]
     kept = there != NOTHING
     return gather(
         histories.users[kept], there[kept], histories.weights[kept], users=len(histories), items=len(model.items)

@@ -8,7 +8,7 @@ def exact(users: np.ndarray, vectors: np.ndarray, chosen: np.ndarray) -> np.ndar
 
     A product of matrices adds up in an order that depends on its shape; this adds up a vector after the other.
     """
-    found: np.ndarray = np.einsum("ucd,ud->uc", vectors[chosen], users)
+    found: np.ndarray = np.einsum("ucd,ud->uc", vectors.take(chosen, axis=0), users)
     return found
 
 

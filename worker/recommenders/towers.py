@@ -27,12 +27,13 @@ class Layer:
 class Towers:
     """The score of an item is the product of its vector and a listener's, plus its bias.
 
-    A listener's is the sum of `reading` over what was played, by weights whose squares sum to 1, through the layers.
+    A listener's is the sum of `reading` over what was played, by weights whose squares sum to 1, and beside it what the
+    layers make of that.
     """
 
     method: Method
     weighting: Weighting
-    reading: np.ndarray  # float32 (items, embedding)
+    reading: np.ndarray  # float32 (items, size)
     layers: tuple[Layer, ...]
     vectors: np.ndarray  # float32 (items, size)
     bias: np.ndarray  # float32 (items,)
@@ -63,13 +64,14 @@ class Towers:
         # One by one: so the product of each has the same shape whoever stands beside, and rounds alike.
         found = np.zeros((len(given), self.vectors.shape[1]), np.float32)
         for user in np.flatnonzero(given.lengths > 0):
-            found[user] = self._through(summed[user : user + 1])
+            found[user] = self._through(summed[user])
         return found
 
-    def _through(self, row: np.ndarray) -> np.ndarray:
+    def _through(self, summed: np.ndarray) -> np.ndarray:
+        row = summed[None]
         for layer in self.layers:
             row = ACTIVATIONS[layer.activation](row @ layer.kernel + layer.bias)
-        return row[0]
+        return row[0] + summed
 
     def scores(self, users: np.ndarray) -> np.ndarray:
         found: np.ndarray = users @ self.vectors.T

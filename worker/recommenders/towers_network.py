@@ -28,6 +28,11 @@ SPREAD = 0.05
 HIDDEN_SHARE = 0.3
 # What is popular says less of who plays it: what one item says is as this power of its listeners when learning begins.
 SAYS_POWER = -0.25
+# Vectors, which l2 keeps short.
+SHRUNK = ("reading", "vectors", "own", "content")
+# Optimizers are many small operations, out of which XLA makes one pass over the weights: a third of the time of so many,
+# and a second or two before the first.
+COMPILED_FROM = 1_000_000
 # A logit that no softmax gives anything.
 NEVER = -1e9
 
@@ -49,9 +54,9 @@ class Settings:
 
     @property
     def layers(self) -> tuple[TowerLayer, ...]:
-        """With the one that leads to where the items' vectors are."""
-        if self.method == "autoencoder" or not self.hidden:
-            return self.hidden
+        """With the one that leads back to what was read, to which it is added."""
+        if not self.hidden:
+            return ()
         return (*self.hidden, TowerLayer(units=self.embedding, activation="linear"))
 
 
@@ -72,8 +77,8 @@ class Network:
         self._gradients = tf.function(
             self._differentiated, autograph=False, input_signature=[*said, tf.TensorSpec([2], tf.int32)]
         )
-        # Optimizers are many small operations, out of which XLA makes one pass over the weights.
-        self._update = tf.function(self._apply, autograph=False, jit_compile=True)
+        is_large = sum(value.size for value in drawn.values()) >= COMPILED_FROM
+        self._update = tf.function(self._apply, autograph=False, jit_compile=is_large)
 
     def learn(self, batch: Batch, *, rate: float) -> float:
         """Move the weights by one batch; returns the loss of each that was to be found, before that, in nats."""
@@ -103,8 +108,8 @@ class Network:
         variables = list(self.weights.values())
         l2 = self._settings.l2
         shrunk = [
-            each + l2 * variable.value if len(variable.shape) == 2 else each
-            for each, variable in zip(gradients, variables, strict=True)
+            each + l2 * variable.value if name in SHRUNK else each
+            for each, (name, variable) in zip(gradients, self.weights.items(), strict=True)
         ]
         self.optimizer.apply(shrunk, variables)
 
@@ -121,7 +126,7 @@ class Network:
         summed = tf.math.unsorted_segment_sum(
             tf.gather(reading, read[:, 1]) * shares[:, None], read[:, 0], tf.cast(rows, tf.int32)
         )
-        return self._through(values, summed, seed), vectors, bias
+        return summed + self._through(values, summed, seed) if self._settings.layers else summed, vectors, bias
 
     def _items(self, values: Values, seed: Tensor | None) -> tuple[Tensor, Tensor]:
         own, popular = values["own"], values["bias"]
@@ -137,7 +142,8 @@ class Network:
 
     def _through(self, values: Values, x: Tensor, seed: Tensor | None) -> Tensor:
         for place, layer in enumerate(self._settings.layers):
-            x = tf.matmul(x, values[f"layer.{place}.kernel"]) + values[f"layer.{place}.bias"]
+            kernel = _effective(values[f"layer.{place}.kernel"])
+            x = tf.matmul(x, kernel) + values[f"layer.{place}.bias"]
             x = keras.activations.get(layer.activation)(x)
             if seed is not None and layer.dropout:
                 kept = tf.random.stateless_uniform(tf.shape(x), seed + place + 1) >= layer.dropout
@@ -146,12 +152,12 @@ class Network:
 
     def values(self) -> dict[str, np.ndarray]:
         """A copy of the weights."""
-        return {name: np.array(variable.value) for name, variable in self.weights.items()}
+        return {name: np.array(variable.numpy()) for name, variable in self.weights.items()}
 
     def everything(self) -> dict[str, np.ndarray]:
         """A copy of the weights and of what the optimizer remembers."""
-        remembered = {f"optimizer.{place}": np.array(each.value) for place, each in enumerate(self.optimizer.variables)}
-        return self.values() | remembered
+        optimizer = {f"optimizer.{place}": each for place, each in enumerate(self.optimizer.variables)}
+        return self.values() | {name: np.array(variable.numpy()) for name, variable in optimizer.items()}
 
     def assign(self, values: Mapping[str, np.ndarray]) -> None:
         """Some of what `everything` returns."""
@@ -199,22 +205,32 @@ def _draw(settings: Settings, listeners: np.ndarray, content: int) -> dict[str, 
     layers: dict[str, np.ndarray] = {}
     for place, layer in enumerate(settings.layers):
         # Glorot and Bengio, AISTATS 2010.
-        edge = np.sqrt(6 / (size + layer.units))
+        edge = np.sqrt(6 * size / (size + layer.units))
         layers[f"layer.{place}.kernel"] = random.uniform(-edge, edge, (size, layer.units)).astype(np.float32)
         layers[f"layer.{place}.bias"] = np.zeros(layer.units, np.float32)
         size = layer.units
+    if layers:
+        # What layers add begins at nothing: they learn what a sum does not say.
+        layers[f"layer.{len(settings.hidden)}.kernel"][:] = 0
 
     def normal(*shape: int) -> np.ndarray:
         return random.normal(0, SPREAD, shape).astype(np.float32)
 
     if settings.method == "autoencoder":
-        return {"reading": normal(len(bias), settings.embedding), "vectors": normal(len(bias), size), "bias": bias,
-                **layers}  # fmt: skip
+        return {"reading": normal(len(bias), size), "vectors": normal(len(bias), size), "bias": bias, **layers}  # fmt: skip
     items = {"own": normal(len(bias), size), "says": (SAYS_POWER * bias).astype(np.float32), "bias": bias}
     if not content:
         return items | layers
     by_content = {"content": normal(content, size), "content_bias": np.zeros(content, np.float32)}
     return items | by_content | {"typical": np.mean(bias, dtype=np.float32)} | layers
+
+
+def _effective(kernel: Any) -> Any:
+    """A layer's kernel, which is learned times the root of its inputs.
+
+    One step of an optimizer moves each weight as far: what is right for vectors would be far too much for sums of many.
+    """
+    return kernel * np.float32(kernel.shape[0] ** -0.5)
 
 
 def _kept(
@@ -238,7 +254,7 @@ def _kept(
         bias = spread(values["bias"], values["typical"]) + content @ values["content_bias"]
         reading = vectors * np.exp(spread(values["says"]))[:, None]
     layers = tuple(
-        Layer(values[f"layer.{place}.kernel"], values[f"layer.{place}.bias"], layer.activation)
+        Layer(_effective(values[f"layer.{place}.kernel"]), values[f"layer.{place}.bias"], layer.activation)
         for place, layer in enumerate(settings.layers)
     )
     unknown = np.flatnonzero(~is_known).astype(np.int32)
