@@ -1,5 +1,6 @@
 """Tries models and their settings on what is held out to choose by, and remembers what each came to."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,8 +18,11 @@ from worker.recommenders import choosing
 from worker.recommenders.histories import Histories
 from worker.recommenders.recommender import Recommender
 from worker.recommenders.splits import Task
+from worker.recommenders.towers_training import State
 
 Json = dict[str, Any]
+# A checkpoint has an array at least.
+NONE = {"none": np.zeros(1, np.float32)}
 
 
 @dataclass
@@ -38,8 +42,12 @@ class Board:
 
     def value(self, candidate: Candidate) -> float | None:
         """What a candidate has come to; None where it was not tried."""
-        asked = {"model": candidate.method, "settings": candidate.settings}
-        return next((each["value"] for each in self.tried if asked.items() <= each.items()), None)
+        for each in self.tried:
+            # How long a network learns is found, not asked.
+            asked = {name: value for name, value in each["settings"].items() if name != "epochs"}
+            if (each["model"], asked) == (candidate.method, candidate.settings):
+                return float(each["value"])
+        return None
 
 
 class Enough(Exception):
@@ -49,8 +57,9 @@ class Enough(Exception):
 def choose(desk: Desk, prepared: Prepared, params: TrainParams) -> Board:
     """Try every method with the settings that may do best, or those for which there is time."""
     desk.enter("choosing")
-    played = int(np.count_nonzero(prepared.split.validation.train.listeners))
-    spaces = {method: model.space(params, method, items=played) for method in model.methods(params)}
+    learned_from = prepared.split.validation.train
+    played = int(np.count_nonzero(learned_from.listeners))
+    spaces = {method: model.space(params, method, items=played) for method in model.methods(params, learned_from)}
     search = _Search(desk, prepared, params, sum(choosing.count(each.ladders, each.begin) for each in spaces.values()))
     try:
         for method, each in spaces.items():
@@ -65,8 +74,8 @@ class _Search:
 
     def __init__(self, desk: Desk, prepared: Prepared, params: TrainParams, expected: int) -> None:
         self.desk, self.prepared, self.params, self.expected = desk, prepared, params, expected
-        last = desk.checkpoints.last(desk)
-        self.board = Board([] if last is None else list(last.state["tried"]))
+        self.last = desk.checkpoints.last(desk)
+        self.board = Board([] if self.last is None else list(self.last.state["tried"]))
 
     def judge(self, method: Method, settings: Json) -> float:
         """What a method with these settings comes to. Raises Enough when nothing further shall be tried."""
@@ -77,31 +86,70 @@ class _Search:
         # One is needed, whatever is asked.
         if self.board.tried and asked_to_end(self.desk) is not None:
             raise Enough
-        task = self.prepared.split.validation
-        fitted = fit(self.desk, candidate, task.train, self.params)
-        value = metrics.judge(fitted, task, check=self.desk.check).mean(self.params.metric)
-        said = {"model": method, "settings": settings, "metric": self.params.metric, "value": value}
+        if method in model.NETWORKS:
+            candidate, value = self._learn_epochs(candidate)
+        else:
+            value = self._value(
+                fit(self.desk, candidate, self.prepared.split.validation.train, self.prepared, self.params)
+            )
+        said = {"model": method, "settings": candidate.settings, "metric": self.params.metric, "value": value}
         self.board.tried.append(said)
-        self._tell(value)
+        self._tell({self.params.metric: value})
+        if self.desk.is_checkpoint_due():
+            self.desk.save(Checkpoint(len(self.board.tried), NONE, {"tried": self.board.tried}))
         return value
 
-    def _tell(self, value: float) -> None:
+    def _value(self, fitted: Recommender) -> float:
+        return metrics.judge(fitted, self.prepared.split.validation, check=self.desk.check).mean(self.params.metric)
+
+    def _learn_epochs(self, candidate: Candidate) -> tuple[Candidate, float]:
+        """A network learns until it does no better on validation; with as many epochs it will learn again."""
+        learned = model.fit_network(
+            candidate, self.prepared.split.validation.train, self.prepared.features, self.params,
+            told=self._tell_epoch, judge=self._value, state=self._state_of(candidate), save=self._save(candidate),
+        )  # fmt: skip
+        settings = {**candidate.settings, "epochs": learned.epochs}
+        return Candidate(candidate.method, settings), self._value(learned.towers)
+
+    def _state_of(self, candidate: Candidate) -> State | None:
+        """How far this network was when an earlier attempt was saved."""
+        network = {} if self.last is None else self.last.state.get("network", {})
+        if self.last is None or network.get("model") != candidate.method:
+            return None
+        return State(self.last.arrays, network["said"])
+
+    def _save(self, candidate: Candidate) -> Callable[[State], None]:
+        def save(state: State) -> None:
+            if self.desk.is_checkpoint_due():
+                said = {"tried": self.board.tried, "network": {"model": candidate.method, "said": state.said}}
+                self.desk.save(Checkpoint(len(self.board.tried), state.arrays, said))
+
+        return save
+
+    def _tell_epoch(self, figures: dict[str, float]) -> None:
+        self.desk.check()
+        self.desk.heart.move()
+        if "loss" in figures:
+            self._tell({name: figures[name] for name in ("epoch", "loss", "validation") if name in figures})
+
+    def _tell(self, figures: dict[str, float]) -> None:
         done, best = len(self.board.tried), self.board.best()
-        figures = {self.params.metric: value, "best": value if best is None else best["value"]}
-        self.desk.report_models(done, max(done, self.expected), metrics=figures)
-        if self.desk.is_checkpoint_due():
-            self.desk.save(Checkpoint(done, {"none": np.zeros(1, np.float32)}, {"tried": self.board.tried}))
+        told = figures if best is None else {**figures, "best": best["value"]}
+        self.desk.report_models(done, max(done, self.expected), metrics=told)
 
 
-def fit(desk: Desk, candidate: Candidate, given: Histories, params: TrainParams) -> Recommender:
-    def told(share: float) -> None:
+def fit(desk: Desk, candidate: Candidate, given: Histories, prepared: Prepared, params: TrainParams) -> Recommender:
+    """A candidate that has learned from some histories."""
+
+    def told(done: float) -> None:
         desk.check()
         desk.heart.move()
 
-    return model.fit(candidate, given, params, told=told)
+    return model.fit(candidate, given, prepared.features, params, told=told)
 
 
-def judge(desk: Desk, best: Json | None, task: Task, params: TrainParams) -> Judged:
+def judge(desk: Desk, best: Json | None, task: Task, prepared: Prepared, params: TrainParams) -> Judged:
+    """The best settings of a method, learned from and judged on a task."""
     assert best is not None
-    fitted = fit(desk, Candidate(best["model"], best["settings"]), task.train, params)
+    fitted = fit(desk, Candidate(best["model"], best["settings"]), task.train, prepared, params)
     return metrics.judge(fitted, task, check=desk.check)

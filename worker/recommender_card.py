@@ -58,7 +58,7 @@ def _judge_new(desk: Desk, prepared: Prepared, params: TrainParams, candidate: C
     is_cold = np.zeros(plays.count, bool)
     is_cold[cold] = True
     warm = plays.only(~is_cold[plays.items])
-    fitted = newcomers.extend(model_search.fit(desk, candidate, warm, params), prepared.features)
+    fitted = newcomers.extend(model_search.fit(desk, candidate, warm, prepared, params), prepared.features)
     return metrics.judge_new(fitted, plays, cold)
 
 
@@ -81,7 +81,7 @@ def _judge_recipe(desk: Desk, version: Row[Any], prepared: Prepared) -> Judged:
     What it knows itself may hold what is hidden here, for a version learns from everything once it is judged.
     """
     params = TrainParams.model_validate(version.lineage["params"])
-    return model_search.judge(desk, version.lineage["chosen"], prepared.split.test, params)
+    return model_search.judge(desk, version.lineage["chosen"], prepared.split.test, prepared, params)
 
 
 def judge_rival(desk: Desk, rival: Row[Any], prepared: Prepared) -> Measured:

@@ -40,14 +40,19 @@ def train(desk: Desk) -> Ending:
     assert chosen is not None
     desk.enter("evaluating")
     judged = {
-        method: model_search.judge(desk, board.best(method), prepared.split.test, params) for method in board.methods()
+        method: model_search.judge(desk, board.best(method), prepared.split.test, prepared, params)
+        for method in board.methods()
     }
     candidate = Candidate(chosen["model"], chosen["settings"])
     said, baselines = recommender_card.write(desk, prepared, params, chosen, judged)
     desk.enter("training")
     known = prepared.everything if params.refit else prepared.split.test.train
     learned = model.finish(
-        model_search.fit(desk, candidate, known, params), known, plays.items, prepared.catalogue, prepared.features
+        model_search.fit(desk, candidate, known, prepared, params),
+        known,
+        plays.items,
+        prepared.catalogue,
+        prepared.features,
     )
     desk.enter("storing")
     files = [desk.put(name, content) for name, content in artifacts.pack(KIND, learned, _target(row)).items()]

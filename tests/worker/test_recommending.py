@@ -384,3 +384,49 @@ def test_only_the_contexts_that_are_named_are_learned_from(post: Post, tenant: s
     assert left_out == contexts.count("radio")
     unknown = train(post, tenant, dataset, **QUICK, contexts=["elsewhere"])
     assert (unknown.state, unknown.error["code"]) == (jobs.FAILED, "context_unknown")
+
+
+NETWORK: Json = {"embedding": 12, "hidden": [{"units": 16, "activation": "tanh"}]}
+
+
+@pytest.mark.parametrize("method", ["two_tower", "autoencoder"])
+def test_a_network_is_learned_judged_and_answers_for_everybody(
+    post: Post, tenant: str, dataset: str, method: str
+) -> None:
+    job = train(post, tenant, dataset, model=method, network=NETWORK, epochs=6, batch_size=32)
+
+    assert job.state == jobs.SUCCEEDED, job.error
+    assert job.result["chosen"]["model"] == method
+    assert 1 <= job.result["chosen"]["settings"]["epochs"] <= 6
+    (version,) = working.made(post, job.id)
+    lists = rows(post, run(post, tenant, version, dataset, k=4))
+    assert all(len(row["items"]) == 4 for row in lists)
+    # What goes through a layer is no sum over what was played.
+    assert all(reason is None for row in lists for reason in row["because"])
+
+
+def test_a_network_goes_on_after_a_death_as_if_nothing_had_happened(
+    post: Post, tenant: str, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: Json = {"model": "autoencoder", "network": NETWORK, "epochs": 5, "batch_size": 32, "content": None}
+    whole = train(post, tenant, dataset, **wanted)
+    hasty = dataclasses.replace(post, settings=dataclasses.replace(post.settings, checkpoint_s=0.0))
+    real, calls = metrics.judge, list[int]()
+
+    def judge(*args: Any, **kwargs: Any) -> Any:
+        calls.append(1)
+        # Popularity, and three epochs.
+        if len(calls) == 4:
+            raise TryAgain("The worker dies here.")
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(metrics, "judge", judge)
+    broken = train(hasty, tenant, dataset, **wanted)
+    assert broken.state == jobs.QUEUED
+    hurry(post, broken.id)
+    runner.run(hasty, "train", only_tenant=None)
+
+    made = [working.made(post, job.id)[0] for job in (whole, broken)]
+    assert made[0].metrics == made[1].metrics
+    assert [file["sha256"] for file in made[0].files] == [file["sha256"] for file in made[1].files]
+    assert working.find(post, broken.id).result["compared"] == whole.result["compared"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from shared.errors import Fault, InvalidRequest
 from shared.list_params import ListParams
-from worker.recommenders import filters, ranking
+from worker.recommenders import filters, products, ranking
 from worker.recommenders.artifacts import RecommenderModel
 from worker.recommenders.histories import Histories, gather
 from worker.recommenders.ranking import Rules
@@ -69,6 +69,11 @@ def _no_column(model: RecommenderModel, name: str, pointer: str) -> InvalidReque
 
 def lists(model: RecommenderModel, given: Histories, asked: Rules, *, explain: bool) -> Listed:
     """The lists of users; `given` in the places of the model's items."""
+    with products.one_thread():
+        return _lists(model, given, asked, explain)
+
+
+def _lists(model: RecommenderModel, given: Histories, asked: Rules, explain: bool) -> Listed:
     k = asked.k
     by_history = _has_known(model.model, given)
     found = Listed(

@@ -1,6 +1,26 @@
 """Products of vectors that come out alike, bit by bit, however many are computed at once."""
 
+from contextlib import AbstractContextManager
+from functools import cache
+from typing import Any
+
 import numpy as np
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]  # it ships no types
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Within it BLAS has one thread, wherever it runs: how many it has may change a last bit.
+
+    Of one listener's vectors two threads make nothing faster, and they wait for each other where a core is busy.
+    """
+    found: AbstractContextManager[Any] = _blas().limit(limits=1, user_api="blas")
+    return found
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """Looked for once: to look takes as long as an answer."""
+    return ThreadpoolController()
 
 
 def exact(users: np.ndarray, vectors: np.ndarray, chosen: np.ndarray) -> np.ndarray:

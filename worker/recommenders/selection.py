@@ -8,7 +8,7 @@ NOTHING = -1
 
 
 def largest(scores: np.ndarray, k: int) -> np.ndarray:
-    """The places of the k largest finite scores of each row, int64 (rows, k), rising; -1 behind them where there are fewer.
+    """The places of the k largest finite scores of each row, int64 (rows, k), rising; behind them -1.
 
     Of equal ones at the edge the first are taken.
     """

@@ -8,16 +8,29 @@ import numpy as np
 from scipy import sparse
 
 from shared.kinds.recommendation import Method, TrainParams, Weighting
-from worker.recommenders import als, autoencoder, likeness, neighbours, newcomers, popularity
+from worker.recommenders import (
+    als,
+    autoencoder,
+    likeness,
+    neighbours,
+    newcomers,
+    popularity,
+    towers_training,
+)
 from worker.recommenders.artifacts import RecommenderModel
 from worker.recommenders.catalogue import Catalogue
 from worker.recommenders.choosing import Ladder
 from worker.recommenders.histories import Histories
 from worker.recommenders.recommender import Recommender
+from worker.recommenders.towers import Method as NetworkMethod
 
 Json = dict[str, Any]
 
 CANDIDATES: tuple[Method, ...] = ("popularity", "neighbours", "ease", "als")
+NETWORKS: tuple[NetworkMethod, ...] = ("two_tower", "autoencoder")
+# A network that would take longer by this is tried only where it is named: multiplications a second of two cores, some
+# epochs, and three times, to choose, to judge and to keep.
+NETWORK_S, PER_S, EPOCHS, TIMES = 300.0, 2e10, 20, 3
 FULL = "full"
 
 
@@ -37,11 +50,19 @@ class Space:
     ladders: tuple[Ladder, ...]
 
 
-def methods(params: TrainParams) -> list[Method]:
+def methods(params: TrainParams, plays: Histories) -> list[Method]:
     """Those that are compared; what is simplest first, for among equals the first is kept."""
     if params.model != "auto":
         return list(dict.fromkeys(("popularity", params.model)))
-    return list(params.candidates or CANDIDATES)
+    if params.candidates is not None:
+        return list(params.candidates)
+    return [*CANDIDATES, *(NETWORKS if _network_s(params, plays) <= NETWORK_S else ())]
+
+
+def _network_s(params: TrainParams, plays: Histories) -> float:
+    """About how long a network takes: a product with every item for each listener, and twice that to learn from it."""
+    users, items = np.count_nonzero(plays.lengths), np.count_nonzero(plays.listeners)
+    return TIMES * EPOCHS * 6 * float(users * items * params.network.embedding) / PER_S
 
 
 def space(params: TrainParams, method: Method, *, items: int) -> Space:
@@ -50,7 +71,9 @@ def space(params: TrainParams, method: Method, *, items: int) -> Space:
         return Space({}, ())
     if method == "neighbours":
         return _neighbours(params)
-    return _ease(params, items) if method == "ease" else _als(params)
+    if method == "ease":
+        return _ease(params, items)
+    return _als(params) if method == "als" else _given({}, {"weighting": "damped"}, [], params)
 
 
 def _neighbours(params: TrainParams) -> Space:
@@ -95,9 +118,18 @@ def _given(asked: Json, begin: Json, ladders: list[Ladder], params: TrainParams)
     return Space({**begin, **named}, tuple(ladder for ladder in ladders if ladder.name not in named))
 
 
-def fit(candidate: Candidate, given: Histories, params: TrainParams, *, told: Callable[[float], Any]) -> Recommender:
-    """Learn; `told` takes the share that is done, and may raise."""
+def fit(
+    candidate: Candidate,
+    given: Histories,
+    features: sparse.csr_matrix | None,
+    params: TrainParams,
+    *,
+    told: Callable[[float], Any],
+) -> Recommender:
+    """Learn; `told` takes how much is done, and may raise. Of a network as many epochs as its settings say."""
     settings = candidate.settings
+    if candidate.method in NETWORKS:
+        return fit_network(candidate, given, features, params, told=lambda figures: told(figures["epoch"])).towers
     if candidate.method == "popularity":
         return popularity.fit(given)
     if candidate.method == "neighbours":
@@ -106,6 +138,37 @@ def fit(candidate: Candidate, given: Histories, params: TrainParams, *, told: Ca
         return _fit_ease(settings, given, params, told)
     rounds = params.als.iterations
     return als.fit(given, **settings, iterations=rounds, seed=params.seed, told=lambda done: told(done / rounds))
+
+
+def fit_network(
+    candidate: Candidate,
+    given: Histories,
+    features: sparse.csr_matrix | None,
+    params: TrainParams,
+    *,
+    told: Callable[[dict[str, float]], Any],
+    judge: Callable[[Recommender], float] | None = None,
+    state: towers_training.State | None = None,
+    save: Callable[[towers_training.State], Any] | None = None,
+) -> towers_training.Fitted:
+    """Learn epoch by epoch; with `judge` until that finds nothing better, else as many as the settings say."""
+    asked, stopping = params.network, params.stopping
+    settings = towers_training.Settings(
+        method="two_tower" if candidate.method == "two_tower" else "autoencoder",
+        weighting=candidate.settings["weighting"],
+        embedding=asked.embedding,
+        hidden=tuple(asked.hidden),
+        dropout=asked.dropout,
+        l2=asked.l2,
+        epochs=candidate.settings.get("epochs", params.epochs_at_most),
+        training=params,
+    )
+    if stopping is None or "epochs" in candidate.settings:
+        judge = None
+    patience = stopping.patience if stopping is not None else settings.epochs
+    return towers_training.fit(
+        given, features, settings, judge=judge, patience=patience, told=told, state=state, save=save
+    )
 
 
 def _fit_ease(settings: Json, given: Histories, params: TrainParams, told: Callable[[float], Any]) -> Recommender:
