@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from bench import cache, chorales
 from bench.measurement import MeasurementBroken
 from shared.processes import die_with_parent, read_register
 
@@ -100,9 +99,9 @@ def running(**settings: str) -> Iterator[Service]:
     """A service of its own, stopped at the end; `settings` are its environment (ETUDE_WORKERS="0")."""
     with tempfile.TemporaryDirectory(prefix="etude-bench-") as folder:
         home = Path(folder)
-        environment = {**os.environ, "ETUDE_HOME": folder, "ETUDE_PORT": "0", **settings}
-        for name in (cache.VARIABLE, chorales.NEEDS):
-            environment.pop(name, None)
+        # Those of benchmarks are no settings of the service, which refuses what it does not know.
+        others = {name: value for name, value in os.environ.items() if not name.startswith("ETUDE_BENCH_")}
+        environment = {**others, "ETUDE_HOME": folder, "ETUDE_PORT": "0", **settings}
         process = subprocess.Popen(
             [sys.executable, "-m", "shared.up"], env=environment, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent
         )

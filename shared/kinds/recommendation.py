@@ -21,7 +21,7 @@ METRICS = {
 }  # fmt: skip
 
 # With early stopping on, a bound that is rarely met.
-EPOCHS_WITH_EARLY_STOPPING, EPOCHS_WITHOUT = 60, 15
+EPOCHS_WITH_EARLY_STOPPING, EPOCHS_WITHOUT = 60, 20
 
 Method = Literal["popularity", "neighbours", "ease", "als", "two_tower", "autoencoder"]
 Context = Annotated[str, StringConstraints(max_length=1024)]
@@ -81,7 +81,7 @@ class Network(Closed):
     hidden: Annotated[list[TowerLayer], Field(max_length=8)] = Field(default_factory=list)
     # The share of a history that is hidden while it is learned from.
     dropout: Annotated[Float, Field(ge=0, lt=1)] = 0.5
-    l2: Annotated[Float, Field(ge=0, le=1)] = 3e-5
+    l2: Annotated[Float, Field(ge=0, le=1)] = 1e-4
 
 
 class Content(Closed):

@@ -1,8 +1,8 @@
 """Learns vectors of items from implicit feedback by alternating least squares.
 
 The sum and its alternation: Hu, Koren and Volinsky, ICDM 2008. Rows of about as many pairs are solved together: short
-ones exactly, by as many equations as they have pairs, and long ones by a few steps of conjugate gradients from where they
-stood (Takács, Pilászy and Tikk, RecSys 2011).
+ones exactly, by as many equations as they have pairs, and long ones by a few steps of conjugate gradients from where
+they stood (Takács, Pilászy and Tikk, RecSys 2011).
 """
 
 from collections.abc import Callable, Iterator
@@ -18,8 +18,10 @@ from worker.recommenders import products
 from worker.recommenders.factors import Factors
 from worker.recommenders.histories import Histories, Weighting
 
-# Measured with 64 and 128 factors: of more pairs the steps are faster, and get as near within the next iterations.
-SHORT, STEPS = 40, 3
+# Measured with 64 and 128 factors: with more pairs the steps are faster, and get as near within the next iterations.
+SHORT, STEPS = 16, 3
+# Beyond it single precision loses what is to be solved exactly, and the steps, which cannot go astray, do all.
+WORST_CONDITION = 1e4
 # Numbers of a group of rows that are held at once, by each thread: 8 MB of float32, most of it in a cache.
 CELLS_AT_ONCE = 2_097_152
 # The longest row of a group has so many times the pairs of its shortest: the rest is computed for nothing.
@@ -31,11 +33,11 @@ SOLVED = 1e-20
 
 @dataclass(frozen=True)
 class _Group:
-    """Rows of about as many pairs: places of the others (rows, pairs), and the confidence beyond 1, 0 behind the last."""
+    """Rows of about as many pairs: places of the others (rows, pairs), and how much each counts, 0 behind the last."""
 
     rows: np.ndarray
     others: np.ndarray
-    extra: np.ndarray
+    extra: np.ndarray  # beyond what is not played
     confidence: np.ndarray  # 1 + extra, and 0 where there is no pair
 
 
@@ -96,11 +98,12 @@ def _solve(
 ) -> None:
     """Move the rows to what is best, or nearer to it, while the others stay."""
     gram = others.T @ others + regularization * np.eye(others.shape[1], dtype=np.float32)
-    reached = others @ np.linalg.inv(gram.astype(np.float64)).astype(np.float32)
+    is_sound = np.linalg.cond(gram.astype(np.float64)) < WORST_CONDITION
+    reached = others @ np.linalg.inv(gram.astype(np.float64)).astype(np.float32) if is_sound else others
 
     def solve(group: _Group) -> None:
         vectors = others.take(group.others, axis=0)
-        if group.others.shape[1] <= SHORT:
+        if is_sound and group.others.shape[1] <= SHORT:
             rows[group.rows] = _solved(group, vectors, reached.take(group.others, axis=0))
         else:
             rows[group.rows] = _stepped(group, vectors, rows[group.rows], gram)
@@ -110,14 +113,15 @@ def _solve(
 
 
 def _solved(group: _Group, vectors: np.ndarray, reached: np.ndarray) -> np.ndarray:
-    """The best rows. With A = V'V + regularization, Y their vectors and E what they count beyond 1, (A + Y'EY) x = Y'c
-    has by Woodbury's identity as many unknowns as a row has pairs: w in (I + √E Y A⁻¹ Y' √E) w = √E Y A⁻¹ Y' c."""
-    products_ = np.matmul(vectors, reached.transpose(0, 2, 1))
+    """The best rows. With A = V'V + regularization, Y their vectors, c their confidence and E = c - 1, Woodbury's
+    identity makes of (A + Y'EY) x = Y'c one equation a pair: x = A⁻¹Y'(c - √E w), (I + √E YA⁻¹Y' √E) w = √E YA⁻¹Y' c.
+    """
+    near = np.matmul(vectors, reached.transpose(0, 2, 1))
     root = np.sqrt(group.extra)[:, :, None]
-    system = root * products_ * root.transpose(0, 2, 1)
+    system = root * near * root.transpose(0, 2, 1)
     diagonal = np.arange(system.shape[1])
     system[:, diagonal, diagonal] += 1
-    right = root * np.matmul(products_, group.confidence[:, :, None])
+    right = root * np.matmul(near, group.confidence[:, :, None])
     weights = group.confidence - (root * np.linalg.solve(system, right))[:, :, 0]
     found: np.ndarray = np.matmul(weights[:, None], reached)[:, 0]
     return found

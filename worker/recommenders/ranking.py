@@ -56,6 +56,7 @@ class Rules:
     @cached_property
     def bars(self) -> np.ndarray:
         """-inf of what may not stand in a list, else 0: to add it takes a twentieth of the time of a choice by bool."""
+        assert self.allowed is not None
         return np.where(self.allowed, np.float32(0), np.float32(-np.inf))
 
 

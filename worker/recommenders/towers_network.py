@@ -30,8 +30,8 @@ HIDDEN_SHARE = 0.3
 SAYS_POWER = -0.25
 # Vectors, which l2 keeps short.
 SHRUNK = ("reading", "vectors", "own", "content")
-# Optimizers are many small operations, out of which XLA makes one pass over the weights: a third of the time of so many,
-# and a second or two before the first.
+# Optimizers are many small operations, out of which XLA makes one pass over the weights: a third of the time of so
+# many, and a second or two before the first.
 COMPILED_FROM = 1_000_000
 # A logit that no softmax gives anything.
 NEVER = -1e9
@@ -201,7 +201,7 @@ def _loss(users: Tensor, vectors: Tensor, bias: Tensor, read: Tensor, wanted: Te
 def _draw(settings: Settings, listeners: np.ndarray, content: int) -> dict[str, np.ndarray]:
     """The weights before anything is learned; `content` is how wide that is, 0: there is none."""
     random, size = np.random.default_rng(settings.training.seed), settings.embedding
-    bias = np.log(listeners / np.mean(listeners)).astype(np.float32)
+    bias = np.log(listeners / (listeners.sum() / max(1, len(listeners)))).astype(np.float32)
     layers: dict[str, np.ndarray] = {}
     for place, layer in enumerate(settings.layers):
         # Glorot and Bengio, AISTATS 2010.
@@ -217,12 +217,13 @@ def _draw(settings: Settings, listeners: np.ndarray, content: int) -> dict[str, 
         return random.normal(0, SPREAD, shape).astype(np.float32)
 
     if settings.method == "autoencoder":
-        return {"reading": normal(len(bias), size), "vectors": normal(len(bias), size), "bias": bias, **layers}  # fmt: skip
+        both = {"reading": normal(len(bias), size), "vectors": normal(len(bias), size)}
+        return both | {"bias": bias} | layers
     items = {"own": normal(len(bias), size), "says": (SAYS_POWER * bias).astype(np.float32), "bias": bias}
     if not content:
         return items | layers
     by_content = {"content": normal(content, size), "content_bias": np.zeros(content, np.float32)}
-    return items | by_content | {"typical": np.mean(bias, dtype=np.float32)} | layers
+    return items | by_content | {"typical": bias.sum() / np.float32(max(1, len(bias)))} | layers
 
 
 def _effective(kernel: Any) -> Any:

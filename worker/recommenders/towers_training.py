@@ -120,8 +120,9 @@ class _Training:
             losses += self._learn(batch, at) * len(batch.wanted)
             targets += len(batch.wanted)
             told({"epoch": at})
+        figures = {"loss": losses / max(1, targets), "learning_rate": self._rate(progress.done)}
         progress.done += 1
-        figures = {"epoch": progress.done, "loss": losses / max(1, targets), "learning_rate": self._rate(progress.done)}
+        figures["epoch"] = progress.done
         self._keep(figures)
         progress.history.append(figures)
         return figures
@@ -142,7 +143,7 @@ class _Training:
         """Judge the network as it is, and keep it if it is the best so far; without a judge the last is."""
         progress, value = self._progress, -figures["loss"]
         if self._judge is not None:
-            value = figures["validation"] = self._judge(self._network.towers())
+            value = figures["validation"] = float(self._judge(self._network.towers()))
         is_better = progress.best_value is None or value > progress.best_value
         self._wait(is_better)
         if is_better:

@@ -1,6 +1,7 @@
 """Models that rank, against other ways to the same numbers, on cases small enough to be worked by hand."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -175,6 +176,33 @@ def test_whoever_plays_more_than_is_held_at_once_is_learned_from_alike(monkeypat
 
     parts = als.fit(given, factors=3, alpha=2.0, regularization=1.0, iterations=3, weighting="binary", seed=0)
     assert parts.vectors == pytest.approx(whole.vectors, abs=1e-4)
+
+
+@pytest.mark.parametrize("short", [0, als.SHORT])
+def test_rows_of_any_length_come_to_what_least_squares_find(monkeypatch: pytest.MonkeyPatch, short: int) -> None:
+    random = np.random.default_rng(5)
+    lengths = np.array([0, 1, 1, 2, 3, 5, 8, 13, 16, 17, 30, 0])
+    user = np.repeat(np.arange(12), lengths)
+    item = np.concatenate([random.choice(30, length, replace=False) for length in lengths])
+    given = gather(user, item, random.random(len(user)) + 0.5, users=12, items=30)
+    monkeypatch.setattr(als, "SHORT", short)
+    monkeypatch.setattr(als, "STEPS", 12)
+    extra, vectors, found = 3 * given.matrix(), random.normal(size=(30, 6)).astype(np.float32), np.zeros((12, 6), "f4")
+
+    with ThreadPoolExecutor(2) as pool:
+        als._solve(list(als._groups(extra, 6)), found, vectors, 2.0, pool)
+
+    expected = Factors(vectors, "linear", 3.0, 2.0, np.array([], np.int32)).read(given)
+    assert found == pytest.approx(expected, abs=2e-4)
+
+
+@pytest.mark.parametrize("regularization", [0.0, 1e-9])
+def test_without_regularization_fewer_items_than_factors_are_learned_all_the_same(regularization: float) -> None:
+    model = als.fit(
+        SMALL, factors=8, alpha=2.0, regularization=regularization, iterations=5, weighting="binary", seed=0
+    )  # fmt: skip
+
+    assert np.isfinite(model.vectors).all() and model.vectors[:3].any()
 
 
 def tower(*, layers: tuple[Layer, ...] = ()) -> Towers:
