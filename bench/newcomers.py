@@ -39,8 +39,10 @@ def measure(rounds: int) -> list[Measurement]:
     device.prepare()
     found = [look(draw(USERS, ITEMS, seed=seed), TrainParams(seed=seed, split="random")) for seed in range(rounds)]
     chosen = ", ".join(dict.fromkeys(each.method for each in found))
-    note = f"{USERS:,} listeners of {LIKED} styles of {STYLES}, a tenth of {ITEMS:,} items held out whole, known by tags and "
-    note += f"artist; chosen without them: {chosen}"
+    note = (
+        f"{USERS:,} listeners of {LIKED} styles of {STYLES}, a tenth of {ITEMS:,} items held out whole, known by tags "
+    )
+    note += f"and artist; chosen without them: {chosen}"
     pairs = [(each.recall, each.by_chance) for each in found]
     return [compare("R@20 of items that nobody has played, against chance", pairs, unit="", bar="≥ 5", note=note)]
 
@@ -61,7 +63,7 @@ def look(plays: Interactions, params: TrainParams) -> Found:
 
 
 def draw(users: int, items: int, *, seed: int) -> Interactions:
-    """Each item is of one style, as are all of its artist; each listener plays a few styles, what is popular the more."""
+    """Each item is of one style, as are all of its artist; each listener plays a few, what is popular the more."""
     random = np.random.default_rng(seed)
     artist = random.integers(0, max(1, items // AN_ARTIST), items)
     style = random.integers(0, STYLES, items)[artist]
@@ -72,10 +74,9 @@ def draw(users: int, items: int, *, seed: int) -> Interactions:
         weights = popularity * (np.isin(style, liked) * (1 - WHATEVER) / LIKED + WHATEVER / STYLES)
         played.append(random.choice(items, EVENTS, p=weights / weights.sum()))
     names = [f"i{place:05d}" for place in range(items)]
-    table = pa.table({
-        "artist": [f"artist {each}" for each in artist],
-        "tags": [f"style {each}|{how}" for each, how in zip(style, random.choice(["live", "studio"], items), strict=True)],
-    })  # fmt: skip
+    how = random.choice(["live", "studio"], items)
+    tags = [f"style {of}|{each}" for of, each in zip(style, how, strict=True)]
+    table = pa.table({"artist": [f"artist {each}" for each in artist], "tags": tags})
     user = np.repeat(np.arange(users, dtype=np.int32), EVENTS)
     weight = random.geometric(0.4, len(user)).astype(np.float64)
     item = np.concatenate(played).astype(np.int32)

@@ -21,8 +21,8 @@ from shared import questions
 from shared.list_params import ListParams
 from shared.questions import Wish
 from worker import wishes
-from worker.recommenders import popularity, ranking
-from worker.recommenders.artifacts import RecommenderModel
+from worker.kinds.recommendation.model import finish
+from worker.recommenders import ranking
 from worker.recommenders.catalogue import Catalogue
 from worker.recommenders.factors import Factors
 from worker.recommenders.histories import Histories, gather
@@ -31,7 +31,7 @@ from worker.recommenders.ranking import Rules
 from worker.tastes import Listeners, Model
 
 USERS, ITEMS, FACTORS, K, PLAYED = 100_000, 20_000, 64, 100, 30
-# Of the same lists so many have the same items; the others differ in the last place, where scores are equal to 6 digits.
+# So many lists have the same items; the others differ in the last place, where scores are equal to six digits.
 SAME = 0.99
 ONES_ITEMS, ONES_USERS, CPU_MS, HTTP_MS = 100_000, 3_000, 5.0, 25.0
 QUESTIONS, WARM, PATIENCE_S = 100, 5, 60.0
@@ -51,21 +51,22 @@ def measure(rounds: int) -> list[Measurement]:
 
 def _all_users(rounds: int) -> Measurement:
     model, given = draw(USERS, ITEMS)
-    users, heard = model.read(given), np.split(given.items, given.indptr[1:-1])
-    few = slice(0, USERS // 50)
+    heard = np.split(given.items, given.indptr[1:-1])
+    few = USERS // 50
 
-    def loop(rows: slice) -> np.ndarray:
-        return loop_ranking.rank(users[rows], model.vectors, heard[rows], K)
+    def loop(end: int) -> np.ndarray:
+        users = model.read(given.within(0, end))
+        return loop_ranking.rank(users, model.vectors, heard[:end], K)
 
     # As many threads of BLAS as the loop does best with.
     took = {threads: _within(threads, lambda: loop(few)) for threads in (None, 1, None, 1)}
     threads = min(took, key=lambda each: took[each])
-    hold(ranking.rank(model, given.within(0, few.stop), Rules(k=K)).items, loop(few))
+    hold(ranking.rank(model, given.within(0, few), Rules(k=K)).items, loop(few))
     pairs = []
     for _ in range(rounds):
         ours = _seconds(lambda: ranking.rank(model, given, Rules(k=K)))
-        pairs.append((USERS / ours, USERS / _within(threads, lambda: loop(slice(0, USERS)))))
-    note = f"{USERS:,} users, {ITEMS:,} items, {FACTORS} factors, one process; ours reads {PLAYED} plays of each user too; "
+        pairs.append((USERS / ours, USERS / _within(threads, lambda: loop(USERS))))
+    note = f"{USERS:,} users, {ITEMS:,} items, {FACTORS} factors, one process; both read {PLAYED} plays a user first; "
     note += f"the loop with {'all threads' if threads is None else 'one thread'} of BLAS, its best"
     name = f"all users' top-{K}, against a loop of matmul and argpartition"
     return compare(name, pairs, unit="users/s", bar="≥ 3", note=note)
@@ -77,7 +78,7 @@ def draw(users: int, items: int) -> tuple[LowRank, Histories]:
     reading, vectors = random.normal(size=(2, items, FACTORS)).astype(np.float32)
     played = random.integers(0, items, users * PLAYED)
     given = gather(np.repeat(np.arange(users), PLAYED), played, np.ones(len(played)), users=users, items=items)
-    return LowRank("ease", "damped", reading, vectors, np.empty(0, np.int32)), given
+    return LowRank("ease", "binary", reading, vectors, np.empty(0, np.int32)), given
 
 
 def hold(ours: np.ndarray, theirs: np.ndarray) -> None:
@@ -118,8 +119,7 @@ def held(users: int, items: int) -> tuple[Model, Listeners]:
     names = [f"i{place:06d}" for place in range(items)]
     factors = Factors(drawn.vectors, "damped", 40.0, 130.0, np.empty(0, np.int32))
     table = pa.table({name: column for name, column in catalogue(items).items() if name != "item"})
-    likeness = np.zeros((items, 1), np.float32)
-    learned = RecommenderModel(factors, names, given.listeners, Catalogue(table), likeness, popularity.fit(given))
+    learned = finish(factors, given, names, Catalogue(table), None)
     places = {f"u{place:05d}": place for place in range(users)}
     return Model(learned, learned.size_bytes), Listeners("", places, names, given, 0)
 

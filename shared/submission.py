@@ -64,7 +64,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         steps = composing.steps(rows)
         expected_s += expectation.of_sequences(size, steps=steps * params.epochs_of(steps))
     elif isinstance(params, RecommenderTraining):
-        size, pointer = recommending.size(params, rows), "/params/ease/items_at_most"
+        size, pointer = recommending.size(params, rows)
         networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes, pointer=pointer)
         expected_s += recommending.expected_s(params, rows)
     else:
@@ -101,7 +101,7 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     if isinstance(params, SequenceTraining):
         return _estimate(composing.size(params), settings)
     if isinstance(params, RecommenderTraining):
-        return _estimate(recommending.size(params, rows), settings)
+        return _estimate(recommending.size(params, rows)[0], settings)
     if not isinstance(params, TableTraining):
         parameters = version.parameters if version is not None else 0
         return {"parameters": parameters, "memory_bytes": parameters * 4, "fits": True, "expected_s": None}

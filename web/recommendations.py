@@ -80,6 +80,7 @@ def _dataset(sql: Connection, tenant: str, version: Row[Any], reference: str | N
 
 def _name(call: Call, row: Row[Any], user: str) -> str:
     """The listener as the dataset knows them."""
-    if not row.columns.get("pseudonymise"):
+    # What the ingest did counts, for pseudonyms go on from the version that another one adds to.
+    if not row.profile["interactions"].get("pseudonyms"):
         return user
     return pseudonyms.of(call.services.settings.pepper, call.caller.tenant, row.name, user)

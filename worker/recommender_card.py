@@ -26,7 +26,9 @@ def write(
     candidate = Candidate(chosen["model"], chosen["settings"])
     ours, test = judged[candidate.method], prepared.split.test
     vectors, users = likeness.vectors(test.train, prepared.features), int((test.train.lengths > 0).sum())
-    lists = metrics.describe(ours, test.train.listeners, users, test.given, prepared.catalogue, vectors)
+    lists = metrics.describe(
+        ours, test.train.listeners, users=users, given=test.given, catalogue=prepared.catalogue, vectors=vectors
+    )
     said: Json = {
         "validation": {params.metric: {"value": chosen["value"], "interval": None}},
         "test": metrics.tell(ours, seed=params.seed),
@@ -68,7 +70,11 @@ def _judge_champion(desk: Desk, prepared: Prepared, params: TrainParams, ours: J
         champion = models.at_alias(sql, desk.claim.tenant, desk.claim.model or "", models.CHAMPION)
     if champion is None:
         return None
-    theirs = _judge_recipe(desk, champion, prepared)
+    try:
+        theirs = _judge_recipe(desk, champion, prepared)
+    except (KeyError, TypeError, ValueError):
+        reason = "it is of another kind, or its settings are those of another release."
+        return {"version": champion.number, "reason": reason}
     value = theirs.mean(params.metric)
     return {
         "version": champion.number, "value": value, **metrics.compare(ours, theirs, params.metric, seed=params.seed)

@@ -117,8 +117,10 @@ def evaluate(desk: Desk) -> Ending:
     task, warnings = data.later(plays, version.lineage.get("learned_until"), seed=params.seed)
     desk.warn(warnings)
     judged, given = metrics.judge_stored(learned, plays, task, check=desk.check)
-    users = int((task.train.lengths > 0).sum())
-    lists = metrics.describe(judged, learned.listeners, users, given, learned.catalogue, learned.vectors)
+    lists = metrics.describe(
+        judged, learned.listeners, users=learned.users, given=given, catalogue=learned.catalogue,
+        vectors=learned.vectors,
+    )  # fmt: skip
     said: Json = {
         "model": f"{version.name}@{version.number}",
         "metrics": {"evaluation": metrics.tell(judged, seed=params.seed), "lists": lists},

@@ -152,7 +152,7 @@ def test_a_pseudonymous_listener_is_found_by_the_name_that_the_client_knows(
     hidden = made_plays.interactions(made_plays.make(60, 80, seed=4))
     hidden.users[:] = [names[PLAYS.users[place]] for place in order]
     hidden.user[:] = [position[user] for user in PLAYS.user.tolist()]
-    dataset = store(post, tenant, tmp_path / "h", hidden, name="hidden", columns={"pseudonymise": True})
+    dataset = store(post, tenant, tmp_path / "h", hidden, name="hidden", pseudonyms=True)
     put_version(post, tenant, dataset, hidden)
 
     by_name, by_pseudonym = (
@@ -165,10 +165,10 @@ def test_a_pseudonymous_listener_is_found_by_the_name_that_the_client_knows(
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({}, ""),
-        ({"user": "u00001", "items": ["i00001"]}, ""),
+        ({}, "/"),
+        ({"user": "u00001", "items": ["i00001"]}, "/"),
         ({"items": []}, "/items"),
-        ({"items": ["i00001"], "dataset": "plays"}, ""),
+        ({"items": ["i00001"], "dataset": "plays"}, "/"),
         ({"items": ["i00001"], "k": 0}, "/k"),
         ({"items": ["i00001"], "k": 1001}, "/k"),
         ({"items": [{"item": "i00001", "weight": -1}]}, "/items/0"),
@@ -190,7 +190,8 @@ def test_what_cannot_be_asked_is_refused_at_the_door(
 def test_a_model_of_another_kind_recommends_nothing(caller: Caller, database: Database, tenant: str) -> None:
     with database.transaction() as sql:
         model = ids.new("mdl")
-        sql.execute(insert(models).values(id=model, tenant=tenant, name="rock", kind="classification", created_at=now()))
+        named = {"id": model, "tenant": tenant, "name": "rock", "kind": "classification", "created_at": now()}
+        sql.execute(insert(models).values(named))
         row = {
             "id": ids.new("ver"), "model": model, "number": 1, "job": make_job(sql, tenant), "fence": 1, "files": [],
             "metrics": {}, "baselines": {}, "warnings": [], "lineage": {}, "parameters": 1, "created_at": now(),

@@ -25,20 +25,23 @@ Json = dict[str, Any]
 QUICK: Json = {"model": "neighbours", "neighbours": {"neighbours": 50, "shrink": 5.0}, "weighting": "binary"}
 
 
-def profile_of(plays: Interactions) -> Json:
+def profile_of(plays: Interactions, *, pseudonyms: bool = False) -> Json:
     """What an ingest says of these plays."""
     return {
         "rows": len(plays.user), "columns": [], "duplicates": 0, "warnings": [],
         "roles": {"user": "user", "item": "item", "weight": "plays", "time": "time", "context": None},
-        "interactions": profile.figures(plays),
+        "interactions": {**profile.figures(plays), "pseudonyms": pseudonyms},
     }  # fmt: skip
 
 
-def store(post: Post, tenant: str, folder: Path, plays: Interactions, **values: Any) -> str:
+def store(
+    post: Post, tenant: str, folder: Path, plays: Interactions, *, pseudonyms: bool = False, **values: Any
+) -> str:
     """A ready dataset of these plays."""
     folder.mkdir(exist_ok=True)
     paths = stored.write(folder, plays)
-    return working.store_parts(post, tenant, paths, profile_of(plays), format="interactions", **values)
+    said = profile_of(plays, pseudonyms=pseudonyms)
+    return working.store_parts(post, tenant, paths, said, format="interactions", **values)
 
 
 def train(post: Post, tenant: str, dataset: str, **params: Any) -> Row[Any]:
@@ -71,7 +74,7 @@ def put_version(post: Post, tenant: str, dataset: str, plays: Interactions, **li
     learned = neighbours.fit(splits.everything(plays), neighbours=30, shrink=2.0, weighting="binary")
     model = RecommenderModel(
         learned, plays.items, splits.everything(plays).listeners, Catalogue(plays.catalogue),
-        np.zeros((len(plays.items), 2), np.float32), popularity.fit(splits.everything(plays)),
+        np.zeros((len(plays.items), 2), np.float32), popularity.fit(splits.everything(plays)), len(plays.users),
     )  # fmt: skip
     files = []
     for name, content in artifacts.pack("recommendation", model, {}).items():

@@ -16,6 +16,7 @@ from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import datasets as dataset_table
 from shared.tables import outputs
+from shared.tables import versions as version_table
 from tests.worker import plays as made_plays
 from tests.worker import working
 from tests.worker.interactions.uploading import hurry
@@ -169,9 +170,7 @@ def test_what_few_have_played_is_not_named_when_that_is_asked(
     assert all(listeners[item] >= 20 or listeners[item] == 0 for row in rows(post, job) for item in row["items"])
 
 
-def test_an_evaluation_judges_by_what_came_later(
-    post: Post, tenant: str, dataset: str, tmp_path: Path
-) -> None:
+def test_an_evaluation_judges_by_what_came_later(post: Post, tenant: str, dataset: str, tmp_path: Path) -> None:
     plays = made_plays.interactions(PLAYS)
     assert plays.time is not None
     moment = float(np.quantile(plays.time, 0.7))
@@ -190,9 +189,7 @@ def test_an_evaluation_judges_by_what_came_later(
     assert job.result["listeners"] > 200
 
 
-def test_an_evaluation_on_what_was_learned_says_so(
-    post: Post, tenant: str, version: Row[Any], dataset: str
-) -> None:
+def test_an_evaluation_on_what_was_learned_says_so(post: Post, tenant: str, version: Row[Any], dataset: str) -> None:
     job = run(post, tenant, version, dataset, "evaluate")
 
     assert [warning["code"] for warning in job.result["warnings"]] == ["leakage_suspected"]
@@ -430,3 +427,42 @@ def test_a_network_goes_on_after_a_death_as_if_nothing_had_happened(
     assert made[0].metrics == made[1].metrics
     assert [file["sha256"] for file in made[0].files] == [file["sha256"] for file in made[1].files]
     assert working.find(post, broken.id).result["compared"] == whole.result["compared"]
+
+
+@pytest.mark.parametrize("time", [True, False])
+def test_a_dataset_that_was_emptied_is_refused(post: Post, tenant: str, tmp_path: Path, time: bool) -> None:
+    none = np.zeros(0, np.int32)
+    empty = Interactions(
+        [], ["a"], none, none, np.zeros(0), np.zeros(0) if time else None, None, stored.empty_catalogue(1)
+    )  # fmt: skip
+    job = train(post, tenant, store(post, tenant, tmp_path / "empty", empty))
+
+    assert (job.state, job.error["code"]) == (jobs.FAILED, "too_few_plays")
+
+
+def test_what_leaves_no_event_is_refused(post: Post, tenant: str, dataset: str) -> None:
+    job = train(post, tenant, dataset, **QUICK, least_listeners=1_000_000)
+
+    assert (job.state, job.error["code"]) == (jobs.FAILED, "too_few_plays")
+
+
+def test_a_champion_that_cannot_be_learned_anew_is_told_and_ends_nothing(post: Post, tenant: str, dataset: str) -> None:
+    promote(post, tenant, dataset, **QUICK)
+    with post.database.transaction() as sql:
+        sql.execute(update(version_table).values(lineage={"dataset": {"id": dataset, "sha256": "0"}}))
+
+    job = train(post, tenant, dataset)
+    assert job.state == jobs.SUCCEEDED, job.error
+    assert job.result["metrics"]["champion"]["version"] == 1
+    assert "another kind" in job.result["metrics"]["champion"]["reason"]
+
+
+def test_an_evaluation_on_few_listeners_tells_figures_that_can_be(
+    post: Post, tenant: str, version: Row[Any], tmp_path: Path
+) -> None:
+    few = made_plays.interactions(made_plays.make(12, 200, seed=8))
+    job = run(post, tenant, version, store(post, tenant, tmp_path / "few", few), "evaluate")
+
+    lists = job.result["metrics"]["lists"]
+    assert 0 < lists["coverage"] <= 1
+    assert lists["novelty_bits"] > 0

@@ -43,6 +43,8 @@ class RecommenderModel:
     vectors: np.ndarray
     # For whom nothing is known: what most have played.
     fallback: Recommender
+    # How many it has learned from.
+    users: int
 
     @cached_property
     def places(self) -> dict[str, int]:
@@ -64,7 +66,7 @@ class RecommenderModel:
 def pack(kind: str, model: RecommenderModel, target: Json) -> dict[str, bytes]:
     """The model's files by name; `target` is the kind's own JSON."""
     said, arrays = model.model.describe()
-    spec = {"version": VERSION, "kind": kind, "model": said, "target": target}
+    spec = {"version": VERSION, "kind": kind, "model": said, "listeners": model.users, "target": target}
     stored = {f"{MODEL}{name}": np.ascontiguousarray(array) for name, array in arrays.items()}
     stored[VECTORS] = np.ascontiguousarray(model.vectors)
     stored["fallback"] = np.ascontiguousarray(model.fallback.describe()[1]["ranked"])
@@ -101,5 +103,5 @@ def _read(spec: Json, stored: dict[str, np.ndarray], table: pa.Table) -> Recomme
     columns = table.select(names).rename_columns([name.removeprefix(COLUMN) for name in names])
     return RecommenderModel(
         model, items, table.column(LISTENERS).to_numpy(), Catalogue(columns), stored[VECTORS],
-        popularity.Popular(stored["fallback"]),
+        popularity.Popular(stored["fallback"]), int(spec["listeners"]),
     )  # fmt: skip

@@ -37,10 +37,21 @@ class Labels:
         found[filled] = self.matrix.indices[self.matrix.indptr[:-1][filled]]
         return found
 
+    # What whole cells say, and the cell of each item, -1 where it is empty.
+    cells: list[str]
+    codes: np.ndarray
+
     def having(self, wanted: Sequence[str]) -> np.ndarray:
-        """Which items have one of these labels, bool (items,)."""
-        columns = [self.places[word] for word in wanted if word in self.places]
-        return np.asarray(self.matrix[:, columns].sum(axis=1) > 0).ravel()
+        """Which items have one of these labels, or say exactly this, bool (items,)."""
+        asked = {word.strip() for word in wanted}
+        columns = [self.places[word] for word in asked if word in self.places]
+        whole = [place for place, cell in enumerate(self.cells) if cell.strip() in asked]
+        return np.asarray(self.matrix[:, columns].sum(axis=1) > 0).ravel() | np.isin(self.codes, whole)
+
+    def unknown(self, wanted: Sequence[str]) -> list[str]:
+        """Of these labels those that no item has."""
+        cells = {cell.strip() for cell in self.cells}
+        return [word for word in wanted if word.strip() not in self.places and word.strip() not in cells]
 
 
 class Catalogue:
@@ -95,7 +106,7 @@ def _labels(name: str, column: pa.ChunkedArray) -> Labels:
     codes = np.asarray(pc.fill_null(coded.indices, -1).to_numpy(zero_copy_only=False), np.int64)
     # A row of nothing at the end, which the empty cells have.
     padded = sparse.vstack([of_cell, sparse.csr_matrix((1, len(words)), dtype=np.float32)], format="csr")
-    return Labels(words, padded[np.where(codes < 0, len(parts), codes)])
+    return Labels(words, padded[np.where(codes < 0, len(parts), codes)], coded.dictionary.to_pylist(), codes)
 
 
 def _ones(rows: Sequence[Sequence[int]], width: int) -> sparse.csr_matrix:

@@ -47,6 +47,10 @@ class Factors:
         known[self.unknown] = False
         return known
 
+    @property
+    def offered(self) -> np.ndarray:
+        return self.known
+
     @cached_property
     def _gram(self) -> np.ndarray:
         wide = self.vectors.astype(np.float64)

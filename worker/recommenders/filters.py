@@ -11,6 +11,8 @@ from worker.recommenders.catalogue import Catalogue
 Json = dict[str, Any]
 # In an error: more names than that help nobody.
 NAMED = 50
+# No sign stands behind it.
+AFTER_ALL = "\U0010ffff"
 
 
 def allowed(catalogue: Catalogue, filters: Json, *, pointer: str) -> np.ndarray | None:
@@ -35,10 +37,10 @@ def _fits(catalogue: Catalogue, name: str, wanted: Sequence[str] | Mapping[str, 
     low, high = wanted.get("min"), wanted.get("max")
     if catalogue.is_number(name):
         return _between(catalogue.numbers(name), *(_number(each, pointer) for each in (low, high)))
-    # Dates as ISO 8601 writes them stand in the order of their letters.
+    # Dates as ISO 8601 writes them stand in the order of their letters; a year, or a month, is all of its days.
     texts = np.array([text or "" for text in catalogue.texts(name)], object)
-    is_there = texts != ""
-    return is_there & _between(texts, *(None if each is None else _word(each) for each in (low, high)))
+    least, most = (None if each is None else _word(each) for each in (low, high))
+    return (texts != "") & _between(texts, least, None if most is None else f"{most}{AFTER_ALL}")
 
 
 def _between(values: np.ndarray, low: Any, high: Any) -> np.ndarray:  # Any: numbers or texts

@@ -36,6 +36,13 @@ class Linear:
     def known(self) -> np.ndarray:
         return self._position >= 0
 
+    @property
+    def offered(self) -> np.ndarray:
+        offered = self.known.copy()
+        if self.cold_places is not None:
+            offered[self.cold_places] = True
+        return offered
+
     @cached_property
     def _position(self) -> np.ndarray:
         """Where an item stands among the known, int32 (items,), -1 where it is unknown."""
@@ -66,22 +73,31 @@ class Linear:
     def contributions(self, items: np.ndarray, weights: np.ndarray, wanted: np.ndarray) -> np.ndarray:
         position = self._position[items]
         is_known = position >= 0
-        rows = self.matrix[position[is_known]]
-        rows = np.asarray(rows.todense() if sparse.issparse(rows) else rows, np.float64)
         found = np.zeros((len(items), len(wanted)))
-        found[is_known] = self._columns(rows, wanted) * weigh(weights, self.weighting)[is_known, None]
+        says = self._columns(position[is_known], wanted)
+        found[is_known] = says * weigh(weights, self.weighting)[is_known, None]
         return found
 
     def _columns(self, rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """What rows of the matrix say of wanted items, (rows, wanted)."""
+        """What rows of the matrix say of wanted items, float64 (rows, wanted)."""
         position, found = self._position[wanted], np.zeros((len(rows), len(wanted)))
         is_known = position >= 0
-        found[:, is_known] = rows[:, position[is_known]]
+        found[:, is_known] = self._cells(rows, position[is_known])
         if self.cold is not None and self.cold_places is not None:
             for place in np.flatnonzero(~is_known):
-                (row,) = np.flatnonzero(self.cold_places == wanted[place]) if len(self.cold_places) else (-1,)
-                found[:, place] = self.cold[row] @ rows.T
+                shares = self.cold[np.searchsorted(self.cold_places, wanted[place])]
+                found[:, place] = self._cells(rows, shares.indices) @ shares.data
         return found
+
+    def _cells(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Of the matrix; never whole rows, which of a long history are as many as the catalogue has items."""
+        if not sparse.issparse(self.matrix):
+            return np.asarray(self.matrix[np.ix_(rows, columns)], np.float64)
+        return np.asarray(self._by_column[:, columns][rows].todense(), np.float64)
+
+    @cached_property
+    def _by_column(self) -> Any:
+        return self.matrix.tocsc()
 
     def similar(self, item: int) -> np.ndarray | None:
         position = self._position[item]

@@ -112,10 +112,9 @@ def _reasons(model: Recommender, items: np.ndarray, weights: np.ndarray, wanted:
 def in_places_of(model: RecommenderModel, items: Sequence[str], histories: Histories) -> Histories:
     """Histories of another catalogue in the places of the model's; what it does not know is left out."""
     # Only what was played is looked up: of one listener some dozens, and a catalogue may have a million.
-    played = np.flatnonzero(histories.listeners)
-    places = np.full(histories.count, NOTHING, np.int64)
-    places[played] = [model.places.get(items[item], NOTHING) for item in played.tolist()]
-    there = places[histories.items]
+    played, of_pair = np.unique(histories.items, return_inverse=True)
+    places = np.array([model.places.get(items[item], NOTHING) for item in played.tolist()], np.int64)
+    there = places[of_pair]
     kept = there != NOTHING
     return gather(
         histories.users[kept], there[kept], histories.weights[kept], users=len(histories), items=len(model.items)

@@ -32,6 +32,10 @@ class LowRank:
         known[self.unknown] = False
         return known
 
+    @property
+    def offered(self) -> np.ndarray:
+        return self.known
+
     def read(self, given: Histories) -> np.ndarray:
         # A row of a sparse matrix is added up in its own order, whoever stands beside.
         found: np.ndarray = given.weighted(self.weighting).matrix() @ self.reading

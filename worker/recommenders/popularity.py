@@ -26,6 +26,10 @@ class Popular:
     def known(self) -> np.ndarray:
         return np.isfinite(self.ranked)
 
+    @property
+    def offered(self) -> np.ndarray:
+        return self.known
+
     def read(self, given: Histories) -> np.ndarray:
         return np.empty((len(given), 0))
 

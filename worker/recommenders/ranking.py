@@ -18,10 +18,9 @@ from worker.recommenders.histories import Histories
 from worker.recommenders.recommender import Recommender
 from worker.recommenders.selection import NOTHING
 
-# Listeners at a time: 128 of a catalogue of 20,000 items. Their scores are 10 MB; 80 MB take a third longer, for they
-# leave every cache.
-CELLS_AT_ONCE = 2_560_000
-USERS_AT_ONCE = 1024
+# Listeners at a time: 128 of a catalogue of 20,000 items. Their scores are 10 MB; of 80 MB, which leave every cache,
+# each takes half as long again. With few a product of matrices is as slow as one by one.
+CELLS_AT_ONCE, USERS_AT_LEAST, USERS_AT_ONCE = 2_560_000, 16, 1024
 THREADS_AT_MOST = 8
 # What stands so near the edge that rounding may have moved it across is looked at again.
 MARGIN = 24
@@ -29,6 +28,9 @@ MARGIN = 24
 POOL, LEAST_POOL, GROWTH = 5, 200, 4
 # A score counts to so many digits: what differs by less is as good, and stands in the order of the catalogue.
 DIGITS = 6
+# What is multiplied with to have so many digits before the point, from 10 ** LEAST_POWER, nothing in float32, on.
+LEAST_POWER, MOST_POWER = -60, 308
+SCALES = 10.0 ** (DIGITS - 1 - np.arange(LEAST_POWER, MOST_POWER + 1))
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ def _ranked(model: Recommender, given: Histories, rules: Rules) -> Generator[Lis
 
 
 def _blocks(given: Histories) -> Iterator[Histories]:
-    size = max(1, min(USERS_AT_ONCE, CELLS_AT_ONCE // max(1, given.count)))
+    size = min(USERS_AT_ONCE, max(USERS_AT_LEAST, CELLS_AT_ONCE // max(1, given.count)))
     for first in range(0, len(given), size):
         yield given.within(first, min(len(given), first + size))
 
@@ -119,18 +121,18 @@ def _pool(model: Recommender, users: Any, scores: np.ndarray, size: int) -> List
     chosen = selection.largest(scores, size + MARGIN)
     is_there = chosen != NOTHING
     values = _rounded(model.refine(users, scores, np.where(is_there, chosen, 0)))
-    values = np.where(is_there, values, np.float32(-np.inf))
-    chosen = np.where(is_there, chosen, scores.shape[1])
-    order = np.lexsort((chosen, -values), axis=1)[:, :size]
-    chosen, values = np.take_along_axis(chosen, order, 1), np.take_along_axis(values, order, 1)
-    return Lists(np.where(np.isfinite(values), chosen, NOTHING), values)
+    found = selection.keys(np.where(is_there, values, np.float32(-np.inf)), np.where(is_there, chosen, scores.shape[1]))
+    found.sort(axis=1)
+    values = selection.values(found[:, :size])
+    return Lists(np.where(np.isfinite(values), selection.places(found[:, :size]), NOTHING), values)
 
 
 def _rounded(values: np.ndarray) -> np.ndarray:
     """To so many significant digits, float32."""
     with np.errstate(divide="ignore", invalid="ignore"):
         power = np.floor(np.log10(np.abs(values.astype(np.float64))))
-        scale = 10.0 ** (DIGITS - 1 - power)
+        power = np.where(np.isfinite(power), np.maximum(power, LEAST_POWER), 0)
+        scale = SCALES[power.astype(np.int64) - LEAST_POWER]
         rounded = np.round(values * scale) / scale
     return np.where(np.isfinite(rounded), rounded, values).astype(np.float32)
 

@@ -18,7 +18,11 @@ class Recommender(Protocol):
 
     @property
     def known(self) -> np.ndarray:
-        """Which items it knows: can recommend, and makes something of when they were played; bool (items,)."""
+        """Which items it makes something of when they were played; bool (items,)."""
+
+    @property
+    def offered(self) -> np.ndarray:
+        """Which items it can recommend; bool (items,)."""
 
     @property
     def has_reasons(self) -> bool:

@@ -3,12 +3,14 @@
 import numpy as np
 
 # Of so many the largest is looked for first: the k-th largest of these is a bound that the k largest of all reach.
-GROUP = 16
+GROUP = 32
 NOTHING = -1
+# The lower half of a key is a place.
+HALF, PLACE, MAGNITUDE = 32, np.int64(2**32 - 1), np.int32(2**31 - 1)
 
 
 def largest(scores: np.ndarray, k: int) -> np.ndarray:
-    """The places of the k largest finite scores of each row, int64 (rows, k), rising; behind them -1.
+    """The places of the k largest finite scores of each row, int64 (rows, k), in no order; -1 where there are fewer.
 
     Of equal ones at the edge the first are taken.
     """
@@ -16,21 +18,38 @@ def largest(scores: np.ndarray, k: int) -> np.ndarray:
     k = min(k, count)
     # Those of all rows at once, for a loop over rows would take as long as all else.
     near = np.flatnonzero(scores >= _bounds(scores, k)[:, None])
-    ends = np.searchsorted(near, np.arange(1, rows + 1) * count)
-    row, column = _numbered(np.diff(ends, prepend=0))
-    values = np.full((rows, max(k, int(column.max(initial=-1)) + 1)), -np.inf, np.float32)
-    values[row, column] = scores.reshape(-1)[near]
-    kept = _first(values, k)[row, column]
-    row, place = row[kept], (near - row * count)[kept]
-    found = np.full((rows, k), NOTHING, np.int64)
-    found[_numbered(np.bincount(row, minlength=rows))] = place
+    lengths = np.diff(np.searchsorted(near, np.arange(rows + 1) * count))
+    row = np.repeat(np.arange(rows), lengths)
+    column = np.arange(len(near)) - (np.cumsum(lengths) - lengths)[row]
+    found = np.full((rows, max(k, int(lengths.max(initial=0)))), np.iinfo(np.int64).max)
+    found[row, column] = keys(scores.reshape(-1)[near], near - row * count)
+    if k < found.shape[1]:
+        found = np.partition(found, max(0, k - 1), axis=1)[:, :k]
+    return np.where(found == np.iinfo(np.int64).max, NOTHING, places(found))
+
+
+def keys(values: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Of float32 values at places int64 numbers that rise as the values fall, and of equal ones as the places rise.
+
+    Numbers are sorted in a fifth of the time that it takes to find an order of values.
+    """
+    # The bits of a float rise as it does; those of a negative one but for its sign fall. Of -0 this makes 0.
+    bits = (np.float32(0) - values).view(np.int32)
+    found: np.ndarray = (bits ^ ((bits >> 31) & MAGNITUDE)).astype(np.int64) << HALF | at
     return found
 
 
-def _numbered(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The row of each of so many in each row, and which of its row's it is."""
-    row = np.repeat(np.arange(len(counts)), counts)
-    return row, np.arange(len(row)) - (np.cumsum(counts) - counts)[row]
+def places(found: np.ndarray) -> np.ndarray:
+    """Of keys."""
+    at: np.ndarray = found & PLACE
+    return at
+
+
+def values(found: np.ndarray) -> np.ndarray:
+    """Of keys, float32."""
+    bits = (found >> HALF).astype(np.int32)
+    negated: np.ndarray = (bits ^ ((bits >> 31) & MAGNITUDE)).view(np.float32)
+    return np.float32(0) - negated
 
 
 def _bounds(scores: np.ndarray, k: int) -> np.ndarray:
@@ -43,15 +62,3 @@ def _bounds(scores: np.ndarray, k: int) -> np.ndarray:
     best = scores[:, : groups * GROUP].reshape(rows, GROUP, groups).max(axis=1)
     bounds: np.ndarray = np.maximum(np.partition(best, groups - k, axis=1)[:, groups - k], least)
     return bounds
-
-
-def _first(values: np.ndarray, k: int) -> np.ndarray:
-    """Which are the k largest of each row, bool; of equal ones at the edge the first."""
-    width = values.shape[1]
-    if not 0 < k < width:
-        return np.ones(values.shape, bool)
-    edge = np.partition(values, width - k, axis=1)[:, width - k, None]
-    above, equal = values > edge, values == edge
-    room = k - np.count_nonzero(above, axis=1)
-    kept: np.ndarray = above | (equal & (np.cumsum(equal, axis=1) <= room[:, None]))
-    return kept

@@ -91,6 +91,9 @@ def _pairs(histories: Histories) -> np.ndarray:
 def _by_time(plays: Interactions) -> Split:
     """At two moments for all: what one learns from lies before what any is judged on."""
     assert plays.time is not None
+    if not len(plays.time):
+        nobody = _task(plays, np.zeros(0, bool), np.zeros(0, bool))
+        return Split("time", nobody, nobody)
     first, second = np.quantile(plays.time, [(1 - TEST) * (1 - VALIDATION), 1 - TEST])
     before, middle, after = plays.time < first, (plays.time >= first) & (plays.time < second), plays.time >= second
     return Split(

@@ -50,6 +50,10 @@ class Towers:
         return known
 
     @property
+    def offered(self) -> np.ndarray:
+        return self.known
+
+    @property
     def has_reasons(self) -> bool:
         """Without layers a score is a sum over what was played."""
         return not self.layers

@@ -153,7 +153,7 @@ def packed() -> dict[str, bytes]:
     model = Linear("ease", 4, "log", np.arange(4, dtype=np.int32), np.eye(4, dtype=np.float32))
     vectors, listeners = np.ones((4, 2), np.float32), np.array([3, 2, 1, 0])
     fallback = popularity.Popular(np.array([3, 2, 1, -np.inf], np.float32))
-    made = RecommenderModel(model, ["a", "b", "c", "d"], listeners, CATALOGUE, vectors, fallback)
+    made = RecommenderModel(model, ["a", "b", "c", "d"], listeners, CATALOGUE, vectors, fallback, 5)
     return artifacts.pack("recommendation", made, {"roles": {}})
 
 
@@ -162,7 +162,7 @@ def test_a_model_is_what_its_files_say() -> None:
 
     assert (again.items, again.listeners.tolist()) == (["a", "b", "c", "d"], [3, 2, 1, 0])
     assert again.catalogue.table.equals(TABLE)
-    assert again.places["c"] == 2
+    assert (again.places["c"], again.users) == (2, 5)
     assert again.popularity.tolist() == pytest.approx([1, np.log(3) / np.log(4), np.log(2) / np.log(4), 0])
     assert packed() == packed()
 

@@ -30,6 +30,8 @@ class Judged:
 
     lists: np.ndarray
     per_user: dict[str, np.ndarray]
+    # Which items can stand in a list, bool (items,).
+    offered: np.ndarray
 
     def mean(self, metric: str) -> float:
         """Over all judged users."""
@@ -41,7 +43,7 @@ def judge(model: Recommender, task: Task, *, check: Any = lambda: None) -> Judge
     """Rank all that a user has not played before, and look for what is hidden."""
     lists = ranking.rank(model, task.given, Rules(k=LONGEST), check).items
     found = accuracy.per_user(lists, task.hidden, KS)
-    return Judged(lists, {name: found[name] for name in METRICS})
+    return Judged(lists, {name: found[name] for name in METRICS}, model.offered)
 
 
 def tell(judged: Judged, *, seed: int) -> Json:
@@ -60,7 +62,9 @@ def judge_stored(model: RecommenderModel, plays: Interactions, task: Task, *, ch
     What is hidden and not known to the model counts as not found.
     """
     given = listing.in_places_of(model, plays.items, task.given)
-    lists = ranking.rank(model.model, given, Rules(k=LONGEST), check).items
+    # As they are served: of whom nothing is known, by what most have played.
+    lists = listing.lists(model, given, Rules(k=LONGEST), explain=False).items
+    check()
     extra = {item: len(model.items) + place for place, item in enumerate(set(plays.items) - set(model.places))}
     places = np.array([model.places.get(item, extra.get(item, 0)) for item in plays.items], np.int64)
     hidden = gather(
@@ -68,17 +72,24 @@ def judge_stored(model: RecommenderModel, plays: Interactions, task: Task, *, ch
         items=len(model.items) + len(extra),
     )  # fmt: skip
     found = accuracy.per_user(lists, hidden, KS)
-    return Judged(lists, {name: found[name] for name in METRICS}), given
+    return Judged(lists, {name: found[name] for name in METRICS}, model.model.offered), given
 
 
 def describe(
-    judged: Judged, listeners: np.ndarray, users: int, given: Histories, catalogue: Catalogue, vectors: np.ndarray
+    judged: Judged,
+    listeners: np.ndarray,
+    *,
+    users: int,
+    given: Histories,
+    catalogue: Catalogue,
+    vectors: np.ndarray,
 ) -> Json:
     """What the first places of the lists are like beside accuracy; `listeners` of each item, of so many users."""
     lists = judged.lists[:, :SHOWN]
     said: Json = {
         "places": SHOWN,
-        "coverage": beyond.coverage(lists, int((listeners > 0).sum())),
+        "coverage": beyond.coverage(lists, int(judged.offered.sum())),
+        "never_played": _share(lists, listeners == 0),
         "gini": beyond.gini(lists, len(listeners)),
         "novelty_bits": beyond.novelty(lists, listeners, users),
         "popularity": beyond.popularity(lists, listeners),
@@ -92,6 +103,12 @@ def describe(
         owners = catalogue.labels(artist)
         said["shares"] = {"column": artist, **beyond.shares(lists, owners.first(), owners.words)}
     return said
+
+
+def _share(lists: np.ndarray, these: np.ndarray) -> float | None:
+    """The share of all places that such items have, bool (items,)."""
+    places = lists[lists >= 0]
+    return float(these[places].mean()) if len(places) else None
 
 
 def judge_new(model: Recommender, plays: Histories, cold: np.ndarray) -> Json:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from shared import recommending
 from shared.kinds.recommendation import Method, TrainParams, Weighting
 from worker.recommenders import (
     als,
@@ -28,9 +29,6 @@ Json = dict[str, Any]
 
 CANDIDATES: tuple[Method, ...] = ("popularity", "neighbours", "ease", "als")
 NETWORKS: tuple[NetworkMethod, ...] = ("two_tower", "autoencoder")
-# A network that would take longer by this is tried only where it is named: multiplications a second of two cores, some
-# epochs, and three times, to choose, to judge and to keep.
-NETWORK_S, PER_S, EPOCHS, TIMES = 300.0, 2e10, 20, 3
 FULL = "full"
 
 
@@ -56,13 +54,9 @@ def methods(params: TrainParams, plays: Histories) -> list[Method]:
         return list(dict.fromkeys(("popularity", params.model)))
     if params.candidates is not None:
         return list(params.candidates)
-    return [*CANDIDATES, *(NETWORKS if _network_s(params, plays) <= NETWORK_S else ())]
-
-
-def _network_s(params: TrainParams, plays: Histories) -> float:
-    """About how long a network takes: a product with every item for each listener, and twice that to learn from it."""
     users, items = np.count_nonzero(plays.lengths), np.count_nonzero(plays.listeners)
-    return TIMES * EPOCHS * 6 * float(users * items * params.network.embedding) / PER_S
+    affordable = recommending.network_s(params, users=int(users), items=int(items)) <= recommending.NETWORK_S
+    return [*CANDIDATES, *(NETWORKS if affordable else ())]
 
 
 def space(params: TrainParams, method: Method, *, items: int) -> Space:
@@ -189,4 +183,5 @@ def finish(
         catalogue,
         likeness.vectors(plays, features),
         newcomers.extend(popularity.fit(plays), features),
+        int(np.count_nonzero(plays.lengths)),
     )

@@ -77,7 +77,7 @@ class ListScoring:
         """How many lists are empty, short, or what most have played; and what may stand in one at all."""
         sums = {name: sum(each[name] for each in told) for name in ("empty", "short", "by_popularity")}
         allowed = self._rules.allowed
-        may = self._model.model.known if allowed is None else allowed
+        may = self._model.model.offered if allowed is None else allowed & self._model.model.offered
         warnings = []
         if rows and sums["empty"] == rows:
             said = "Every list is empty: the filters, or min_listeners, leave nothing to recommend."
