@@ -225,10 +225,10 @@ def jobs_naming(sql: Connection, tenant: str, wanted: Collection[str]) -> list[A
     return [job for job in sql.execute(chosen) if not set(wanted).isdisjoint(job.datasets)]
 
 
-def made_by(sql: Connection, job_ids: Sequence[str]) -> list[Any]:  # Any: rows of three columns
-    """Name and number of the model versions that these jobs have made, the oldest first."""
+def made_by(sql: Connection, job_ids: Sequence[str]) -> list[Any]:  # Any: rows of four columns
+    """Name, number, job and lineage of the model versions that these jobs have made, the oldest first."""
     chosen = (
-        select(model_table.c.name, versions.c.number, versions.c.job)
+        select(model_table.c.name, versions.c.number, versions.c.job, versions.c.lineage)
         .join(versions, versions.c.model == model_table.c.id)
         .where(versions.c.job.in_(job_ids))
         .order_by(versions.c.id)

@@ -1,14 +1,15 @@
 """What of a listener's events is where: all ready versions of a dataset's name, changed at once or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, select, update
 
 from shared import datasets
-from shared.datasets import INGESTING, INTERACTIONS, OPEN, READY
+from shared.datasets import INGESTING, INTERACTIONS, OPEN, READY, REJECTED
 from shared.jobs import RUNNING
+from shared.tables import dataset_files
 from shared.tables import datasets as table
 
 LEARNS = ("train", "tune")
@@ -32,9 +33,11 @@ class Change:
 class Uses:
     """What was made of datasets: versions of models, scorings, and the jobs that read them at this moment."""
 
-    models: list[Row[Any]]  # name, number, job
+    models: list[Row[Any]]  # name, number, job, lineage
     predictions: list[str]
     under_way: list[str]
+    # Of each model its newest version, if it is one of `models`.
+    to_train: list[Row[Any]]
 
 
 def versions(sql: Connection, tenant: str, name: str, *states: str) -> list[Row[Any]]:
@@ -44,8 +47,11 @@ def versions(sql: Connection, tenant: str, name: str, *states: str) -> list[Row[
 
 
 def pending(sql: Connection, tenant: str, name: str) -> list[str]:
-    """The versions that are not ready yet: their uploads may hold anybody's events."""
-    return [f"{row.name}@{row.version}" for row in versions(sql, tenant, name, OPEN, INGESTING)]
+    """The versions whose uploads may hold anybody's events: unread ones, and rejected ones until they are swept."""
+    found = versions(sql, tenant, name, OPEN, INGESTING, REJECTED)
+    chosen = select(dataset_files.c.dataset).where(dataset_files.c.dataset.in_([row.id for row in found]))
+    has_files = set(sql.execute(chosen.distinct()).scalars())
+    return [f"{row.name}@{row.version}" for row in found if row.state != REJECTED or row.id in has_files]
 
 
 def publish(sql: Connection, tenant: str, name: str, read: Sequence[Row[Any]], changes: Sequence[Change]) -> None:
@@ -71,11 +77,20 @@ def _replace(sql: Connection, change: Change) -> None:
         raise datasets.changed(change.was)
 
 
-def uses(sql: Connection, tenant: str, dataset_ids: set[str]) -> Uses:
-    """What jobs have made of these datasets, and make of them now."""
-    found = datasets.jobs_naming(sql, tenant, dataset_ids)
+def uses(sql: Connection, tenant: str, name: str, *, clean: Set[str]) -> Uses:
+    """What jobs have made of any version of a name, also of one that is deleted, and make of them now.
+
+    Without the models that have learned from one of the contents `clean` (sha256), in which nobody was to be erased:
+    the others may have learned from what an earlier erasure has taken, or from what was deleted.
+    """
+    mine = (table.c.tenant == tenant) & (table.c.name == name) & (table.c.format == INTERACTIONS)
+    found = datasets.jobs_naming(sql, tenant, set(sql.execute(select(table.c.id).where(mine)).scalars()))
+    made = datasets.made_by(sql, [job.id for job in found if job.action in LEARNS])
+    models = [model for model in made if model.lineage.get("dataset", {}).get("sha256") not in clean]
+    newest = {model.name: model.number for model in sorted(made, key=lambda model: model.number)}
     return Uses(
-        datasets.made_by(sql, [job.id for job in found if job.action in LEARNS]),
+        models,
         [job.id for job in found if job.action in PREDICTS],
         [job.id for job in found if job.state == RUNNING and job.action in (*LEARNS, *PREDICTS)],
+        [model for model in models if model.number == newest[model.name]],
     )

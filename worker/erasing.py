@@ -33,7 +33,8 @@ def erase(desk: Desk) -> Ending:
 
     def record(sql: Connection) -> Json:
         erasing.publish(sql, tenant, name, rows, changes)
-        uses = erasing.uses(sql, tenant, {change.was.id for change in changes})
+        changed = {change.was.id for change in changes}
+        uses = erasing.uses(sql, tenant, name, clean={row.sha256 for row in rows if row.id not in changed})
         result = {
             "events": sum(change.events for change in changes),
             "datasets": [f"{name}@{change.was.version}" for change in changes],
@@ -44,7 +45,7 @@ def erase(desk: Desk) -> Ending:
         }
         if not desk.claim.params["retrain"]:
             return {**result, "retrained": [], "not_retrained": []}
-        return {**result, **retraining.submit(sql, desk, uses.models)}
+        return {**result, **retraining.submit(sql, desk, uses.to_train)}
 
     return Ending(record)
 

@@ -129,7 +129,7 @@ def _read_events(desk: Desk, row: SqlRow[Any], files: Sequence[UploadedFile], re
 
 
 def _refuse_useless(read: Read) -> None:
-    """Raise JobFailed when most rows, or all, had to be left out."""
+    """Raise JobFailed when most rows, or all, had to be left out; without their cells, for a job keeps its error."""
     lost = read.left_out.counts.total()
     if lost <= LEFT_OUT_AT_MOST * read.rows and (read.events is None or lost < read.rows):
         return
@@ -156,7 +156,8 @@ def _join(base: Base, read: Read, rename: Rename | None) -> tuple[Interactions, 
 def _profile(interactions: Interactions, read: Read, duplicates: int, *, has_pseudonyms: bool) -> Json:
     figures = profile.figures(interactions)
     counts = read.left_out.counts + read.items_left_out.counts
-    faults = [*read.left_out.faults, *read.items_left_out.faults][:FAULTS_SHOWN]
+    parts = (read.left_out, read.items_left_out)
+    faults = [fault for part in parts for fault in (part.faults if has_pseudonyms else part.told())][:FAULTS_SHOWN]
     said = {
         **figures, "duplicates": duplicates, "left_out": dict(counts),
         "faults": [fault.as_json() for fault in faults], "faults_total": counts.total(),

@@ -1,4 +1,4 @@
-"""Deletes what no row names any more of a dataset of interactions: its uploads, and parts from before an erasure."""
+"""Deletes what nobody needs any more of a dataset of interactions: its uploads, and parts from before an erasure."""
 
 from sqlalchemy import Connection, select
 
@@ -20,14 +20,18 @@ def delete(database: Database, files: Storage, tenant: str, job_id: str) -> None
             return
         names = select(table.c.name).where(table.c.id.in_(job.datasets))
         mine = (table.c.tenant == tenant) & (table.c.format == datasets.INTERACTIONS)
-        ready = list(sql.execute(select(table.c.id).where(mine, table.c.name.in_(names))).scalars())
-    for dataset_id in ready:
-        for key in unnamed(database, files, tenant, dataset_id):
+        found = sql.execute(select(table.c.id, table.c.state).where(mine, table.c.name.in_(names))).all()
+    for row in found:
+        for key in unnamed(database, files, tenant, row.id):
             files.delete(key)
+        if row.state == datasets.REJECTED:
+            # Not before its bytes are gone: until then an erasure tells of them.
+            with database.transaction() as sql:
+                datasets.let_go(sql, row.id)
 
 
 def unnamed(database: Database, files: Storage, tenant: str, dataset_id: str) -> list[str]:
-    """The keys of a ready dataset that no row names and no job still writes, in this order.
+    """The keys of a ready dataset that no row names and no job still writes, in this order; all of a rejected one.
 
     Listed first: what is put there later is none of them. Jobs are asked before names, for a job that has ended by
     then has named what it wrote.
@@ -37,9 +41,11 @@ def unnamed(database: Database, files: Storage, tenant: str, dataset_id: str) ->
     with database.reading() as sql:
         writing = _writing(sql, tenant, there, folder)
         row = sql.execute(select(table).where(table.c.id == dataset_id)).one()
-        if row.state != datasets.READY:
+        if row.state not in (datasets.READY, datasets.REJECTED):
             return []
-        named = {part["key"] for part in row.parts} | {file.key for file in datasets.files(sql, dataset_id)}
+        # What was rejected is never read again: the rows of its files only tell that their bytes may still be there.
+        kept = datasets.files(sql, dataset_id) if row.state == datasets.READY else []
+        named = {part["key"] for part in row.parts or ()} | {file.key for file in kept}
     return [key for key in there if key not in named and not key.startswith(tuple(writing))]
 
 

@@ -16,21 +16,20 @@ Json = dict[str, Any]  # Any: JSON
 
 
 def submit(sql: Connection, desk: Desk, models: Sequence[Row[Any]]) -> Json:
-    """Submit one training for each model, as its newest version of these was trained.
+    """Submit one training for each of these versions of models, as it was trained.
 
     Returns the jobs, and beside them the models that cannot be trained as they were, each with the reason.
     """
-    newest = {model.name: model for model in sorted(models, key=lambda model: model.number)}
     retrained: list[str] = []
     refused: list[Json] = []
-    for name, model in newest.items():
+    for model in models:
         before = sql.execute(select(job_table).where(job_table.c.id == model.job)).one()
         try:
             new = submission.check(sql, desk.claim.tenant, _wanted(before), desk.settings)
         except RequestRefused as refusal:
             # That a model cannot be trained any more is no reason to keep the events.
             reason = {"code": refusal.code, "detail": refusal.detail}
-            refused.append({"model": f"{name}@{model.number}", "reason": reason})
+            refused.append({"model": f"{model.name}@{model.number}", "reason": reason})
             continue
         retrained.append(str(jobs.submit(sql, new).id))
     return {"retrained": retrained, "not_retrained": refused}

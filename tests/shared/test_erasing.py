@@ -5,12 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Row, update
+from sqlalchemy import Connection, Row, insert, update
 
 from shared import datasets, erasing
-from shared.database import Database
+from shared.database import Database, now
 from shared.erasing import Change
 from shared.errors import TryAgain
+from shared.tables import dataset_files
 from shared.tables import datasets as table
 from tests import factories
 
@@ -119,10 +120,14 @@ def test_versions_under_way_are_told_of_this_name_and_format_alone(database: Dat
     make(database, tenant, version=2, state="open")
     make(database, tenant, version=3, state="ingesting")
     make(database, tenant, version=4, state="rejected")
+    rejected = make(database, tenant, version=6, state="rejected")
     with database.transaction() as sql:
         factories.make_dataset(sql, tenant, name="plays", version=5, state="open")
         factories.make_dataset(sql, tenant, name="other", format="interactions", state="open")
+        upload = {"name": "a.csv", "key": "k", "size_bytes": 1, "sha256": "0" * 64}
+        sql.execute(insert(dataset_files).values(dataset=rejected.id, uploaded_at=now(), **upload))
 
     with database.reading() as sql:
-        assert erasing.pending(sql, tenant, "plays") == ["plays@2", "plays@3"]
+        # The uploads of the fourth are gone.
+        assert erasing.pending(sql, tenant, "plays") == ["plays@2", "plays@3", "plays@6"]
         assert [row.version for row in erasing.versions(sql, tenant, "plays", "ready")] == [1]

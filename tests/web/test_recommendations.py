@@ -165,10 +165,10 @@ def test_a_pseudonymous_listener_is_found_by_the_name_that_the_client_knows(
 @pytest.mark.parametrize(
     ("body", "pointer"),
     [
-        ({}, "/"),
-        ({"user": "u00001", "items": ["i00001"]}, "/"),
+        ({}, None),
+        ({"user": "u00001", "items": ["i00001"]}, None),
         ({"items": []}, "/items"),
-        ({"items": ["i00001"], "dataset": "plays"}, "/"),
+        ({"items": ["i00001"], "dataset": "plays"}, None),
         ({"items": ["i00001"], "k": 0}, "/k"),
         ({"items": ["i00001"], "k": 1001}, "/k"),
         ({"items": [{"item": "i00001", "weight": -1}]}, "/items/0"),
@@ -179,12 +179,13 @@ def test_a_pseudonymous_listener_is_found_by_the_name_that_the_client_knows(
     ],
 )
 def test_what_cannot_be_asked_is_refused_at_the_door(
-    caller: Caller, plays: str, body: dict[str, Any], pointer: str
+    caller: Caller, plays: str, body: dict[str, Any], pointer: str | None
 ) -> None:
     answer = caller.call("POST", "/v1/models/taste/recommend", body)
 
     assert answer.status_code == 422, answer.json
-    assert any(error["pointer"].startswith(pointer) for error in answer.json["errors"]), answer.json
+    places = [error["pointer"] for error in answer.json["errors"]]
+    assert any(place.startswith(pointer) if pointer else place == "" for place in places), answer.json
 
 
 def test_a_model_of_another_kind_recommends_nothing(caller: Caller, database: Database, tenant: str) -> None:

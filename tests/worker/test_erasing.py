@@ -53,13 +53,14 @@ def users(post: Post, row: Row[Any], folder: Path) -> list[str]:
 
 
 def make_version(post: Post, tenant: str, dataset: str, *, model: str = "taste", **values: Any) -> str:
-    """A version that a training of this dataset has made; returns the training."""
+    """A version that a training of this dataset, as it is now, has made; returns the training."""
+    lineage = {"dataset": {"id": dataset, "sha256": find(post, tenant, dataset).sha256}}
     with post.database.transaction() as sql:
         job = factories.make_job(sql, tenant, datasets=[dataset], kind="recommendation", model=model, **values)
         claim = claims.claim_next(sql, "train", worker=post.worker, skills=runner.skills(), lease_s=30.0)
         assert claim is not None
         assert claim.job_id == job
-        models.record(sql, claim, NewVersion([], {}, {}, [], {}, 1))
+        models.record(sql, claim, NewVersion([], {}, {}, [], lineage, 1))
         claims.succeed(sql, claim, result={}, cost={})
     return job
 
@@ -196,6 +197,61 @@ def test_what_has_used_the_events_is_told(post: Post, tenant: str) -> None:
     assert job.result["models"] == ["taste@1", "taste@2", "nights@1"]
     assert (job.result["predictions"], job.result["under_way"]) == ([scored], [running])
     assert (job.result["retrained"], job.result["not_retrained"]) == ([], [])
+
+
+def test_erased_again_the_models_that_still_hold_the_events_are_told_again(post: Post, tenant: str) -> None:
+    row, _ = ingest(post, tenant, {"a.csv": PLAYS})
+    make_version(post, tenant, row.id)
+    make_version(post, tenant, row.id, model="nights")
+    with post.database.transaction() as sql:
+        scored = factories.make_job(sql, tenant, datasets=[row.id], action="score")
+    first = run(post, erase(post, tenant, row, "alice"))
+    # It has learned from what is left.
+    make_version(post, tenant, row.id)
+
+    again = run(post, erase(post, tenant, row, "alice", retrain=True))
+
+    assert first.result["models"] == again.result["models"] == ["taste@1", "nights@1"]
+    assert (again.result["events"], again.result["predictions"]) == (0, [scored])
+    assert [each["model"] for each in again.result["not_retrained"]] == ["nights@1"]
+
+
+def test_a_model_that_has_learned_from_a_deleted_version_is_told(post: Post, tenant: str) -> None:
+    gone, _ = ingest(post, tenant, {"a.csv": PLAYS})
+    row, _ = ingest(post, tenant, {"a.csv": b"user,item\nbob,x\n"})
+    elsewhere, _ = ingest(post, tenant, {"a.csv": PLAYS}, name="other")
+    for dataset, model in ((gone, "taste"), (row, "clean"), (elsewhere, "other")):
+        make_version(post, tenant, dataset.id, model=model)
+    with post.database.transaction() as sql:
+        datasets.erase(sql, tenant, gone.id)
+
+    job = run(post, erase(post, tenant, row, "alice", retrain=True))
+
+    assert (job.result["models"], job.result["datasets"], job.result["retrained"]) == (["taste@1"], [], [])
+    assert [each["reason"]["code"] for each in job.result["not_retrained"]] == ["unknown_reference"]
+
+
+def test_a_rejected_version_is_told_until_its_uploads_are_gone(post: Post, tenant: str) -> None:
+    row, _ = ingest(post, tenant, {"a.csv": PLAYS})
+    rejected, failed = ingest(post, tenant, {"a.csv": b"user,item,time\nalice,x,never\n"})
+    before = run(post, erase(post, tenant, row, "alice"))
+
+    leftovers.delete(post.database, post.storage, tenant, before.id)
+
+    assert (failed.state, before.result["pending"]) == (jobs.FAILED, ["plays@2"])
+    assert post.storage.keys(f"t/{tenant}/datasets/{rejected.id}/") == []
+    assert run(post, erase(post, tenant, row, "alice")).result["pending"] == []
+
+
+def test_a_wrong_cell_that_named_the_listener_is_gone_too(post: Post, tenant: str) -> None:
+    row, ingested = ingest(post, tenant, {"a.csv": PLAYS + b"bob,x,alice\n"})
+    assert "alice" in json.dumps(row.profile["interactions"]["faults"])
+
+    run(post, erase(post, tenant, row, "alice"))
+
+    after = find(post, tenant, row.id)
+    assert "rows_left_out" in json.dumps(after.profile["warnings"])
+    assert "alice" not in json.dumps([ingested.result, after.profile])
 
 
 def test_models_are_trained_anew_as_they_were(post: Post, tenant: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from sqlalchemy import update
 
 from shared import datasets, jobs, pseudonyms
 from shared.database import Database
 from shared.settings import Settings
 from shared.storage import Storage
+from shared.tables import datasets as dataset_table
 from tests.worker import plays, working
 from tests.worker.interactions import uploading
 from tests.worker.interactions.uploading import ingest, loaded, parquet, rows
@@ -23,6 +25,11 @@ Json = dict[str, Any]
 
 PLAYS = b"user,item,plays,time\nb,x,1,2024-01-01\na,y,2,2024-01-02\na,x,3,2024-01-01\n"
 FIRST, SECOND = 1_704_067_200.0, 1_704_153_600.0
+# Files of a row whose cells have slipped.
+MISTAKEN = {
+    "plays": b"user,item,plays\nbob,x,1\nbob,y,1\nx,1,alice@x.com\n",
+    "time": b"user,item,time\nbob,x,1\nbob,y,1\nx,1,alice@x.com\n",
+}
 
 
 @pytest.fixture
@@ -85,6 +92,35 @@ def test_the_uploads_are_let_go_of(post: Post, tenant: str) -> None:
     leftovers.delete(post.database, post.storage, tenant, job.id)
 
     assert uploading_keys(post, tenant, row.id) == sorted(part["key"] for part in row.parts)
+
+
+def test_the_uploads_of_a_rejected_dataset_go(post: Post, tenant: str) -> None:
+    ready, _ = ingest(post, tenant, {"plays.csv": PLAYS})
+    row, job = ingest(post, tenant, {"plays.csv": b"user,item,plays\nalice,x,none\n"})
+    assert row.state == datasets.REJECTED
+    assert len(uploading_keys(post, tenant, row.id)) == 1
+
+    for _ in range(2):
+        leftovers.delete(post.database, post.storage, tenant, job.id)
+
+    assert uploading_keys(post, tenant, row.id) == []
+    assert uploading_keys(post, tenant, ready.id) == sorted(part["key"] for part in ready.parts)
+    with post.database.reading() as sql:
+        assert datasets.files(sql, row.id) == []
+
+
+@pytest.mark.parametrize("state", ["open", "ingesting"])
+def test_the_uploads_of_what_may_still_be_read_stay(post: Post, tenant: str, state: str) -> None:
+    _, job = ingest(post, tenant, {"plays.csv": PLAYS})
+    waiting, _ = uploading.begin(post, tenant, {"plays.csv": PLAYS})
+    with post.database.transaction() as sql:
+        sql.execute(update(dataset_table).where(dataset_table.c.id == waiting).values(state=state))
+
+    leftovers.delete(post.database, post.storage, tenant, job.id)
+
+    assert len(uploading_keys(post, tenant, waiting)) == 1
+    with post.database.reading() as sql:
+        assert len(datasets.files(sql, waiting)) == 1
 
 
 def uploading_keys(post: Post, tenant: str, dataset: str) -> list[str]:
@@ -156,6 +192,41 @@ def test_when_most_rows_cannot_be_used_the_dataset_is_rejected(
         assert job.error["errors"][0]["row"] == good
         assert f"{bad} of {good + bad} rows cannot be used ({bad} weight_invalid)" in job.error["detail"]
         assert row.state == datasets.REJECTED
+
+
+@pytest.mark.parametrize("column", ["plays", "time"])
+def test_a_wrong_cell_that_is_a_name_is_in_no_warning_and_no_job(post: Post, tenant: str, column: str) -> None:
+    row, job = ingest(post, tenant, {"a.csv": MISTAKEN[column]})
+
+    assert job.state == jobs.SUCCEEDED, job.error
+    assert "rows_left_out" in codes(row)
+    assert "alice" not in json.dumps([job.result, row.profile["warnings"]])
+    # Where it is told, an erasure empties it.
+    assert "alice@x.com" in row.profile["interactions"]["faults"][0]["message"]
+
+
+@pytest.mark.parametrize("column", ["plays", "time"])
+def test_of_pseudonymous_users_no_cell_is_told_at_all(post: Post, tenant: str, column: str) -> None:
+    row, _ = ingest(post, tenant, {"a.csv": MISTAKEN[column]}, pseudonymise=True)
+    later, job = ingest(post, tenant, {"a.csv": MISTAKEN[column]}, base=row.id)
+
+    assert job.state == jobs.SUCCEEDED, job.error
+    (fault,) = later.profile["interactions"]["faults"]
+    assert (fault["row"], fault["column"], fault["message"][:8]) == (2, column, "expected")
+    assert "alice" not in json.dumps([row.profile, later.profile, job.result])
+
+
+@pytest.mark.parametrize("pseudonymise", [True, False])
+def test_a_column_of_users_that_was_taken_for_times_is_in_no_error(
+    post: Post, tenant: str, *, pseudonymise: bool
+) -> None:
+    content = b"item,user,mail\nx,u1,alice@x.com\ny,u2,bob@x.com\n"
+
+    row, job = ingest(post, tenant, {"a.csv": content}, time="mail", pseudonymise=pseudonymise)
+
+    assert (job.state, len(job.error["errors"])) == (jobs.FAILED, 2)
+    assert "row 0: expected a moment from 1900 on" in job.error["detail"]
+    assert "@x.com" not in json.dumps([job.error, row.error])
 
 
 def test_exact_repeats_at_a_moment_count_once(post: Post, tenant: str) -> None:
@@ -235,6 +306,7 @@ def test_a_number_in_an_item_table_that_is_none_rejects_it_by_its_place(post: Po
     assert [(each["file"], each["row"], each["code"]) for each in said["errors"]] == [
         ("items.csv", 1, "value_not_finite")
     ]  # fmt: skip
+    assert "'inf'" not in json.dumps(said)
 
 
 def test_an_item_table_alone_is_no_dataset(post: Post, tenant: str) -> None:

@@ -22,9 +22,23 @@ def bots(interactions: Interactions) -> np.ndarray:
     pairs = np.unique(interactions.user.astype(np.int64) * len(interactions.items) + interactions.item)
     items = np.bincount(pairs // len(interactions.items), minlength=users)
     weight = np.bincount(interactions.user, interactions.weight, minlength=users)
-    many = items > max(ITEMS_AT_LEAST, ITEMS_TIMES * np.percentile(items, ITEMS_PERCENTILE))
-    heavy = weight > max(WEIGHT_AT_LEAST, WEIGHT_TIMES * np.percentile(weight, WEIGHT_PERCENTILE))
+    many = items > np.maximum(ITEMS_AT_LEAST, ITEMS_TIMES * _of_others(items, ITEMS_PERCENTILE))
+    heavy = weight > np.maximum(WEIGHT_AT_LEAST, WEIGHT_TIMES * _of_others(weight, WEIGHT_PERCENTILE))
     return np.flatnonzero(many | heavy)
+
+
+def _of_others(counts: np.ndarray, percentile: float) -> np.ndarray:
+    """For each user the percentile of all others' counts, float64 (users,); infinite for one who is alone.
+
+    Never between two counts: among few users it would lie halfway to a bot.
+    """
+    if len(counts) < 2:
+        return np.full(len(counts), np.inf)
+    ordered = np.sort(counts)
+    place = int((len(counts) - 2) * percentile / 100)
+    # Without the user, who stands at `own`, what comes after moves down by one.
+    own = np.searchsorted(ordered, counts)
+    return ordered[place + (own <= place)].astype(np.float64)
 
 
 def _busy(user: np.ndarray, day: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Has uploads read in the confined child, and believes of its answer only what can be seen in the file that it left."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from shared.errors import JobFailed
 from worker import sandbox
 from worker.confinement import Bounds
 from worker.formats.limits import Limits
+from worker.formats.source import rejection
 from worker.ingest import UploadedFile
 
 # Of the files of a dataset, those of the item table: items.csv, Items-2024.parquet.
@@ -70,7 +71,10 @@ def _decode(
     ordered = sorted(files, key=lambda file: file.name)
     named = [{"name": file.name, "path": str(file.path.resolve())} for file in ordered]
     request = {**request, "files": named, "out": str(path), "limits": asdict(limits)}
-    said = sandbox.run("worker.interactions.decode", request, bounds=bounds, progress=progress)
+    try:
+        said = sandbox.run("worker.interactions.decode", request, bounds=bounds, progress=progress)
+    except JobFailed as failed:
+        raise _unquoted(failed) from failed
     # The child has read hostile bytes: what it says is not followed to another file, nor past the end of this one.
     if path.is_symlink() or not path.is_file():
         raise _crashed()
@@ -78,6 +82,17 @@ def _decode(
     if [name for name, _ in counts] != [file.name for file in ordered] or sum(n for _, n in counts) != _rows(path):
         raise _crashed()
     return Decoded(path, counts, said)
+
+
+def _unquoted(failed: JobFailed) -> JobFailed:
+    """The same without the text of a cell, for a job keeps its error, from which nobody is erased."""
+    if all(fault.code != "value_not_finite" for fault in failed.faults):
+        return failed
+    faults = [
+        replace(fault, message="expected a finite number") if fault.code == "value_not_finite" else fault
+        for fault in failed.faults
+    ]
+    return rejection(faults, failed.faults_total)
 
 
 def _rows(path: Path) -> int:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +59,15 @@ class LeftOut:
     """The rows that cannot be used: how many by code, and where the first of them are."""
 
     counts: Counter[str] = field(default_factory=Counter)
+    # What was expected, and no cell: of a file whose columns were mistaken any of them may hold users.
     faults: list[Fault] = field(default_factory=list)
+    # Of each fault what its cell holds, empty where that is not to be told.
+    cells: list[str] = field(default_factory=list)
+
+    def told(self) -> list[Fault]:
+        """The faults with their cells: for a profile, which is made anew when a listener is erased, and no job."""
+        pairs = zip(self.faults, self.cells, strict=True)
+        return [replace(fault, message=f"{fault.message}, received {cell}") if cell else fault for fault, cell in pairs]
 
 
 @dataclass(frozen=True)
@@ -182,11 +190,11 @@ def _floats(numbers: pa.Array) -> np.ndarray:
     return numbers.to_numpy(zero_copy_only=False).astype(np.float64, copy=False)
 
 
-def _received(code: str, cell: str | None) -> str:
+def _describe(cell: str | None, code: str) -> str:
+    """What may be said of any cell, wherever it is said."""
     if cell is None or not cell.strip():
-        return "none"
-    # An id stays out of what is told of a dataset: it may be a person's.
-    return f"one of {len(cell):,}" if code == "id_too_long" else repr(cell[:SAID_CHARACTERS])
+        return ", received none"
+    return f", received one of {len(cell):,}" if code == "id_too_long" else ""
 
 
 def _note(
@@ -204,11 +212,14 @@ def _note(
     for place in places[: FAULTS_SHOWN - len(left_out.faults)].tolist():
         code, role, said = WRONG[wrong[place]]
         cell = cells[role][place].as_py()
-        received = _received(code, cell)
+        described = _describe(cell, code)
+        # An id is never told: it may be a person's.
+        is_told = not described and role not in (USER, ITEM)
+        left_out.cells.append(repr(cell[:SAID_CHARACTERS]) if is_told else "")
         origin = next(each for each in origins if each.first <= first + place < each.end)
         left_out.faults.append(
             Fault(
-                f"{said}, received {received}", file=origin.file, row=first + place - origin.first,
+                said + described, file=origin.file, row=first + place - origin.first,
                 column=roles[role], code=code,
             )
         )  # fmt: skip

@@ -21,6 +21,10 @@ from worker.recommenders.linear import Linear
 from worker.recommenders.low_rank import LowRank
 
 METHOD = "ease"
+# With so few items, or so few users, a dense matrix of these is 128 MB, and its spectrum is found at once.
+FEW = 4_000
+# Of the largest eigenvalue: what is less is rounding.
+LEAST_SHARE = 1e-12
 
 
 def fit(
@@ -70,12 +74,15 @@ def fit_rank(
 ) -> LowRank:
     """Learn vectors of all items that anybody has played."""
     places = np.flatnonzero(given.listeners)
-    plays = given.weighted(weighting).matrix()[:, places].astype(np.float64)
-    played = np.asarray(plays.multiply(plays).sum(axis=0)).ravel()
-    ridge = l2 * played**ridge_power
-    values, directions = _spectrum(sparse.csr_matrix(plays @ sparse.diags(ridge**-0.5)), rank)
+    plays = _of_items(given.weighted(weighting).matrix(), places)
+    played = np.bincount(plays.indices, plays.data**2, minlength=len(places))
+    # The ridge beside l2, which the spectrum is compared with instead: so scores are numbers whatever it is.
+    ridge = played**ridge_power
+    plays.data *= (ridge**-0.5)[plays.indices]
+    told(0.1)
+    values, directions = _spectrum(plays, rank)
     told(0.9)
-    shrunken = directions * np.sqrt(values / (values + 1))
+    shrunken = directions * np.sqrt(values / (values + l2))
     reading, vectors = np.zeros((2, given.count, shrunken.shape[1]), np.float32)
     reading[places] = shrunken * (ridge**-0.5)[:, None]
     vectors[places] = shrunken * (ridge**0.5 * played**-score_power)[:, None]
@@ -83,20 +90,42 @@ def fit_rank(
     return LowRank(METHOD, weighting, reading, vectors, unknown)
 
 
+def _of_items(plays: sparse.csr_matrix, places: np.ndarray) -> sparse.csr_matrix:
+    """The columns of these items, float64, and nobody else's to write into."""
+    chosen = plays if len(places) == plays.shape[1] else plays[:, places]
+    return chosen.astype(np.float64)
+
+
 def _spectrum(scaled: sparse.csr_matrix, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """The largest eigenvalues of X'X and their directions, (items, rank) float64; fewer where there are fewer."""
-    if rank < min(scaled.shape) - 1:
+    few = min(scaled.shape)
+    if few > FEW and rank < few - 1:
         # Begun at the same vector, it ends at the same numbers.
-        begin = np.ones(min(scaled.shape))
-        _, values, rows = svds(scaled, k=rank, v0=begin)
+        _, found, rows = svds(scaled, k=rank, v0=np.ones(few))
+        values, directions = found**2, rows.T
     else:
-        _, values, rows = linalg.svd(np.asarray(scaled.todense()), full_matrices=False)
-    order = np.argsort(-values, kind="stable")[:rank]
-    kept = order[values[order] > 1e-9 * values.max(initial=1e-300)]
-    directions = rows[kept].T
+        values, directions = _of_gram(scaled, min(rank, few))
+    order = np.argsort(-values, kind="stable")
+    kept = order[values[order] > LEAST_SHARE * values.max(initial=0.0)]
+    directions = directions[:, kept]
     # A direction and its opposite are the same: whichever way it is found, it is kept this way round.
     signs = np.sign(directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])])
-    return values[kept] ** 2, directions * signs
+    return values[kept], directions * signs
+
+
+def _of_gram(scaled: sparse.csr_matrix, rank: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same out of X'X itself, or out of XX' where there are fewer users than items; in no order."""
+    users, items = scaled.shape
+    if not rank:
+        return np.zeros(0), np.zeros((items, 0))
+    gram = np.asarray((scaled.T @ scaled if items <= users else scaled @ scaled.T).todense())
+    largest = [len(gram) - rank, len(gram) - 1]
+    values, directions = linalg.eigh(gram, subset_by_index=largest, overwrite_a=True)
+    values = np.maximum(values, 0)
+    if users < items:
+        lengths = np.sqrt(values)
+        directions = np.divide(scaled.T @ directions, lengths, out=np.zeros((items, rank)), where=lengths > 0)
+    return values, directions
 
 
 def most_played(given: Histories, at_most: int) -> np.ndarray:

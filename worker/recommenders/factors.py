@@ -76,6 +76,9 @@ class Factors:
         found[:, self.unknown] = -np.inf
         return found
 
+    def slack(self, users: np.ndarray) -> np.ndarray:
+        return products.slack(users, self.vectors)
+
     def refine(self, users: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return products.exact(users, self.vectors, chosen)
 

@@ -31,6 +31,17 @@ def allowed(catalogue: Catalogue, filters: Json, *, pointer: str) -> np.ndarray 
     return found
 
 
+def unknown_labels(catalogue: Catalogue, filters: Json) -> list[Json]:
+    """What filters name that no item has: a word that was mistyped filters nothing, or everything."""
+    return [
+        {"column": name, "label": label}
+        for how in ("allow", "deny")
+        for name, wanted in (filters.get(how) or {}).items()
+        if not isinstance(wanted, Mapping)
+        for label in catalogue.labels(name).unknown([_word(each) for each in wanted])
+    ]
+
+
 def _fits(catalogue: Catalogue, name: str, wanted: Sequence[str] | Mapping[str, Any], pointer: str) -> np.ndarray:
     if not isinstance(wanted, Mapping):
         return catalogue.labels(name).having([_word(each) for each in wanted])

@@ -66,6 +66,9 @@ class Linear:
             found[:, self.cold_places] = _times(self.cold, known)
         return found
 
+    def slack(self, users: sparse.csr_matrix) -> np.ndarray:
+        return np.zeros(users.shape[0], np.float32)
+
     def refine(self, users: sparse.csr_matrix, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         # A row of a sparse matrix is added up in its own order: the scores are the same already.
         return np.take_along_axis(scores, chosen, axis=1)

@@ -1,6 +1,8 @@
 """Gives items a place of which no plays are known: they stand where what is like them stands."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -14,19 +16,45 @@ from worker.recommenders.recommender import Recommender
 from worker.recommenders.towers import Towers
 
 
-def extend(model: Recommender, features: sparse.csr_matrix | None) -> Recommender:
-    """The model with a score for each item that is like some that it knows; the others stay unknown."""
-    if features is None:
-        return model
-    known = model.known
-    has_content = np.diff(features.indptr) > 0
+@dataclass(frozen=True)
+class Places:
+    """Where new items stand for a model that knows others: how much of each `warm` is in each `cold`."""
+
+    known: np.ndarray  # bool (items,)
+    cold: np.ndarray  # int32, places of new items that are like some
+    warm: np.ndarray  # places of known items with content
+    shares: sparse.csr_matrix  # float32 (cold, warm)
+
+
+def find(
+    known: np.ndarray, features: sparse.csr_matrix | None, told: Callable[[float], Any] = lambda done: None
+) -> Places:
+    """The places of items that are not among the known; `told` takes how much is done, and may raise."""
+    has_content = np.zeros(len(known), bool) if features is None else np.diff(features.indptr) > 0
     cold, warm = np.flatnonzero(~known & has_content), np.flatnonzero(known & has_content)
-    if not len(cold) or not len(warm):
-        return model
-    shares = content.shares(features, cold, warm)
+    if features is None or not len(cold) or not len(warm):
+        return Places(known, np.zeros(0, np.int32), warm, sparse.csr_matrix((0, len(warm)), dtype=np.float32))
+    shares = content.shares(features, cold, warm, told)
     is_like = np.diff(shares.indptr) > 0
-    cold, shares = cold[is_like].astype(np.int32), shares[is_like]
-    return _extended(model, cold, warm, shares)
+    return Places(known, cold[is_like].astype(np.int32), warm, shares[is_like])
+
+
+def extend(
+    model: Recommender,
+    features: sparse.csr_matrix | None,
+    shares: Places | None = None,
+    told: Callable[[float], Any] = lambda done: None,
+) -> Recommender:
+    """The model with a score for each item that is like some that it knows; the others stay unknown.
+
+    `shares` are those of a model that may know the same items, of the same features; where it does not they are found.
+    """
+    known = model.known
+    if shares is None or not np.array_equal(shares.known, known):
+        shares = find(known, features, told)
+    if not len(shares.cold):
+        return model
+    return _extended(model, shares.cold, shares.warm, shares.shares)
 
 
 def _extended(model: Recommender, cold: np.ndarray, warm: np.ndarray, shares: sparse.csr_matrix) -> Recommender:

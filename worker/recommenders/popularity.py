@@ -36,6 +36,9 @@ class Popular:
     def scores(self, users: np.ndarray) -> np.ndarray:
         return np.tile(self.ranked, (len(users), 1))
 
+    def slack(self, users: np.ndarray) -> np.ndarray:
+        return np.zeros(len(users), np.float32)
+
     def refine(self, users: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return np.take_along_axis(scores, chosen, axis=1)
 

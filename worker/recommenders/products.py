@@ -32,6 +32,17 @@ def exact(users: np.ndarray, vectors: np.ndarray, chosen: np.ndarray) -> np.ndar
     return found
 
 
+def slack(users: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+    """How far two products of the same vectors may lie apart, however they are added up, float32 (users,).
+
+    Thirty-two times the rounding of a float32 of the largest product that can be, twice.
+    """
+    longest = np.sqrt(np.max(np.einsum("id,id->i", vectors, vectors), initial=0.0))
+    lengths = np.sqrt(np.einsum("ud,ud->u", users, users))
+    found: np.ndarray = (4e-6 * longest * lengths).astype(np.float32)
+    return found
+
+
 def cosines(vectors: np.ndarray, item: int, unknown: np.ndarray) -> np.ndarray | None:
     """Of the angle between an item and each other, float32 (items,); None where the item has no direction."""
     lengths = np.linalg.norm(vectors, axis=1)

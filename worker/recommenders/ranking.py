@@ -22,8 +22,8 @@ from worker.recommenders.selection import NOTHING
 # each takes half as long again. With few a product of matrices is as slow as one by one.
 CELLS_AT_ONCE, USERS_AT_LEAST, USERS_AT_ONCE = 2_560_000, 16, 1024
 THREADS_AT_MOST = 8
-# What stands so near the edge that rounding may have moved it across is looked at again.
-MARGIN = 24
+# Of what stands near the edge so many at a time are looked at closely.
+REFINED_AT_ONCE = 1024
 # From so many times as many as are wanted a list is chosen that is to be varied.
 POOL, LEAST_POOL, GROWTH = 5, 200, 4
 # A score counts to so many digits: what differs by less is as good, and stands in the order of the catalogue.
@@ -117,10 +117,16 @@ def _rank(model: Recommender, given: Histories, rules: Rules) -> Lists:
 
 
 def _pool(model: Recommender, users: Any, scores: np.ndarray, size: int) -> Lists:
-    """The best of each user, in order; as many as are asked for, or as there are."""
-    chosen = selection.largest(scores, size + MARGIN)
+    """The best of each user, in order; as many as are asked for, or as there are.
+
+    Looked at closely is all that rounding may have moved across the edge: of new items with the same labels, which have
+    the same score, that may be thousands.
+    """
+    chosen = selection.largest(scores, size, model.slack(users))
     is_there = chosen != NOTHING
-    values = _rounded(model.refine(users, scores, np.where(is_there, chosen, 0)))
+    near, columns = np.where(is_there, chosen, 0), range(0, max(1, chosen.shape[1]), REFINED_AT_ONCE)
+    exact = [model.refine(users, scores, near[:, start : start + REFINED_AT_ONCE]) for start in columns]
+    values = _rounded(np.concatenate(exact, axis=1))
     found = selection.keys(np.where(is_there, values, np.float32(-np.inf)), np.where(is_there, chosen, scores.shape[1]))
     found.sort(axis=1)
     values = selection.values(found[:, :size])
@@ -154,43 +160,53 @@ def _arranged(model: Recommender, users: Any, scores: np.ndarray, pool: Lists, r
     values = np.full((len(pool.items), rules.k), -np.inf, np.float32)
     for row in range(len(items)):
         theirs = Lists(pool.items[row : row + 1], pool.scores[row : row + 1])
+        if rules.per_owner:
+            theirs = _capped(model, users[row : row + 1], scores[row : row + 1], theirs, rules)
         found = _choose(theirs, rules)
-        # Where one artist fills the pool, others stand behind it.
-        while len(found) < rules.k and theirs.items[0, -1] != NOTHING:
-            size = theirs.items.shape[1] * GROWTH
-            theirs = _pool(model, users[row : row + 1], scores[row : row + 1], size)
-            found = _choose(theirs, rules)
         items[row, : len(found)], values[row, : len(found)] = theirs.items[0, found], theirs.scores[0, found]
     return Lists(items, values)
+
+
+def _capped(model: Recommender, user: Any, scores: np.ndarray, pool: Lists, rules: Rules) -> Lists:
+    """Of each owner the best, as many as a list may have; from so long a pool that it is no shorter for it."""
+    wanted = pool.items.shape[1]
+    while True:
+        kept = _best_of_owners(pool.items[0], rules)
+        # Where one artist fills the pool, others stand behind it.
+        if np.count_nonzero(kept) >= wanted or pool.items[0, -1] == NOTHING:
+            return Lists(pool.items[:, kept][:, :wanted], pool.scores[:, kept][:, :wanted])
+        size = min(scores.shape[1] + 1, pool.items.shape[1] * GROWTH)
+        pool = _padded(_pool(model, user, scores, size), size)
+
+
+def _best_of_owners(items: np.ndarray, rules: Rules) -> np.ndarray:
+    """Which of a pool are among the best of their owner, or nobody's, bool."""
+    assert rules.owners is not None
+    owners = np.where(items == NOTHING, NOTHING, rules.owners[items])
+    order = np.argsort(owners, kind="stable")
+    rank = np.empty(len(items), np.int64)
+    rank[order] = np.arange(len(items)) - np.searchsorted(owners[order], owners[order])
+    kept: np.ndarray = (items != NOTHING) & ((owners < 0) | (rank < rules.per_owner))
+    return kept
 
 
 def _choose(pool: Lists, rules: Rules) -> list[int]:
     """The places in one user's pool of what is chosen from it.
 
-    Greedily by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998), of each owner at most so many.
+    Greedily by maximal marginal relevance (Carbonell and Goldstein, SIGIR 1998).
     """
     items = pool.items[0, pool.items[0] != NOTHING]
     merit = _merit(items, pool.scores[0, : len(items)], rules)
-    vectors = rules.vectors[items] if rules.diversity and rules.vectors is not None else None
-    alike, is_out = np.zeros(len(items)), np.zeros(len(items), bool)
-    chosen: list[int] = []
-    while len(chosen) < rules.k and not is_out.all():
-        value = (1 - rules.diversity) * merit - rules.diversity * alike
-        place = int(np.argmax(np.where(is_out, -np.inf, value)))
+    if not rules.diversity or rules.vectors is None:
+        return [int(place) for place in np.argsort(-merit, kind="stable")[: rules.k]]
+    vectors, value = rules.vectors[items], (1 - rules.diversity) * merit
+    alike, chosen = np.zeros(len(items)), list[int]()
+    for _ in range(min(rules.k, len(items))):
+        place = int(np.argmax(value - rules.diversity * alike))
         chosen.append(place)
-        is_out[place] = True
-        if vectors is not None:
-            alike = np.maximum(alike, vectors @ vectors[place])
-        if rules.per_owner and rules.owners is not None:
-            is_out |= _is_full(rules.owners[items], chosen, rules.per_owner)
+        value[place] = -np.inf
+        alike = np.maximum(alike, vectors @ vectors[place])
     return chosen
-
-
-def _is_full(owners: np.ndarray, chosen: list[int], at_most: int) -> np.ndarray:
-    """Which of the pool belong to the owner of the last one chosen, if that one has as many as it may."""
-    owner = owners[chosen[-1]]
-    has_all = owner >= 0 and np.count_nonzero(owners[chosen] == owner) >= at_most
-    return (owners == owner) & has_all
 
 
 def _merit(items: np.ndarray, scores: np.ndarray, rules: Rules) -> np.ndarray:

@@ -34,6 +34,9 @@ class Recommender(Protocol):
     def scores(self, users: Any) -> np.ndarray:
         """Float32 (users, items); a last bit may depend on who stands beside."""
 
+    def slack(self, users: Any) -> np.ndarray:
+        """How far these scores may lie from those of other company, float32 (users,)."""
+
     def refine(self, users: Any, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         """Of these scores those of chosen items, (users, chosen), the same bit by bit whoever stands beside."""
 

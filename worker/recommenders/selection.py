@@ -7,25 +7,50 @@ GROUP = 32
 NOTHING = -1
 # The lower half of a key is a place.
 HALF, PLACE, MAGNITUDE = 32, np.int64(2**32 - 1), np.int32(2**31 - 1)
+NO_KEY = np.int64(2**63 - 1)
+# Of what is equal to six digits, as a list is ordered, nothing is further apart.
+ROUNDING = np.float32(1.1e-5)
 
 
-def largest(scores: np.ndarray, k: int) -> np.ndarray:
+def largest(scores: np.ndarray, k: int, slack: np.ndarray | None = None) -> np.ndarray:
     """The places of the k largest finite scores of each row, int64 (rows, k), in no order; -1 where there are fewer.
 
-    Of equal ones at the edge the first are taken.
+    Of equal ones at the edge the first are taken. With `slack` (rows,) there may be more columns: all are taken that
+    are no further than that below the edge, or equal to it to five digits.
     """
     rows, count = scores.shape
     k = min(k, count)
     # Those of all rows at once, for a loop over rows would take as long as all else.
-    near = np.flatnonzero(scores >= _bounds(scores, k)[:, None])
+    near = np.flatnonzero(scores >= _below(_bounds(scores, k), slack)[:, None])
     lengths = np.diff(np.searchsorted(near, np.arange(rows + 1) * count))
     row = np.repeat(np.arange(rows), lengths)
     column = np.arange(len(near)) - (np.cumsum(lengths) - lengths)[row]
-    found = np.full((rows, max(k, int(lengths.max(initial=0)))), np.iinfo(np.int64).max)
+    found = np.full((rows, max(k, int(lengths.max(initial=0)))), NO_KEY)
     found[row, column] = keys(scores.reshape(-1)[near], near - row * count)
     if k < found.shape[1]:
-        found = np.partition(found, max(0, k - 1), axis=1)[:, :k]
-    return np.where(found == np.iinfo(np.int64).max, NOTHING, places(found))
+        found = np.partition(found, max(0, k - 1), axis=1)
+        found = found[:, :k] if slack is None else _near(found, k, slack)
+    return np.where(found == NO_KEY, NOTHING, places(found))
+
+
+def _below(edges: np.ndarray, slack: np.ndarray | None) -> np.ndarray:
+    """What counts as being at the edge."""
+    if slack is None:
+        return edges
+    with np.errstate(over="ignore"):
+        # What is not finite stands nowhere.
+        return np.maximum(edges - slack - ROUNDING * np.abs(edges), np.finfo(np.float32).min)
+
+
+def _near(found: np.ndarray, k: int, slack: np.ndarray) -> np.ndarray:
+    """Of keys, of which the k smallest of each row stand first, those at the edge as well."""
+    edges = np.where(found[:, k - 1] == NO_KEY, np.float32(-np.inf), values(found[:, k - 1]))
+    with np.errstate(invalid="ignore"):
+        is_near = values(found) >= _below(edges, slack)[:, None]
+    kept = np.where(is_near | (np.arange(found.shape[1]) < k), found, NO_KEY)
+    kept.sort(axis=1)
+    width = max(k, int(np.count_nonzero(kept != NO_KEY, axis=1).max(initial=0)))
+    return kept[:, :width]
 
 
 def keys(values: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -83,6 +83,9 @@ class Towers:
         found[:, self.unknown] = -np.inf
         return found
 
+    def slack(self, users: np.ndarray) -> np.ndarray:
+        return products.slack(users, self.vectors)
+
     def refine(self, users: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return products.exact(users, self.vectors, chosen) + self.bias[chosen]
 

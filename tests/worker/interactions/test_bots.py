@@ -62,6 +62,26 @@ def test_without_times_a_hundred_times_the_weight_of_others(weight: float, found
     assert bots(interactions(user, np.zeros(2_001), weight=[*[10.0] * 2_000, weight])).tolist() == found
 
 
+@pytest.mark.parametrize("users", [2, 10, 50, 300, 900, 980, 1_000])
+def test_one_bot_among_few_users_is_no_measure_of_itself(users: int) -> None:
+    others = np.repeat(np.arange(users - 1), 3)
+    item = np.concatenate([np.tile(np.arange(3), users - 1), np.arange(20_000)])
+    by_weight = interactions(np.arange(users), np.zeros(users), weight=[*[10.0] * (users - 1), 1e9])
+
+    assert bots(interactions([*others, *[users - 1] * 20_000], item)).tolist() == [users - 1]
+    assert bots(by_weight).tolist() == [users - 1]
+
+
+def test_two_bots_among_fifty_do_not_hide_each_other() -> None:
+    weight = [*[10.0] * 48, 1e8, 1e9]
+
+    assert bots(interactions(np.arange(50), np.zeros(50), weight=weight)).tolist() == [48, 49]
+
+
+def test_who_is_alone_is_compared_with_nobody() -> None:
+    assert bots(interactions(np.zeros(5_000), np.arange(5_000), weight=np.full(5_000, 1e6))).tolist() == []
+
+
 def test_a_million_events_of_one_user() -> None:
     user = np.concatenate([np.zeros(1_000_000), [1, 2]])
     time = np.concatenate([np.arange(1_000_000), [0, 0]])

@@ -31,7 +31,7 @@ def left_out(folder: Path, **cells: str | None) -> list[Any]:
     columns = {role: [cell, cells.get(role, cell)] for role, cell in good.items()}
     events, lost = read(folder, columns)
     assert len(events.user) + len(lost.faults) == 2
-    return [(fault.code, fault.file, fault.row, fault.column, fault.message) for fault in lost.faults]
+    return [(fault.code, fault.file, fault.row, fault.column, fault.message) for fault in lost.told()]
 
 
 def test_every_cell_is_read(tmp_path: Path) -> None:
@@ -93,6 +93,30 @@ def test_an_id_that_names_nobody_is_left_out(tmp_path: Path, role: str, cell: st
     assert (found, row, column) == (code, 1, ROLES[role])
     # An id may be a person's: it is not repeated.
     assert "xxx" not in said
+
+
+@pytest.mark.parametrize("role", ["weight", "time"])
+def test_a_cell_is_told_only_to_who_asks_for_it(tmp_path: Path, role: str) -> None:
+    cells = {"user": ["u", "u"], "item": ["x", "x"], role: ["1", "alice@x.com"]}
+
+    _, lost = read(tmp_path, cells)
+
+    assert [(fault.row, "expected" in fault.message, "alice" in fault.message) for fault in lost.faults] == [
+        (1, True, False)
+    ]  # fmt: skip
+    assert [fault.message.endswith(", received 'alice@x.com'") for fault in lost.told()] == [True]
+
+
+def test_of_users_and_items_no_cell_is_told_to_anybody(tmp_path: Path) -> None:
+    long = "alice@x.com" * 100
+
+    _, lost = read(tmp_path, {"user": ["u", long, " "], "item": [long, "x", "x"]})
+
+    assert [fault.message.partition("received ")[2] for fault in lost.told()] == [
+        "one of 1,100",
+        "one of 1,100",
+        "none",
+    ]
 
 
 def test_a_row_is_told_by_its_file(tmp_path: Path) -> None:

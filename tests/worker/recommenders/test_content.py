@@ -1,5 +1,6 @@
 """What items are like: columns as labels, filters, and the place of what nobody has played."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -124,6 +125,77 @@ def test_what_is_new_stands_where_what_is_like_it_stands() -> None:
     assert shares.tolist() == [[0.5, 0.5, 0, 0]]
 
 
+def by_hand(features: Any, cold: np.ndarray, warm: np.ndarray) -> np.ndarray:
+    """The shares one after the other; what rounding makes of the same nearness is the same."""
+    near = np.rint((features[cold] @ features[warm].T).toarray() * 2**20) / 2**20
+    found = np.zeros(near.shape)
+    for row, each in enumerate(near):
+        chosen = [place for place in np.argsort(-each, kind="stable")[:20] if each[place] > 0.05]
+        found[row, chosen] = each[chosen] ** 2 / (each[chosen] ** 2).sum()
+    return found
+
+
+@pytest.mark.parametrize("cells", [1, 2_000, 4_000_000])
+@pytest.mark.parametrize("heard", [0, 30])
+@pytest.mark.parametrize("labels", [3, 200])
+def test_shares_are_those_of_the_nearest_of_equal_ones_the_first(
+    monkeypatch: pytest.MonkeyPatch, labels: int, heard: int, cells: int
+) -> None:
+    monkeypatch.setattr(content, "CELLS_AT_ONCE", cells)
+    random = np.random.default_rng(3)
+    tags = ["|".join(f"t{each}" for each in random.integers(0, labels, random.integers(0, 4))) for _ in range(400)]
+    recordings = np.where(random.random(400)[:, None] < 0.5, random.normal(size=(400, heard)), 0).astype(np.float32)
+    features = content.describe(Catalogue(pa.table({"tags": tags})), recordings)
+    cold, warm = np.arange(0, 400, 3), np.setdiff1d(np.arange(400), np.arange(0, 400, 3))
+    told: list[float] = []
+
+    shares = content.shares(features, cold, warm, told.append)
+
+    assert shares.toarray() == pytest.approx(by_hand(features, cold, warm), abs=1e-6)
+    assert told == sorted(told) and told[-1] == 1
+    assert len(told) > 3 or cells > 2_000
+
+
+def test_half_of_a_large_catalogue_finds_its_places_in_seconds() -> None:
+    random, count = np.random.default_rng(0), 60_000
+    artists, tags = random.integers(0, count // 10, count), random.integers(0, 300, (2, count))
+    table = {"artist": [f"a{each}" for each in artists], "tags": [f"g{a // 6}|t{b}" for a, b in tags.T]}
+    features = content.describe(Catalogue(pa.table(table)))
+    assert features is not None
+
+    begun = time.process_time()
+    shares = content.shares(features, np.arange(count // 2), np.arange(count // 2, count))
+
+    # One after the other took eleven.
+    assert time.process_time() - begun < 5
+    assert shares.sum(axis=1) == pytest.approx(1, abs=1e-5)
+
+
+def test_where_new_items_stand_is_found_once_for_models_that_know_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = popularity.Popular(np.array([1, 0.5, -np.inf, 0.25, 0.25], np.float32))
+    other = popularity.Popular(np.array([1, -np.inf, -np.inf, 0.25, 0.25], np.float32))
+    told: list[float] = []
+    places = newcomers.find(model.known, NEW, told.append)
+    expected = [newcomers.extend(each, NEW).scores(np.zeros((1, 0))) for each in (model, other)]
+    asked: list[Any] = []
+    shares = content.shares
+    monkeypatch.setattr(content, "shares", lambda *args: asked.append(args) or shares(*args))
+
+    extended = [newcomers.extend(each, NEW, places).scores(np.zeros((1, 0))) for each in (model, other)]
+
+    assert [each.tolist() for each in extended] == [each.tolist() for each in expected]
+    # Of the other model, which knows less, they were found anew.
+    assert (len(asked), told) == (1, [1.0])
+
+
+def test_whoever_is_told_of_places_may_stop_it() -> None:
+    def stop(done: float) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        newcomers.extend(popularity.Popular(np.array([1, 0.5, -np.inf, 1, 1], np.float32)), NEW, told=stop)
+
+
 def test_every_model_has_a_place_for_what_is_new() -> None:
     known = np.array([0, 1, 3, 4], np.int32)
     matrix = np.arange(16, dtype=np.float32).reshape(4, 4)
@@ -175,3 +247,25 @@ def test_a_damaged_model_is_refused(name: str) -> None:
         with pytest.raises(JobFailed) as raised:
             artifacts.unpack({**files, name: content_})
         assert raised.value.code == "integrity"
+
+
+def test_a_label_with_a_separator_in_it_is_found_as_it_stands() -> None:
+    catalogue = Catalogue(pa.table({"licence": ["CC BY 4.0; no resale", "cc0"], "labels": ["Sony Music, Inc", "Bo"]}))
+
+    for name, wanted in (("licence", "CC BY 4.0; no resale"), ("labels", "Sony Music, Inc"), ("licence", " cc0 ")):
+        allowed = filters.allowed(catalogue, {"deny": {name: [wanted]}}, pointer="")
+        assert allowed is not None
+        assert allowed.tolist() in ([False, True], [True, False])
+
+
+def test_a_year_holds_all_of_its_days() -> None:
+    assert kept(allow={"released": {"min": "2004", "max": "2020"}}) == [1, 3]
+    assert kept(allow={"released": {"max": "2004-01"}}) == [0, 1]
+
+
+def test_labels_that_no_item_has_are_told() -> None:
+    asked = {"allow": {"artist": ["Ada", "Nobody"], "year": {"min": 1}}, "deny": {"tags": ["clam"]}}
+
+    assert filters.unknown_labels(CATALOGUE, asked) == [
+        {"column": "artist", "label": "Nobody"}, {"column": "tags", "label": "clam"}
+    ]  # fmt: skip

@@ -6,6 +6,7 @@ import pytest
 from worker.recommenders import ranking, selection
 from worker.recommenders.histories import gather
 from worker.recommenders.linear import Linear
+from worker.recommenders.low_rank import LowRank
 from worker.recommenders.ranking import Rules
 from worker.recommenders.selection import NOTHING
 
@@ -116,3 +117,40 @@ def test_nobody_has_no_list() -> None:
     nobody = gather(np.array([], int), np.array([], int), np.array([]), users=0, items=6)
 
     assert ranking.rank(MODEL, nobody, Rules(k=4)).items.shape == (0, 4)
+
+
+def test_with_slack_all_that_is_near_the_edge_is_taken() -> None:
+    scores = np.array([[5.0, 4.0, 3.95, 3.0, -np.inf, 4.0]], np.float32)
+
+    near = selection.largest(scores, 2, np.array([0.1], np.float32))
+    assert sorted(near[near != NOTHING].tolist()) == [0, 1, 2, 5]
+    short = selection.largest(scores, 6, np.array([0.1], np.float32))
+    assert sorted(short[short != NOTHING].tolist()) == [0, 1, 2, 3, 5]
+
+
+def test_thousands_that_are_alike_stand_in_order_whoever_stands_beside() -> None:
+    random = np.random.default_rng(0)
+    kinds = random.normal(size=(8, 64)).astype(np.float32)
+    # Eight vectors, each of a thousand new items, by turns.
+    vectors = np.tile(kinds, (1000, 1))
+    model = LowRank("ease", "binary", vectors, vectors, np.empty(0, np.int32))
+    user, item = random.integers(0, 150, 900), random.integers(0, 8000, 900)
+    given = gather(user, item, np.ones(900), users=150, items=8000)
+    for rules in (Rules(k=20), Rules(k=100, diversity=0.3, vectors=vectors / 8)):
+        together = ranking.rank(model, given, rules)
+
+        for place in range(0, 150, 3):
+            alone = ranking.rank(model, given.within(place, place + 1), rules)
+            assert (alone.items[0] == together.items[place]).all()
+        if rules.is_plain:
+            rows = together.items[:, 0] % 8
+            assert ((together.items % 8) == rows[:, None]).all()
+            assert (np.diff(together.items, axis=1) > 0).all()
+
+
+def test_of_an_owner_the_best_are_chosen_among() -> None:
+    vectors = np.eye(6, dtype=np.float32)
+    owners = np.array([7, 7, 7, 8, 8, 8], np.int32)
+
+    # Scores 6, 5, 5, heard, 3, 2: of the first owner the item 0, of the other the item 4.
+    assert items_of(Rules(k=3, owners=owners, per_owner=1, diversity=0.2, vectors=vectors)) == [0, 4, NOTHING]
