@@ -17,7 +17,7 @@ from worker import device, model_search
 from worker.interactions.stored import Interactions
 from worker.kinds.recommendation import data, metrics
 from worker.kinds.recommendation.model import Candidate
-from worker.recommenders import newcomers, splits
+from worker.recommenders import splits
 
 USERS, ITEMS, EVENTS, STYLES, LIKED, AN_ARTIST = 1_500, 4_000, 40, 40, 3, 5
 COLD = 0.1
@@ -58,7 +58,7 @@ def look(plays: Interactions, params: TrainParams) -> Found:
     assert best is not None
     candidate = Candidate(best["model"], best["settings"])
     learned = model_search.fit(desk, candidate, prepared.everything, prepared, params)
-    said = metrics.judge_new(newcomers.extend(learned, prepared.features), splits.everything(plays), cold)
+    said = metrics.judge_new(learned, splits.everything(plays), cold)
     return Found(candidate.method, said["recall"], said["by_chance"])
 
 

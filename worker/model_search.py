@@ -59,7 +59,10 @@ def choose(desk: Desk, prepared: Prepared, params: TrainParams) -> Board:
     desk.enter("choosing")
     learned_from = prepared.split.validation.train
     played = int(np.count_nonzero(learned_from.listeners))
-    spaces = {method: model.space(params, method, items=played) for method in model.methods(params, learned_from)}
+    spaces = {
+        method: model.space(params, method, items=played, has_content=prepared.features is not None)
+        for method in model.methods(params, learned_from)
+    }
     search = _Search(desk, prepared, params, sum(choosing.count(each.ladders, each.begin) for each in spaces.values()))
     try:
         for method, each in spaces.items():
@@ -108,8 +111,8 @@ class _Search:
             candidate, self.prepared.split.validation.train, self.prepared.features, self.params,
             told=self._tell_epoch, judge=self._value, state=self._state_of(candidate), save=self._save(candidate),
         )  # fmt: skip
-        settings = {**candidate.settings, "epochs": learned.epochs}
-        return Candidate(candidate.method, settings), self._value(learned.towers)
+        found = Candidate(candidate.method, {**candidate.settings, "epochs": learned.epochs})
+        return found, self._value(_extended(learned.towers, found, self.prepared, lambda done: self.desk.check()))
 
     def _state_of(self, candidate: Candidate) -> State | None:
         """How far this network was when an earlier attempt was saved."""
@@ -145,7 +148,15 @@ def fit(desk: Desk, candidate: Candidate, given: Histories, prepared: Prepared, 
         desk.check()
         desk.heart.move()
 
-    return model.fit(candidate, given, prepared.features, params, told=told)
+    fitted = model.fit(candidate, given, prepared.features, params, told=told)
+    return _extended(fitted, candidate, prepared, told)
+
+
+def _extended(
+    fitted: Recommender, candidate: Candidate, prepared: Prepared, told: Callable[[float], Any]
+) -> Recommender:
+    """As it is served: new items have a place by their content."""
+    return prepared.newcomers.extend(fitted, candidate.settings.get(model.NEW_ITEMS, 1.0), told)
 
 
 def judge(desk: Desk, best: Json | None, task: Task, prepared: Prepared, params: TrainParams) -> Judged:

@@ -14,7 +14,7 @@ from worker.kinds.recommendation import metrics
 from worker.kinds.recommendation.data import Prepared
 from worker.kinds.recommendation.metrics import Judged
 from worker.kinds.recommendation.model import Candidate
-from worker.recommenders import likeness, newcomers
+from worker.recommenders import likeness
 
 Json = dict[str, Any]
 
@@ -60,8 +60,7 @@ def _judge_new(desk: Desk, prepared: Prepared, params: TrainParams, candidate: C
     is_cold = np.zeros(plays.count, bool)
     is_cold[cold] = True
     warm = plays.only(~is_cold[plays.items])
-    fitted = newcomers.extend(model_search.fit(desk, candidate, warm, prepared, params), prepared.features)
-    return metrics.judge_new(fitted, plays, cold)
+    return metrics.judge_new(model_search.fit(desk, candidate, warm, prepared, params), plays, cold)
 
 
 def _judge_champion(desk: Desk, prepared: Prepared, params: TrainParams, ours: Judged) -> Json | None:

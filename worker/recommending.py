@@ -47,13 +47,8 @@ def train(desk: Desk) -> Ending:
     said, baselines = recommender_card.write(desk, prepared, params, chosen, judged)
     desk.enter("training")
     known = prepared.everything if params.refit else prepared.split.test.train
-    learned = model.finish(
-        model_search.fit(desk, candidate, known, prepared, params),
-        known,
-        plays.items,
-        prepared.catalogue,
-        prepared.features,
-    )
+    fitted = model_search.fit(desk, candidate, known, prepared, params)
+    learned = model.finish(fitted, known, prepared, weight=candidate.settings.get(model.NEW_ITEMS, 1.0))
     desk.enter("storing")
     files = [desk.put(name, content) for name, content in artifacts.pack(KIND, learned, _target(row)).items()]
     version = NewVersion(

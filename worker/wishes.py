@@ -70,12 +70,11 @@ def similar(model: Model, wish: Wish) -> bytes:
     if place is None:
         raise NotFound(f"The model knows no item {item!r}.")
     scores = learned.model.similar(place)
-    if scores is not None:
-        # What has nothing in common with it, or speaks against it, is not like it.
-        scores[~(scores > 0)] = -np.inf
-    else:
+    if scores is None:
         said = f"Nothing is known of what {item!r} is like: nobody has played it, or the model is one of popularity."
         raise NotAllowedNow(said, code="item_unlike")
+    # What has nothing in common with it, or speaks against it, is not like it.
+    scores[~(scores > 0)] = -np.inf
     rules = model.ruled(wish.wanted)
     if rules.allowed is not None:
         scores[~rules.allowed] = -np.inf

@@ -89,6 +89,9 @@ class Content(Closed):
 
     # Left out: every column that says something of more than one item.
     columns: Annotated[list[ItemColumn], Field(max_length=64)] | None = None
+    # How much the score of a new item counts beside those of items that are known by plays; left out, what does best on
+    # validation, and a quarter at least.
+    weight: Annotated[Float, Field(ge=0, le=10)] | None = None
     # Of the items with content so many are held out whole, to tell how well new ones will be found.
     held_out: Annotated[Float, Field(ge=0, le=0.5)] = 0.1
 

@@ -203,11 +203,11 @@ def test_erased_again_the_models_that_still_hold_the_events_are_told_again(post:
     row, _ = ingest(post, tenant, {"a.csv": PLAYS})
     make_version(post, tenant, row.id)
     make_version(post, tenant, row.id, model="nights")
-    with post.database.transaction() as sql:
-        scored = factories.make_job(sql, tenant, datasets=[row.id], action="score")
     first = run(post, erase(post, tenant, row, "alice"))
     # It has learned from what is left.
     make_version(post, tenant, row.id)
+    with post.database.transaction() as sql:
+        scored = factories.make_job(sql, tenant, datasets=[row.id], action="score")
 
     again = run(post, erase(post, tenant, row, "alice", retrain=True))
 

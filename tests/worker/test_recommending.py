@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sqlalchemy import Row, update
 
@@ -466,3 +467,34 @@ def test_an_evaluation_on_few_listeners_tells_figures_that_can_be(
     lists = job.result["metrics"]["lists"]
     assert 0 < lists["coverage"] <= 1
     assert lists["novelty_bits"] > 0
+
+
+def test_a_card_is_of_the_lists_that_are_served_with_new_items_in_them(
+    post: Post, tenant: str, tmp_path: Path
+) -> None:
+    plays = made_plays.interactions(PLAYS)
+    new = [f"new{place:03d}" for place in range(300)]
+    tags = plays.catalogue.column("tags").to_pylist()
+    columns = {name: plays.catalogue.column(name).to_pylist() for name in ("artist", "tags")}
+    grown = {name: [*cells, *(cells[place % len(cells)] for place in range(300))] for name, cells in columns.items()}
+    assert len(grown["tags"]) == len(tags) + 300
+    more = Interactions(
+        plays.users, [*plays.items, *new], plays.user, plays.item, plays.weight, plays.time, None, pa.table(grown)
+    )
+    dataset = store(post, tenant, tmp_path / "new", more)
+    wanted: Json = {"model": "ease", "ease": {"rank": 32, "l2": 20.0, "score_power": 0.1, "ridge_power": 0.5},
+                    "weighting": "binary"}  # fmt: skip
+
+    free, heavy = (
+        train(post, tenant, dataset, **wanted, content={"weight": weight}) for weight in (None, 1.0)
+    )  # fmt: skip
+
+    assert free.result["chosen"]["settings"]["new_items"] in (0.25, 0.5, 1.0)
+    assert {each["settings"].get("new_items") for each in free.result["compared"]} >= {0.25, 0.5, 1.0}
+    shares = [job.result["metrics"]["lists"]["never_played"] for job in (free, heavy)]
+    assert 0 <= shares[0] < shares[1]
+    values = [job.result["metrics"]["test"]["recall@20"]["value"] for job in (free, heavy)]
+    assert values[0] > values[1]
+    (version,) = working.made(post, heavy.id)
+    served = rows(post, run(post, tenant, version, dataset, k=20))
+    assert np.mean([item.startswith("new") for row in served for item in row["items"]]) > 0.2

@@ -23,6 +23,7 @@ from shared.tables import outputs
 from tests.worker import plays as made_plays
 from tests.worker import working
 from tests.worker.recommended import make_version, run, store
+from worker import tastes
 from worker.answers import Answering
 from worker.interactions import stored
 from worker.interactions.stored import Interactions
@@ -158,6 +159,18 @@ def test_an_item_has_others_like_it(tenant: str, version: Row[Any], asker: Asker
     assert "i00003" not in [each["item"] for each in said["data"]]
 
 
+@pytest.mark.parametrize("method", ["neighbours", "ease", "ease by vectors"])
+def test_what_has_nothing_in_common_with_an_item_is_not_like_it(
+    post: Post, tenant: str, dataset: str, asker: Asker, method: str
+) -> None:
+    version = make_version(post, tenant, dataset, model=method.split()[0], weighting="damped", **METHODS[method])
+
+    said = asker.ask(wish(tenant, version, like="i00003", wanted={"k": 1000}))
+
+    assert 0 < len(said["data"]) < 159
+    assert all(each["score"] > 0 for each in said["data"])
+
+
 def test_an_item_that_the_model_does_not_know_is_not_found(tenant: str, version: Row[Any], asker: Asker) -> None:
     with pytest.raises(NotFound):
         asker.ask(wish(tenant, version, like="never heard of"))
@@ -185,6 +198,18 @@ def test_filters_that_leave_nothing_leave_an_empty_list(tenant: str, version: Ro
 def test_another_tenants_model_is_not_there(other: str, version: Row[Any], asker: Asker) -> None:
     with pytest.raises(NotFound):
         asker.ask(wish(other, version, played={"i00001": 1.0}))
+
+
+def test_listeners_that_memory_has_no_room_for_are_refused_and_others_are_answered(
+    tenant: str, version: Row[Any], dataset: str, asker: Asker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asker.ask(wish(tenant, version, played={"i00001": 1.0}))
+    monkeypatch.setattr(tastes, "MOST_BYTES", 5_000)
+
+    with pytest.raises(NotAllowedNow) as raised:
+        asker.ask(wish(tenant, version, dataset=dataset, user="u00001"))
+    assert raised.value.code == "catalogue_too_large"
+    assert asker.ask(wish(tenant, version, played={"i00001": 1.0}))["data"]
 
 
 def test_a_deleted_model_is_out_of_memory_too(

@@ -99,6 +99,8 @@ def _of_items(plays: sparse.csr_matrix, places: np.ndarray) -> sparse.csr_matrix
 def _spectrum(scaled: sparse.csr_matrix, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """The largest eigenvalues of X'X and their directions, (items, rank) float64; fewer where there are fewer."""
     few = min(scaled.shape)
+    if not few:
+        return np.zeros(0), np.zeros((scaled.shape[1], 0))
     if few > FEW and rank < few - 1:
         # Begun at the same vector, it ends at the same numbers.
         _, found, rows = svds(scaled, k=rank, v0=np.ones(few))
@@ -116,8 +118,6 @@ def _spectrum(scaled: sparse.csr_matrix, rank: int) -> tuple[np.ndarray, np.ndar
 def _of_gram(scaled: sparse.csr_matrix, rank: int) -> tuple[np.ndarray, np.ndarray]:
     """The same out of X'X itself, or out of XX' where there are fewer users than items; in no order."""
     users, items = scaled.shape
-    if not rank:
-        return np.zeros(0), np.zeros((items, 0))
     gram = np.asarray((scaled.T @ scaled if items <= users else scaled @ scaled.T).todense())
     largest = [len(gram) - rank, len(gram) - 1]
     values, directions = linalg.eigh(gram, subset_by_index=largest, overwrite_a=True)

@@ -44,20 +44,40 @@ def extend(
     features: sparse.csr_matrix | None,
     shares: Places | None = None,
     told: Callable[[float], Any] = lambda done: None,
+    *,
+    weight: float = 1.0,
 ) -> Recommender:
     """The model with a score for each item that is like some that it knows; the others stay unknown.
 
-    `shares` are those of a model that may know the same items, of the same features; where it does not they are found.
+    The score is `weight` times the mean of theirs. `shares` are those of a model that may know the same items, of the same features; where it does not they are found.
     """
     known = model.known
     if shares is None or not np.array_equal(shares.known, known):
         shares = find(known, features, told)
     if not len(shares.cold):
         return model
-    return _extended(model, shares.cold, shares.warm, shares.shares)
+    return _extended(model, shares, weight)
 
 
-def _extended(model: Recommender, cold: np.ndarray, warm: np.ndarray, shares: sparse.csr_matrix) -> Recommender:
+class Finder:
+    """Extends models by what items are like, and remembers where new items stand for the last that knew the same."""
+
+    def __init__(self, features: sparse.csr_matrix | None) -> None:
+        self._features = features
+        self._last: Places | None = None
+
+    def extend(self, model: Recommender, weight: float, told: Callable[[float], Any]) -> Recommender:
+        """As `extend`."""
+        if self._features is None:
+            return model
+        if self._last is None or not np.array_equal(self._last.known, model.known):
+            self._last = find(model.known, self._features, told)
+        return extend(model, self._features, self._last, weight=weight)
+
+
+def _extended(model: Recommender, places: Places, weight: float) -> Recommender:
+    cold, warm = places.cold, places.warm
+    shares = sparse.csr_matrix(places.shares * np.float32(weight))
     if isinstance(model, Linear):
         position = np.full(model.count, -1, np.int64)
         position[model.places] = np.arange(len(model.places))
@@ -70,17 +90,18 @@ def _extended(model: Recommender, cold: np.ndarray, warm: np.ndarray, shares: sp
         ranked = model.ranked.copy()
         ranked[cold] = shares @ ranked[warm]
         return replace(model, ranked=ranked)
-    if isinstance(model, Factors | LowRank | Towers):
-        vectors = _spread(model.vectors, cold, warm, shares)
-        unknown = np.setdiff1d(model.unknown, cold).astype(np.int32)
-        if isinstance(model, LowRank):
-            reading = _spread(model.reading, cold, warm, shares)
-            return replace(model, reading=reading, vectors=vectors, unknown=unknown)
-        if isinstance(model, Towers):
-            reading, bias = (_spread(each, cold, warm, shares) for each in (model.reading, model.bias))
-            return replace(model, reading=reading, vectors=vectors, bias=bias, unknown=unknown)
+    if not isinstance(model, Factors | LowRank | Towers):
+        return model
+    vectors = _spread(model.vectors, cold, warm, shares)
+    unknown = np.setdiff1d(model.unknown, cold).astype(np.int32)
+    if isinstance(model, Factors):
         return replace(model, vectors=vectors, unknown=unknown)
-    return model
+    # What it says of a listener who has played it is not less for that.
+    reading = _spread(model.reading, cold, warm, places.shares)
+    if isinstance(model, LowRank):
+        return replace(model, reading=reading, vectors=vectors, unknown=unknown)
+    bias = _spread(model.bias, cold, warm, shares)
+    return replace(model, reading=reading, vectors=vectors, bias=bias, unknown=unknown)
 
 
 def _spread(rows: np.ndarray, cold: np.ndarray, warm: np.ndarray, shares: sparse.csr_matrix) -> np.ndarray:

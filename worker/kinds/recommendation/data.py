@@ -16,6 +16,7 @@ from worker.interactions.stored import Interactions
 from worker.recommenders import content, splits
 from worker.recommenders.catalogue import Catalogue
 from worker.recommenders.histories import Histories
+from worker.recommenders.newcomers import Finder
 from worker.recommenders.splits import Split, Task, Way
 from worker.tables import Texts
 
@@ -36,6 +37,7 @@ class Prepared:
     features: sparse.csr_matrix | None
     cautions: list[Caution]
     left_out: Json
+    newcomers: Finder
 
     @property
     def everything(self) -> Histories:
@@ -60,7 +62,7 @@ def prepare(plays: Interactions, params: TrainParams, *, heard: np.ndarray | Non
     features = None
     if params.content is not None:
         features = content.describe(_chosen(catalogue, params.content.columns), heard)
-    return Prepared(plays, split, catalogue, features, cautions, left_out)
+    return Prepared(plays, split, catalogue, features, cautions, left_out, Finder(features))
 
 
 def _kept(plays: Interactions, params: TrainParams, cautions: list[Caution]) -> tuple[np.ndarray, Json]:

@@ -114,14 +114,16 @@ def _share(lists: np.ndarray, these: np.ndarray) -> float | None:
 def judge_new(model: Recommender, plays: Histories, cold: np.ndarray) -> Json:
     """How well items are found that nobody was known to have played; `cold` are their places, `plays` all plays.
 
-    Ranked are those items alone, of users who have played something else as well.
+    Ranked are those items alone, of users who have played something else as well; and once among all others.
     """
     k = max(1, min(SHOWN, len(cold) // PLACES_OF_NEW))
     is_cold = np.zeros(plays.count, bool)
     is_cold[cold] = True
     hidden, given = plays.only(is_cold[plays.items]), plays.only(~is_cold[plays.items])
     users = np.flatnonzero((hidden.lengths > 0) & (given.lengths > 0))
-    lists = ranking.rank(model, given.take(users), Rules(k=k, allowed=is_cold)).items
+    alone, among_all = (
+        ranking.rank(model, given.take(users), Rules(k=k, allowed=allowed)).items for allowed in (is_cold, None)
+    )
     # By chance k of the cold ones, each as likely as any other.
     wanted = hidden.take(users).lengths
     chance = np.minimum(k, len(cold)) * wanted / max(1, len(cold)) / np.minimum(k, np.maximum(1, wanted))
@@ -129,6 +131,7 @@ def judge_new(model: Recommender, plays: Histories, cold: np.ndarray) -> Json:
         "items": len(cold),
         "users": len(users),
         "k": k,
-        "recall": beyond.cold_recall(lists, hidden.take(users), is_cold, k),
+        "recall": beyond.cold_recall(alone, hidden.take(users), is_cold, k),
+        "recall_among_all": beyond.cold_recall(among_all, hidden.take(users), is_cold, k),
         "by_chance": float(chance.mean()) if len(users) else None,
     }

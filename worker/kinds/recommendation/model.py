@@ -9,17 +9,16 @@ from scipy import sparse
 
 from shared import recommending
 from shared.kinds.recommendation import Method, TrainParams, Weighting
+from worker.kinds.recommendation.data import Prepared
 from worker.recommenders import (
     als,
     autoencoder,
     likeness,
     neighbours,
-    newcomers,
     popularity,
     towers_training,
 )
 from worker.recommenders.artifacts import RecommenderModel
-from worker.recommenders.catalogue import Catalogue
 from worker.recommenders.choosing import Ladder
 from worker.recommenders.histories import Histories
 from worker.recommenders.recommender import Recommender
@@ -30,6 +29,8 @@ Json = dict[str, Any]
 CANDIDATES: tuple[Method, ...] = ("popularity", "neighbours", "ease", "als")
 NETWORKS: tuple[NetworkMethod, ...] = ("two_tower", "autoencoder")
 FULL = "full"
+# How much the score of an item counts of which no plays are known.
+NEW_ITEMS = "new_items"
 
 
 @dataclass(frozen=True)
@@ -59,8 +60,18 @@ def methods(params: TrainParams, plays: Histories) -> list[Method]:
     return [*CANDIDATES, *(NETWORKS if affordable else ())]
 
 
-def space(params: TrainParams, method: Method, *, items: int) -> Space:
-    """The settings of a method; what the client has named stays."""
+def space(params: TrainParams, method: Method, *, items: int, has_content: bool = False) -> Space:
+    """The settings of a method; what the client has named stays. With content new items have a weight as well."""
+    found = _space(params, method, items)
+    if not has_content or params.content is None or method == "two_tower":
+        return found
+    weight = params.content.weight
+    begin = {**found.begin, NEW_ITEMS: 0.5 if weight is None else weight}
+    is_moved = weight is None and method not in ("popularity", *NETWORKS)
+    return Space(begin, (*found.ladders, *((Ladder(NEW_ITEMS, (0.25, 0.5, 1.0)),) if is_moved else ())))
+
+
+def _space(params: TrainParams, method: Method, items: int) -> Space:
     if method == "popularity":
         return Space({}, ())
     if method == "neighbours":
@@ -121,7 +132,7 @@ def fit(
     told: Callable[[float], Any],
 ) -> Recommender:
     """Learn; `told` takes how much is done, and may raise. Of a network as many epochs as its settings say."""
-    settings = candidate.settings
+    settings = {name: value for name, value in candidate.settings.items() if name != NEW_ITEMS}
     if candidate.method in NETWORKS:
         return fit_network(candidate, given, features, params, told=lambda figures: told(figures["epoch"])).towers
     if candidate.method == "popularity":
@@ -172,16 +183,15 @@ def _fit_ease(settings: Json, given: Histories, params: TrainParams, told: Calla
     return autoencoder.fit(given, **rest, dropout=asked.dropout, items_at_most=asked.items_at_most, told=told)
 
 
-def finish(
-    model: Recommender, plays: Histories, items: list[str], catalogue: Catalogue, features: sparse.csr_matrix | None
-) -> RecommenderModel:
-    """The model as it is kept, with what it knows of items that nobody has played."""
+def finish(model: Recommender, plays: Histories, prepared: Prepared, *, weight: float) -> RecommenderModel:
+    """The model as it is kept, beside what everybody plays for those of whom nothing is known."""
+    fallback = prepared.newcomers.extend(popularity.fit(plays), weight, lambda done: None)
     return RecommenderModel(
-        newcomers.extend(model, features),
-        items,
+        model,
+        prepared.plays.items,
         plays.listeners.astype(np.int64),
-        catalogue,
-        likeness.vectors(plays, features),
-        newcomers.extend(popularity.fit(plays), features),
+        prepared.catalogue,
+        likeness.vectors(plays, prepared.features),
+        fallback,
         int(np.count_nonzero(plays.lengths)),
     )
