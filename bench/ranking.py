@@ -121,7 +121,7 @@ def held(users: int, items: int) -> tuple[Model, Listeners]:
     table = pa.table({name: column for name, column in catalogue(items).items() if name != "item"})
     learned = finish(factors, given, names, Catalogue(table), None)
     places = {f"u{place:05d}": place for place in range(users)}
-    return Model(learned, learned.size_bytes), Listeners("", places, names, given, 0)
+    return Model(learned), Listeners("", places, names, given, 0)
 
 
 def catalogue(items: int) -> dict[str, list[str]]:

@@ -230,6 +230,11 @@ class RecommendedItem(Open):
     reason: Reason | None
 
 
+class UnknownLabel(Open):
+    column: str
+    label: str
+
+
 class Recommended(Open):
     data: list[RecommendedItem]
     # history: by what was played; popularity: nothing is known of the listener, and the list is what most have played.
@@ -238,6 +243,8 @@ class Recommended(Open):
     is_known: bool
     # Of the items that were sent, those that the model does not know.
     unknown_items: list[str]
+    # Of the labels that filters name, those that no item has.
+    unknown_labels: list[UnknownLabel]
     model: str
     dataset: str | None
 

@@ -42,7 +42,7 @@ class Answering:
         self._database = Database(chosen, pool_size=1)
         storage, folder = Storage(chosen), _folder(chosen.home)
         self.catalogues, self.comparisons = Catalogues(storage, folder), Comparisons(storage, folder)
-        self.tastes = Tastes(storage)
+        self.tastes = Tastes(storage, folder)
         self._failures, self._beat_at, self._is_away = 0, 0.0, False
 
     def run(self, stopped: threading.Event) -> None:

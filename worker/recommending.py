@@ -48,7 +48,8 @@ def train(desk: Desk) -> Ending:
     desk.enter("training")
     known = prepared.everything if params.refit else prepared.split.test.train
     fitted = model_search.fit(desk, candidate, known, prepared, params)
-    learned = model.finish(fitted, known, prepared, weight=candidate.settings.get(model.NEW_ITEMS, 1.0))
+    fallback = model_search.fit(desk, Candidate("popularity", candidate.settings), known, prepared, params)
+    learned = model.finish(fitted, known, plays.items, prepared.catalogue, prepared.features, fallback)
     desk.enter("storing")
     files = [desk.put(name, content) for name, content in artifacts.pack(KIND, learned, _target(row)).items()]
     version = NewVersion(

@@ -26,12 +26,14 @@ def recommend(model: Model, wish: Wish, listeners: Listeners | None) -> bytes:
         given, is_known = single(list(known), list(known.values()), count=len(learned.items)), True
     else:
         given, is_known = _history(learned, wish.user or "", listeners)
-    listed = listing.lists(learned, given, model.ruled(wish.wanted), explain=wish.wanted.explain)
+    rules = model.ruled(wish.wanted)
+    listed = listing.lists(learned, given, rules, explain=wish.wanted.explain)
     said = {
         "data": _rows(learned, listed.items[0], listed.scores[0], listed.reasons[0]),
         "basis": HISTORY if listed.by_history[0] else POPULARITY,
         "is_known": is_known,
         "unknown_items": unknown,
+        "unknown_labels": [{"column": column, "label": label} for column, label in rules.unknown_labels],
     }
     return orjson.dumps(said)
 

@@ -213,7 +213,8 @@ def test_erased_again_the_models_that_still_hold_the_events_are_told_again(post:
 
     assert first.result["models"] == again.result["models"] == ["taste@1", "nights@1"]
     assert (again.result["events"], again.result["predictions"]) == (0, [scored])
-    assert [each["model"] for each in again.result["not_retrained"]] == ["nights@1"]
+    assert [working.find(post, new).model for new in again.result["retrained"]] == ["nights"]
+    assert again.result["not_retrained"] == []
 
 
 def test_a_model_that_has_learned_from_a_deleted_version_is_told(post: Post, tenant: str) -> None:

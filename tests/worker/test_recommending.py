@@ -469,9 +469,7 @@ def test_an_evaluation_on_few_listeners_tells_figures_that_can_be(
     assert lists["novelty_bits"] > 0
 
 
-def test_a_card_is_of_the_lists_that_are_served_with_new_items_in_them(
-    post: Post, tenant: str, tmp_path: Path
-) -> None:
+def test_a_card_is_of_the_lists_that_are_served_with_new_items_in_them(post: Post, tenant: str, tmp_path: Path) -> None:
     plays = made_plays.interactions(PLAYS)
     new = [f"new{place:03d}" for place in range(300)]
     tags = plays.catalogue.column("tags").to_pylist()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from sqlalchemy import Row, update
 
@@ -121,6 +122,32 @@ def test_the_night_and_the_moment_agree_item_for_item(
             assert (reasons, said["basis"]) == (row["because"], row["basis"])
 
 
+@pytest.mark.parametrize("method", ["als", "ease by vectors"])
+def test_they_agree_where_thousands_of_new_items_are_alike(
+    post: Post, tenant: str, asker: Asker, tmp_path: Path, method: str
+) -> None:
+    plays, new = made_plays.interactions(PLAYS), 3000
+    columns = {name: plays.catalogue.column(name).to_pylist() for name in ("artist", "tags")}
+    # Of the same labels by turns: eight sorts of new items, of which each is like all of its sort.
+    grown = {name: [*cells, *(cells[place % 8] for place in range(new))] for name, cells in columns.items()}
+    items = [*plays.items, *(f"new{place:04d}" for place in range(new))]
+    more = Interactions(
+        plays.users, items, plays.user, plays.item, plays.weight, plays.time, None, pa.table({"is_new": [
+            place >= len(plays.items) for place in range(len(items))
+        ], **grown}),
+    )  # fmt: skip
+    dataset = store(post, tenant, tmp_path / "new", more)
+    version = make_version(
+        post, tenant, dataset, model=method.split()[0], weighting="damped", **METHODS[method]
+    )  # fmt: skip
+
+    for rules in ({}, {"filters": {"allow": {"is_new": [True]}}}, {"diversity": 0.3, "popularity_penalty": 0.5}):
+        nightly = lists_of(post, run(post, tenant, version, dataset, k=25, **rules))
+        for row in nightly[::10]:
+            said = asker.ask(wish(tenant, version, dataset=dataset, user=row["key"], wanted={"k": 25, **rules}))
+            assert [each["item"] for each in said["data"]] == row["items"]
+
+
 def test_whoever_was_never_seen_is_answered_by_what_they_played(
     tenant: str, version: Row[Any], asker: Asker, dataset: str, post: Post
 ) -> None:
@@ -193,6 +220,9 @@ def test_filters_that_leave_nothing_leave_an_empty_list(tenant: str, version: Ro
     rules = {"filters": {"allow": {"released": {"min": "2999-01-01"}}}}
 
     assert asker.ask(wish(tenant, version, played={"i00001": 1.0}, wanted=rules))["data"] == []
+    mistyped = {"filters": {"deny": {"licence": ["CC0"]}}}
+    said = asker.ask(wish(tenant, version, played={"i00001": 1.0}, wanted=mistyped))
+    assert (len(said["data"]), said["unknown_labels"]) == (20, [{"column": "licence", "label": "CC0"}])
 
 
 def test_another_tenants_model_is_not_there(other: str, version: Row[Any], asker: Asker) -> None:

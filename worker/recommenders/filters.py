@@ -31,10 +31,10 @@ def allowed(catalogue: Catalogue, filters: Json, *, pointer: str) -> np.ndarray 
     return found
 
 
-def unknown_labels(catalogue: Catalogue, filters: Json) -> list[Json]:
-    """What filters name that no item has: a word that was mistyped filters nothing, or everything."""
+def unknown_labels(catalogue: Catalogue, filters: Json) -> list[tuple[str, str]]:
+    """Columns and labels that filters name and no item has: a word that was mistyped filters nothing, or everything."""
     return [
-        {"column": name, "label": label}
+        (name, label)
         for how in ("allow", "deny")
         for name, wanted in (filters.get(how) or {}).items()
         if not isinstance(wanted, Mapping)

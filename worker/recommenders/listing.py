@@ -17,6 +17,8 @@ from worker.recommenders.selection import NOTHING
 
 Json = dict[str, Any]
 
+# More than that help nobody.
+LABELS_NAMED = 20
 HISTORY, POPULARITY = "history", "popularity"
 
 
@@ -36,9 +38,8 @@ class Listed:
 
 def rules(model: RecommenderModel, params: ListParams, *, pointer: str) -> Rules:
     """The rules of what was asked, in the places of the model's items. Raises InvalidRequest."""
-    allowed = filters.allowed(
-        model.catalogue, params.filters.model_dump(exclude_none=True), pointer=f"{pointer}/filters"
-    )
+    wanted = params.filters.model_dump(exclude_none=True)
+    allowed = filters.allowed(model.catalogue, wanted, pointer=f"{pointer}/filters")
     if params.min_listeners:
         # What nobody has played gives nobody away.
         is_private = (model.listeners >= params.min_listeners) | (model.listeners == 0)
@@ -58,6 +59,7 @@ def rules(model: RecommenderModel, params: ListParams, *, pointer: str) -> Rules
         vectors=model.vectors,
         popularity_penalty=params.popularity_penalty,
         popularity=model.popularity,
+        unknown_labels=tuple(filters.unknown_labels(model.catalogue, wanted)[:LABELS_NAMED]),
     )
 
 

@@ -49,7 +49,8 @@ def extend(
 ) -> Recommender:
     """The model with a score for each item that is like some that it knows; the others stay unknown.
 
-    The score is `weight` times the mean of theirs. `shares` are those of a model that may know the same items, of the same features; where it does not they are found.
+    The score is `weight` times the mean of theirs. `shares` are those of a model that may know the same items, of the
+    same features; where it does not they are found.
     """
     known = model.known
     if shares is None or not np.array_equal(shares.known, known):

@@ -50,6 +50,8 @@ class Rules:
     # 0 is by score alone, 1 puts what is rare first; and how popular each is, 0 to 1.
     popularity_penalty: float = 0.0
     popularity: np.ndarray | None = None
+    # What the filters name and no item has: columns and labels.
+    unknown_labels: tuple[tuple[str, str], ...] = ()
 
     @property
     def is_plain(self) -> bool:

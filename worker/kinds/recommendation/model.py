@@ -9,7 +9,6 @@ from scipy import sparse
 
 from shared import recommending
 from shared.kinds.recommendation import Method, TrainParams, Weighting
-from worker.kinds.recommendation.data import Prepared
 from worker.recommenders import (
     als,
     autoencoder,
@@ -19,6 +18,7 @@ from worker.recommenders import (
     towers_training,
 )
 from worker.recommenders.artifacts import RecommenderModel
+from worker.recommenders.catalogue import Catalogue
 from worker.recommenders.choosing import Ladder
 from worker.recommenders.histories import Histories
 from worker.recommenders.recommender import Recommender
@@ -183,15 +183,21 @@ def _fit_ease(settings: Json, given: Histories, params: TrainParams, told: Calla
     return autoencoder.fit(given, **rest, dropout=asked.dropout, items_at_most=asked.items_at_most, told=told)
 
 
-def finish(model: Recommender, plays: Histories, prepared: Prepared, *, weight: float) -> RecommenderModel:
-    """The model as it is kept, beside what everybody plays for those of whom nothing is known."""
-    fallback = prepared.newcomers.extend(popularity.fit(plays), weight, lambda done: None)
+def finish(
+    model: Recommender,
+    plays: Histories,
+    items: list[str],
+    catalogue: Catalogue,
+    features: sparse.csr_matrix | None,
+    fallback: Recommender | None = None,
+) -> RecommenderModel:
+    """The model as it is kept; `fallback` is for those of whom nothing is known."""
     return RecommenderModel(
         model,
-        prepared.plays.items,
+        items,
         plays.listeners.astype(np.int64),
-        prepared.catalogue,
-        likeness.vectors(plays, prepared.features),
-        fallback,
+        catalogue,
+        likeness.vectors(plays, features),
+        popularity.fit(plays) if fallback is None else fallback,
         int(np.count_nonzero(plays.lengths)),
     )

@@ -11,7 +11,7 @@ from worker.drift import Counts
 from worker.interactions.stored import Interactions
 from worker.lines import Field
 from worker.prediction_files import ChunkFiles
-from worker.recommenders import filters, listing, splits
+from worker.recommenders import listing, splits
 from worker.recommenders.artifacts import RecommenderModel
 from worker.recommenders.listing import HISTORY, POPULARITY, Listed
 from worker.recommenders.selection import NOTHING
@@ -20,8 +20,6 @@ Json = dict[str, Any]
 
 # Listeners of a chunk: some seconds of work.
 CHUNK_USERS = 4_096
-# More warnings than that help nobody.
-LABELS_NAMED = 20
 # After so many it is told how far the chunk is, and looked whether it shall go on.
 USERS_AT_ONCE = 512
 
@@ -84,9 +82,8 @@ class ListScoring:
         if rows and sums["empty"] == rows:
             said = "Every list is empty: the filters, or min_listeners, leave nothing to recommend."
             warnings.append({"code": "nothing_to_recommend", "detail": said})
-        filters_asked = self._params.filters.model_dump(exclude_none=True)
-        for unknown in filters.unknown_labels(self._model.catalogue, filters_asked)[:LABELS_NAMED]:
-            said = f"No item has {unknown['label']!r} in the column {unknown['column']!r}, which a filter names."
+        for column, label in self._rules.unknown_labels:
+            said = f"No item has {label!r} in the column {column!r}, which a filter names."
             warnings.append({"code": "label_unknown", "detail": said})
         return {"lists": {"k": self._params.k, **sums, "items": int(np.count_nonzero(may))}, "warnings": warnings}
 
