@@ -124,7 +124,7 @@ def test_filters_that_leave_nothing_are_told(post: Post, tenant: str, version: R
 
     assert all(row["items"] == [] for row in rows(post, job))
     assert job.result["lists"]["empty"] == job.result["rows"]
-    assert [warning["code"] for warning in job.result["warnings"]] == ["nothing_to_recommend", "label_unknown"]
+    assert [warning["code"] for warning in job.result["warnings"]] == ["nothing_to_recommend", "filter_label_unknown"]
 
 
 def test_a_filter_on_a_column_that_is_not_there_is_refused(

@@ -84,7 +84,7 @@ class ListScoring:
             warnings.append({"code": "nothing_to_recommend", "detail": said})
         for column, label in self._rules.unknown_labels:
             said = f"No item has {label!r} in the column {column!r}, which a filter names."
-            warnings.append({"code": "label_unknown", "detail": said})
+            warnings.append({"code": "filter_label_unknown", "detail": said})
         return {"lists": {"k": self._params.k, **sums, "items": int(np.count_nonzero(may))}, "warnings": warnings}
 
 
