@@ -17,14 +17,6 @@ MOST_NEIGHBOURS, MOST_FACTORS = 400, 128
 # Of the cube of the items that a matrix is of, by one core; and of a play, through every candidate.
 CUBES_PER_S, PLAY_S = 2e10, 2e-4
 CANDIDATES = 12
-# A network that would take longer by this is tried only where it is named: multiplications a second of two cores, some
-# epochs, and three times, to choose, to judge and to keep.
-NETWORK_S, PER_S, EPOCHS, TIMES = 300.0, 2e10, 20, 3
-
-
-def network_s(params: TrainParams, *, users: int, items: int) -> float:
-    """About how long a network takes: a product with every item for each listener, and twice that to learn from it."""
-    return TIMES * EPOCHS * 6 * float(users * items * params.network.embedding) / PER_S
 
 
 def size(params: TrainParams, rows: list[Row[Any]]) -> tuple[Size, str]:
@@ -67,4 +59,4 @@ def _tries(params: TrainParams, rows: list[Row[Any]], *methods: str) -> bool:
     if not {"two_tower", "autoencoder"} & set(methods):
         return True
     said = _said(rows)
-    return network_s(params, users=int(said.get("users", 0)), items=int(said.get("items", 0))) <= NETWORK_S
+    return params.affords_networks(users=int(said.get("users", 0)), items=int(said.get("items", 0)))

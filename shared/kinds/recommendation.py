@@ -23,6 +23,10 @@ METRICS = {
 # With early stopping on, a bound that is rarely met.
 EPOCHS_WITH_EARLY_STOPPING, EPOCHS_WITHOUT = 60, 20
 
+# A network that would take longer by this is tried only where it is named: multiplications a second of two cores, some
+# epochs, and three times, to choose, to judge and to keep.
+NETWORK_S, PER_S, EPOCHS, TIMES = 300.0, 2e10, 20, 3
+
 Method = Literal["popularity", "neighbours", "ease", "als", "two_tower", "autoencoder"]
 Context = Annotated[str, StringConstraints(max_length=1024)]
 # damped: plays ** 0.3 beside the listener's own mean of that.
@@ -139,6 +143,10 @@ class TrainParams(Training):
         if isinstance(self.early_stopping, EarlyStopping):
             return self.early_stopping
         return None if self.early_stopping is False else EarlyStopping(patience=4)
+
+    def affords_networks(self, *, users: int, items: int) -> bool:
+        """Whether networks are tried unasked: a product with every item for each listener, and twice that to learn."""
+        return TIMES * EPOCHS * 6 * float(users * items * self.network.embedding) / PER_S <= NETWORK_S
 
     @property
     def epochs_at_most(self) -> int:

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from shared import recommending
 from shared.kinds.recommendation import Method, TrainParams, Weighting
 from worker.recommenders import (
     als,
@@ -56,8 +55,7 @@ def methods(params: TrainParams, plays: Histories) -> list[Method]:
     if params.candidates is not None:
         return list(params.candidates)
     users, items = np.count_nonzero(plays.lengths), np.count_nonzero(plays.listeners)
-    affordable = recommending.network_s(params, users=int(users), items=int(items)) <= recommending.NETWORK_S
-    return [*CANDIDATES, *(NETWORKS if affordable else ())]
+    return [*CANDIDATES, *(NETWORKS if params.affords_networks(users=int(users), items=int(items)) else ())]
 
 
 def space(params: TrainParams, method: Method, *, items: int, has_content: bool = False) -> Space:
