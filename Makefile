@@ -34,9 +34,8 @@ restore: .venv/run ## Put what is saved in FROM=folder into a database and a sto
 	@test -n "$(FROM)" || { echo "Say what to restore: make restore FROM=folder" >&2; exit 1; }
 	@$(PY) -m shared.backup restore "$(FROM)"
 
-# Many tests wait for processes to die: three at once keep two cores busy, each file in one of them.
 test: .venv/dev ## Run every test, with a real Redis, PostgreSQL and worker processes
-	@$(PY) -m pytest -n 3 --dist loadfile
+	@$(PY) -m pytest
 
 soak: .venv/dev ## Kill workers, Redis and the scheduler for MINUTES=10, on both databases; writes docs/soak.md
 	@$(PY) -m tests.faults --minutes $(or $(MINUTES),10)
