@@ -210,4 +210,5 @@ def _ask_until_warm(service: Service, user: str) -> None:
         except MeasurementBroken:
             if time.monotonic() > until:
                 raise
+            # The first question loads the model, which takes seconds: to ask more often would only queue behind it.
             time.sleep(1)

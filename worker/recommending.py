@@ -15,6 +15,7 @@ from worker.kinds.recommendation import data, metrics, model
 from worker.kinds.recommendation.data import Prepared
 from worker.kinds.recommendation.model import Candidate
 from worker.kinds.recommendation.predict import ListScoring
+from worker.model_search import Board
 from worker.recommenders import artifacts
 from worker.recommenders.artifacts import RecommenderModel
 from worker.recommenders.splits import Split
@@ -36,8 +37,7 @@ def train(desk: Desk) -> Ending:
     warnings = [caution.as_json() for caution in prepared.cautions]
     desk.warn(warnings)
     board = model_search.choose(desk, prepared, params)
-    chosen = board.best(None if params.model == "auto" else params.model) or board.best()
-    assert chosen is not None
+    chosen = _chosen(board, params)
     desk.enter("evaluating")
     judged = {
         method: model_search.judge(desk, board.best(method), prepared.split.test, prepared, params)
@@ -75,6 +75,13 @@ def train(desk: Desk) -> Ending:
         return {**made, **told, "metrics": said, "baselines": baselines, "warnings": warnings, **promoted}
 
     return Ending(record)
+
+
+def _chosen(board: Board, params: TrainParams) -> Json:
+    """What is kept: the best of all, or of the model that was named, unless the client had enough before it came."""
+    best = board.best(None if params.model == "auto" else params.model) or board.best()
+    assert best is not None
+    return best
 
 
 def _split(prepared: Prepared) -> Json:

@@ -28,9 +28,7 @@ class LowRank:
 
     @property
     def known(self) -> np.ndarray:
-        known = np.ones(self.count, bool)
-        known[self.unknown] = False
-        return known
+        return products.all_but(self.count, self.unknown)
 
     @property
     def offered(self) -> np.ndarray:

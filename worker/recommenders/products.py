@@ -32,6 +32,13 @@ def exact(users: np.ndarray, vectors: np.ndarray, chosen: np.ndarray) -> np.ndar
     return found
 
 
+def all_but(count: int, unknown: np.ndarray) -> np.ndarray:
+    """Which of so many items have a vector, bool (count,); `unknown` are the places of those that have none."""
+    known = np.ones(count, bool)
+    known[unknown] = False
+    return known
+
+
 def slack(users: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     """How far two products of the same vectors may lie apart, however they are added up, float32 (users,).
 
