@@ -40,18 +40,24 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """A fresh, migrated SQLite database."""
+    path = tmp_path / "etude.db"
+    path.write_bytes(sqlite_template.read_bytes())
+    return f"sqlite:///{path}"
+
+
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh, migrated database of each sort; every test of the data layer runs on both."""
     if request.param == "postgresql":
         server: postgres_server.Server = request.getfixturevalue("postgres")
         name = ids.new("ds")
         server.create_database(name, template=TEMPLATE)
         return server.url(name)
-    template: Path = request.getfixturevalue("sqlite_template")
-    path = tmp_path / "etude.db"
-    path.write_bytes(template.read_bytes())
-    return f"sqlite:///{path}"
+    url: str = request.getfixturevalue("sqlite_url")
+    return url
 
 
 @pytest.fixture

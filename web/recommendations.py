@@ -9,7 +9,7 @@ from shared.errors import InvalidRequest, NotAllowedNow, NotFound
 from shared.keys import READ
 from shared.list_params import ListParams
 from shared.questions import Wish
-from web import schemas
+from web import answer_schemas
 from web.api import Answer, Call, route
 from web.requests import Recommend, SimilarItemsQuery
 
@@ -17,7 +17,7 @@ KIND = "recommendation"
 LIST_FIELDS = set(ListParams.model_fields)
 
 
-@route("POST", "/v1/models/<reference>/recommend", scope=READ, body=Recommend, answer=schemas.Recommended,
+@route("POST", "/v1/models/<reference>/recommend", scope=READ, body=Recommend, answer=answer_schemas.Recommended,
        errors=(404, 409), opens=False, is_slow=True)  # fmt: skip
 def recommend(call: Call, reference: str) -> Answer:
     """A list for a listener of a dataset, or for anybody who has played some items; nothing is written."""
@@ -37,7 +37,7 @@ def recommend(call: Call, reference: str) -> Answer:
     return Answer({**said, "model": f"{version.name}@{version.number}", "dataset": dataset})
 
 
-@route("GET", "/v1/models/<reference>/similar", scope=READ, query=SimilarItemsQuery, answer=schemas.SimilarItems,
+@route("GET", "/v1/models/<reference>/similar", scope=READ, query=SimilarItemsQuery, answer=answer_schemas.SimilarItems,
        errors=(404, 409), opens=False, is_slow=True)  # fmt: skip
 def similar_items(call: Call, reference: str) -> Answer:
     """The items most like one, by what a model has learned."""

@@ -207,59 +207,6 @@ class Model(Open):
     versions: list[Version]
 
 
-class SimilarTrack(Open):
-    track: str
-    score: float
-    columns: Json
-
-
-class Similar(Open):
-    data: list[SimilarTrack]
-    track: str
-    dataset: str
-    heard: int
-
-
-class Reason(Open):
-    because_of: str
-
-
-class RecommendedItem(Open):
-    item: str
-    score: float
-    reason: Reason | None
-
-
-class UnknownLabel(Open):
-    column: str
-    label: str
-
-
-class Recommended(Open):
-    data: list[RecommendedItem]
-    # history: by what was played; popularity: nothing is known of the listener, and the list is what most have played.
-    basis: str
-    # Whether the dataset has the listener.
-    is_known: bool
-    # Of the items that were sent, those that the model does not know.
-    unknown_items: list[str]
-    # Of the labels that filters name, those that no item has.
-    unknown_labels: list[UnknownLabel]
-    model: str
-    dataset: str | None
-
-
-class SimilarItem(Open):
-    item: str
-    score: float
-
-
-class SimilarItems(Open):
-    data: list[SimilarItem]
-    item: str
-    model: str
-
-
 class Diff(Open):
     same: int
     changed: int

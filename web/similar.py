@@ -8,15 +8,15 @@ from shared import datasets, models
 from shared.errors import InvalidRequest, NotAllowedNow
 from shared.keys import READ
 from shared.questions import Question
-from web import schemas
+from web import answer_schemas
 from web.api import Answer, Call, route
 from web.requests import SimilarQuery
 
 AUDIO = "audio"
 
 
-@route("GET", "/v1/models/<name>/versions/<int:number>/similar", scope=READ, query=SimilarQuery, answer=schemas.Similar,
-       errors=(404, 409), opens=False, is_slow=True)  # fmt: skip
+@route("GET", "/v1/models/<name>/versions/<int:number>/similar", scope=READ, query=SimilarQuery,
+       answer=answer_schemas.Similar, errors=(404, 409), opens=False, is_slow=True)  # fmt: skip
 def similar(call: Call, name: str, number: int) -> Answer:
     """The tracks of a dataset that sound most like one of them, the nearest first."""
     wanted: SimilarQuery = call.query

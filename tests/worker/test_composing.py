@@ -30,11 +30,9 @@ PIECES = {f"songs/{seed}.mid": chorales.chorale(seed, name=f"songs/{seed}.mid") 
 
 
 @pytest.fixture
-def database_url(tmp_path: Path, sqlite_template: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """One database is enough: what is written here goes the way that every job's end goes."""
-    path = tmp_path / "etude.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    return f"sqlite:///{path}"
+    return sqlite_url
 
 
 @pytest.fixture

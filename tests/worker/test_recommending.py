@@ -34,11 +34,9 @@ PLAYS = made_plays.make(240, 200, seed=3)
 
 
 @pytest.fixture
-def database_url(tmp_path: Path, sqlite_template: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """One database is enough: what is written here goes the way that every job's end goes."""
-    path = tmp_path / "etude.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    return f"sqlite:///{path}"
+    return sqlite_url
 
 
 @pytest.fixture

@@ -51,11 +51,9 @@ RULES: dict[str, Json] = {
 
 
 @pytest.fixture
-def database_url(tmp_path: Path, sqlite_template: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """One database is enough: an answer reads two rows."""
-    path = tmp_path / "etude.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    return f"sqlite:///{path}"
+    return sqlite_url
 
 
 @pytest.fixture

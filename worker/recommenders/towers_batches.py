@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
 
+from worker.recommenders import reduction
 from worker.recommenders.content import unit
 from worker.recommenders.histories import Histories
 from worker.recommenders.towers import unit_shares
@@ -65,15 +65,8 @@ def whole(given: Histories) -> Batch:
 
 
 def reduced(features: sparse.csr_matrix) -> np.ndarray:
-    """Content by its largest singular values, rows of length 1 or 0 (Halko, Martinsson and Tropp, SIAM Review 2011)."""
+    """Content as it is where it is short, else by its largest singular values: rows of length 1 or 0."""
     rows = unit(features)
-    size = min(CONTENT_SIZE, *(side - 1 for side in rows.shape))
-    if rows.shape[1] <= CONTENT_SIZE or size < 1:
+    if rows.shape[1] <= CONTENT_SIZE:
         return np.asarray(rows.todense(), np.float32)
-    left, values, _ = randomized_svd(rows, size, random_state=0)
-    found = (left * values).astype(np.float32)
-    found[np.diff(rows.indptr) == 0] = 0
-    lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    # What is nearly orthogonal to all that is kept is like nothing: of a direction by chance nothing would be learned.
-    scaled: np.ndarray = np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 1e-6)
-    return scaled
+    return reduction.directions(rows, CONTENT_SIZE)
