@@ -50,7 +50,6 @@ class Answering:
         while not stopped.is_set():
             try:
                 self._run_once()
-                self._failures = 0
             except (RedisError, OSError) as away:
                 self._back_off(stopped, away)
         self._inbox.close()
@@ -62,6 +61,8 @@ class Answering:
             self._beat_at = time.monotonic() + questions.BEAT_S
             self._drop_erased()
         taken = self._inbox.take()
+        # Redis is there, even if it should be lost before the answer.
+        self._failures = 0
         if taken is not None:
             self._serve(taken)
 
