@@ -34,8 +34,9 @@ restore: .venv/run ## Put what is saved in FROM=folder into a database and a sto
 	@test -n "$(FROM)" || { echo "Say what to restore: make restore FROM=folder" >&2; exit 1; }
 	@$(PY) -m shared.backup restore "$(FROM)"
 
-test: .venv/dev ## Run every test, with a real Redis, PostgreSQL and worker processes
-	@$(PY) -m pytest
+# Much of a test is waiting: three at once keep two processors busy. The tests of a file stay together.
+test: .venv/dev ## Run every test, AT_ONCE=3 side by side, with a real Redis, PostgreSQL and worker processes
+	@$(PY) -m pytest -n $(or $(AT_ONCE),3) --dist loadfile
 
 soak: .venv/dev ## Kill workers, Redis and the scheduler for MINUTES=10, on both databases; writes docs/soak.md
 	@$(PY) -m tests.faults --minutes $(or $(MINUTES),10)

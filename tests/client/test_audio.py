@@ -68,14 +68,14 @@ def test_an_upload_tells_what_was_heard_and_what_is_wrong(shell: Shell, recordin
     with (recordings / "manifest.csv").open("a") as file:
         file.write("calm/again.flac,calm,artist 9\ncalm/absent.wav,calm,artist 9\n")
 
-    ran = shell.run("upload", str(recordings), "--name", "odd", "--target", "genre")
+    ran = shell.run("upload", str(recordings), "--name", "mixed", "--target", "genre")
 
     assert ran.code == 0, ran.err
-    assert "odd@1  9 tracks, 0.01 hours" in ran.out and "target genre" in ran.out
+    assert "mixed@1  9 tracks, 0.01 hours" in ran.out and "target genre" in ran.out
     assert "broken.mp3: " in ran.out
     assert "calm/absent.wav: no uploaded file is called" in ran.out
     assert "calm/loud.wav: no row of the manifest is about this file" in ran.out
-    assert "etude tracks odd@1 --faults" in ran.out and "(classification, 2 labels)" in ran.out
+    assert "etude tracks mixed@1 --faults" in ran.out and "(classification, 2 labels)" in ran.out
 
 
 def test_the_fields_of_a_request_are_told_as_options(shell: Shell, recordings: Path) -> None:
@@ -153,6 +153,7 @@ def test_a_job_that_is_only_queued_is_shown_later(shell: Shell, recordings: Path
     dataset = heard(shell, recordings, "later")
 
     queued = shell.run("analyze", dataset, "--include", "loudness", "--no-watch", "--json")
+    assert queued.code == 0, queued.err
     shown = shell.run("watch", queued.json["id"])
 
     assert queued.json["state"] == "queued"

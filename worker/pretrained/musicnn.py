@@ -45,6 +45,8 @@ class Tagger:
         # musicnn: its dense layer after ReLU and normalisation. vgg has none: its last pooling, 2 x 1 x 128.
         self.embedding_size = 256 if self._is_vgg else 200
         self._tensors = read(name)
+        # A cached property alone lets two threads make the same at once.
+        self._making = Lock()
 
     @property
     def _is_vgg(self) -> bool:
@@ -73,7 +75,9 @@ class Tagger:
 
     def run(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Log-mel windows (n, 187, 96) float32 to tags (n, 50), each from 0 to 1, and embedding (n, size), float32."""
-        return self._run(windows)
+        with self._making:
+            run = self._run
+        return run(windows)
 
     @cached_property
     def _run(self) -> Run:

@@ -90,6 +90,8 @@ class Network:
     """The whole network, made of the authors' tensors."""
 
     def __init__(self, tensors: Tensors) -> None:
+        # Before any product: to lift or set the limit while another thread computes may move a last bit there.
+        threads.keep_products_whole()
         front = live.front(tensors)
         middle = live.middle(tensors, front)
         self.scale, self.shift = (value[0] for value in _singles(*live.normalisation(tensors, "batch_normalization")))
@@ -138,9 +140,15 @@ class Network:
         third = _convolve(self.rest[1], second) + second
         features = np.concatenate([front[..., :-1], first, second, third], axis=2)
         pooled = np.concatenate([features.max(axis=1), features.mean(axis=1)], axis=1)
-        dense = (pooled * self.pooled_scale + self.pooled_shift) @ self.dense + self.bias
+        dense = _each(pooled * self.pooled_scale + self.pooled_shift, self.dense) + self.bias
         embedding = np.maximum(dense, 0) * self.dense_scale + self.dense_shift
-        return 1 / (1 + np.exp(-(embedding @ self.last + self.last_bias))), embedding
+        return 1 / (1 + np.exp(-(_each(embedding, self.last) + self.last_bias))), embedding
+
+
+def _each(vectors: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Products that are the same to the last bit, whichever windows are heard together: one after the other."""
+    products: np.ndarray = np.stack([vector @ matrix for vector in vectors])
+    return products
 
 
 def _singles(*arrays: np.ndarray) -> list[np.ndarray]:

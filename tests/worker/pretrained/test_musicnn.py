@@ -213,10 +213,12 @@ def test_any_number_of_windows_is_told_as_each_alone(name: str, count: int) -> N
 
     assert tags.shape == (count, 50) and embedding.shape == (count, tagger.embedding_size)
     assert tags.dtype == embedding.dtype == np.float32
+    # The fast way tells the same bits: what is done again after a death is not cut as it was the first time.
+    is_exact = name.endswith("musicnn")
     for place in range(count):
         alone = tagger.run(many[place : place + 1])
-        np.testing.assert_allclose(tags[place], alone[0][0], rtol=0, atol=2e-6)
-        np.testing.assert_allclose(embedding[place], alone[1][0], rtol=0, atol=5e-5)
+        np.testing.assert_allclose(tags[place], alone[0][0], rtol=0, atol=0 if is_exact else 2e-6)
+        np.testing.assert_allclose(embedding[place], alone[1][0], rtol=0, atol=0 if is_exact else 5e-5)
 
 
 def test_threads_at_once_tell_the_same_and_each_computes_its_products_alone(name: str) -> None:
