@@ -46,7 +46,8 @@ Json = dict[str, Any]
 
 
 def measure(rounds: int) -> list[Measurement]:
-    return [_all_users(rounds), _answering(rounds), _http(rounds)]
+    # An answer comes from a process that has ranked nobody else before.
+    return [_answering(rounds), _all_users(rounds), _http(rounds)]
 
 
 def _all_users(rounds: int) -> Measurement:

@@ -74,8 +74,12 @@ class Factors:
         found[:, self.unknown] = -np.inf
         return found
 
+    @cached_property
+    def _longest(self) -> float:
+        return products.longest(self.vectors)
+
     def slack(self, users: np.ndarray) -> np.ndarray:
-        return products.slack(users, self.vectors)
+        return products.slack(users, self._longest)
 
     def refine(self, users: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return products.exact(users, self.vectors, chosen)

@@ -1,6 +1,7 @@
 """Scores as sums over what was played, by vectors: how each item is read, and how it is recommended."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -44,8 +45,12 @@ class LowRank:
         found[:, self.unknown] = -np.inf
         return found
 
+    @cached_property
+    def _longest(self) -> float:
+        return products.longest(self.vectors)
+
     def slack(self, users: np.ndarray) -> np.ndarray:
-        return products.slack(users, self.vectors)
+        return products.slack(users, self._longest)
 
     def refine(self, users: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return products.exact(users, self.vectors, chosen)

@@ -39,12 +39,16 @@ def all_but(count: int, unknown: np.ndarray) -> np.ndarray:
     return known
 
 
-def slack(users: np.ndarray, vectors: np.ndarray) -> np.ndarray:
+def longest(vectors: np.ndarray) -> float:
+    """The length of the longest; of 100,000 it takes longer to find than a list, so whoever has them remembers it."""
+    return float(np.sqrt(np.max(np.einsum("id,id->i", vectors, vectors), initial=0.0)))
+
+
+def slack(users: np.ndarray, longest: float) -> np.ndarray:
     """How far two products of the same vectors may lie apart, however they are added up, float32 (users,).
 
     Thirty-two times the rounding of a float32 of the largest product that can be, twice.
     """
-    longest = np.sqrt(np.max(np.einsum("id,id->i", vectors, vectors), initial=0.0))
     lengths = np.sqrt(np.einsum("ud,ud->u", users, users))
     found: np.ndarray = (4e-6 * longest * lengths).astype(np.float32)
     return found

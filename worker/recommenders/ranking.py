@@ -18,9 +18,9 @@ from worker.recommenders.histories import Histories
 from worker.recommenders.recommender import Recommender
 from worker.recommenders.selection import NOTHING
 
-# Listeners at a time: 128 of a catalogue of 20,000 items. Their scores are 10 MB; of 80 MB, which leave every cache,
+# Listeners at a time: 256 of a catalogue of 20,000 items. Their scores are 20 MB; of 80 MB, which leave every cache,
 # each takes half as long again. With few a product of matrices is as slow as one by one.
-CELLS_AT_ONCE, USERS_AT_LEAST, USERS_AT_ONCE = 2_560_000, 16, 1024
+CELLS_AT_ONCE, USERS_AT_LEAST, USERS_AT_ONCE = 5_120_000, 16, 1024
 THREADS_AT_MOST = 8
 # Of what stands near the edge so many at a time are looked at closely.
 REFINED_AT_ONCE = 1024

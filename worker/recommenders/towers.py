@@ -1,6 +1,7 @@
 """A learned network with NumPy alone: one tower reads what was played, the other is a vector of each item."""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -81,8 +82,12 @@ class Towers:
         found[:, self.unknown] = -np.inf
         return found
 
+    @cached_property
+    def _longest(self) -> float:
+        return products.longest(self.vectors)
+
     def slack(self, users: np.ndarray) -> np.ndarray:
-        return products.slack(users, self.vectors)
+        return products.slack(users, self._longest)
 
     def refine(self, users: np.ndarray, scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return products.exact(users, self.vectors, chosen) + self.bias[chosen]
