@@ -150,7 +150,7 @@ def test_notes_of_every_track_are_saved_as_files(shell: Shell, recordings: Path)
 
 
 def test_a_job_that_is_only_queued_is_shown_later(shell: Shell, recordings: Path) -> None:
-    dataset = heard(shell, recordings, "later")
+    dataset = heard(shell, recordings, "queued-only")
 
     queued = shell.run("analyze", dataset, "--include", "loudness", "--no-watch", "--json")
     assert queued.code == 0, queued.err
