@@ -24,8 +24,39 @@ def average_precision(truth: np.ndarray, scores: np.ndarray) -> float:
     return float((gained * hits[last] / (last + 1)).sum() / hits[-1])
 
 
+class Ranked:
+    """Rows in the order of their scores, for the areas of rows that count any number of times."""
+
+    def __init__(self, truth: np.ndarray, scores: np.ndarray) -> None:
+        self._order = np.argsort(-scores, kind="stable")
+        self._is_positive = truth[self._order].astype(bool)
+        # Rows of one score enter together.
+        self._starts = np.append(0, np.flatnonzero(np.diff(scores[self._order])) + 1)
+
+    def areas(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`roc_auc` and `average_precision` of each resample, from how often rows count, (resamples, rows).
+
+        NaN where a side is absent.
+        """
+        ordered = times[:, self._order]
+        every = np.add.reduceat(ordered, self._starts, axis=1)
+        positive = np.add.reduceat(ordered * self._is_positive, self._starts, axis=1)
+        negative, hits, seen = every - positive, np.cumsum(positive, axis=1), np.cumsum(every, axis=1)
+        positives = hits[:, -1:]
+        negatives = seen[:, -1:] - positives
+        below = negatives - (seen - hits) + negative / 2
+        with np.errstate(divide="ignore", invalid="ignore"):
+            roc = (positive * below).sum(axis=1) / (positives * negatives)[:, 0]
+            precision = (positive * hits / np.maximum(seen, 1)).sum(axis=1) / positives[:, 0]
+        return roc, np.where(negatives[:, 0] > 0, precision, np.nan)
+
+
 def calibration_error(confidence: np.ndarray, is_right: np.ndarray) -> float:
     """Expected calibration error over 15 equal bins of confidence (Guo et al., ICML 2017, equation 3)."""
-    bins = np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)
-    gaps = np.bincount(bins, weights=is_right - confidence, minlength=CALIBRATION_BINS)
+    gaps = np.bincount(bins_of(confidence), weights=is_right - confidence, minlength=CALIBRATION_BINS)
     return float(np.abs(gaps).sum() / len(confidence))
+
+
+def bins_of(confidence: np.ndarray) -> np.ndarray:
+    """The bin of each confidence, the upper bound being in it."""
+    return np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)

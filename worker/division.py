@@ -25,6 +25,8 @@ class Division:
     by: str
     duplicates_dropped: int
     cautions: list[Caution]
+    # The group of each validation row; None without groups.
+    validation_groups: np.ndarray | None
 
     def as_json(self) -> dict[str, Any]:
         """What a model version says of its split."""
@@ -49,7 +51,8 @@ def divide(examples: Examples, params: TableTraining, strata: np.ndarray) -> Div
             Caution("duplicates_dropped", f"Left out of training, as rows that equal an earlier one: {dropped:,}.")
         )
     _refuse_few(split, wanted=params.validation_split != 0.0)
-    return Division(split, by, dropped, cautions)
+    groups = None if examples.group is None else _groups(examples)[split.validation]
+    return Division(split, by, dropped, cautions, groups)
 
 
 def _split(examples: Examples, params: TableTraining, strata: np.ndarray) -> tuple[str, Split]:

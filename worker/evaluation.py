@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from shared.table_params import TableTraining
-from worker import baselines, crops, forward, fronts
+from worker import baselines, crops, forward, fronts, resampling
 from worker.kinds.protocol import Kind, Prepared
 from worker.networks import NetworkSpec
 
@@ -29,14 +30,18 @@ def judge(
 ) -> tuple[Json, Json]:
     """The metrics of a network's `answers` and those of each baseline; named after the rows that they are about."""
     part, held_out = ("validation", prepared.validation) if prepared.validation else ("training", prepared.train)
-    metrics = {part: _evaluate(kind, prepared, held_out.y, outputs)}
+    judge_rows = partial(_judge_rows, kind, prepared, held_out.y, seed=params.seed, check=check)
+    metrics = {part: judge_rows(outputs)}
     if prepared.is_pooled and prepared.validation:
-        metrics["segments"] = kind.metrics.evaluate(prepared.target, held_out.y, outputs)
+        # A track's segments are heard together, or the interval would be that of as many tracks.
+        metrics["segments"] = _with_intervals(
+            kind, prepared.target, held_out.y, outputs, _units(prepared), seed=params.seed, check=check
+        )
     if not params.baselines:
         return metrics, {}
     train = replace(prepared.train, x=_plain(prepared.train.x))
     rivals = baselines.fit(prepared.task, train, _plain(held_out.x), seed=params.seed, check=check)
-    judged = {name: _judge(kind, prepared, held_out.y, rival) for name, rival in rivals.items()}
+    judged = {name: _noted(judge_rows(rival.outputs), rival) for name, rival in rivals.items()}
     return metrics, {part: judged}
 
 
@@ -53,13 +58,51 @@ def _plain(x: np.ndarray) -> np.ndarray:
     return crops.over_time(x) if x.ndim > 2 else x
 
 
-def _judge(kind: Kind, prepared: Prepared, truth: np.ndarray, rival: baselines.Baseline) -> Json:
-    said = _evaluate(kind, prepared, truth, rival.outputs)
+def _noted(said: Json, rival: baselines.Baseline) -> Json:
     return said if rival.note is None else {**said, "note": rival.note}
 
 
-def _evaluate(kind: Kind, prepared: Prepared, truth: np.ndarray, outputs: np.ndarray) -> Json:
-    return kind.metrics.evaluate(prepared.target, by_row(prepared, truth), by_row(prepared, outputs))
+def _judge_rows(
+    kind: Kind, prepared: Prepared, truth: np.ndarray, outputs: np.ndarray, *, seed: int, check: Callable[[], None]
+) -> Json:
+    true, said = by_row(prepared, truth), by_row(prepared, outputs)
+    return _with_intervals(
+        kind, prepared.target, true, said, units_of_rows(prepared, len(true)), seed=seed, check=check
+    )
+
+
+def _with_intervals(
+    kind: Kind,
+    target: Json,
+    truth: np.ndarray,
+    outputs: np.ndarray,
+    units: np.ndarray,
+    *,
+    seed: int,
+    check: Callable[[], None],
+) -> Json:
+    """Metrics of the kind, and how far each would move if as many units were drawn again."""
+    metrics = kind.metrics.evaluate(target, truth, outputs)
+    weighted = kind.metrics.resampled(target, truth, outputs)
+    for name, interval in resampling.intervals(weighted, units, seed=seed, check=check).items():
+        if metrics[name]["value"] is not None:
+            metrics[name]["interval"] = interval
+    return metrics
+
+
+def units_of_rows(prepared: Prepared, rows: int) -> np.ndarray:
+    """Which rows that are judged belong together, (rows,)."""
+    if prepared.validation_groups is None or prepared.validation is None:
+        return np.arange(rows)
+    if not prepared.is_pooled:
+        return prepared.validation_groups
+    _, first = np.unique(prepared.validation_rows, return_index=True)
+    return prepared.validation_groups[first]
+
+
+def _units(prepared: Prepared) -> np.ndarray:
+    """The same of examples, of which a row has several."""
+    return prepared.validation_rows if prepared.validation_groups is None else prepared.validation_groups
 
 
 def by_row(prepared: Prepared, values: np.ndarray) -> np.ndarray:

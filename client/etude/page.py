@@ -85,6 +85,12 @@ def with_interval(said: Mapping[str, Any] | None, places: int) -> str:
     return f"{short(said['value'], places)}{interval(said.get('interval'), places)}"
 
 
+def figure_with_interval(said: Mapping[str, Any]) -> str:
+    """The same of a figure of any size."""
+    ends = said.get("interval")
+    return figure(said.get("value")) + (f" ({figure(ends[0])}–{figure(ends[1])})" if ends else "")
+
+
 def interval(ends: Sequence[float | None] | None, places: int) -> str:
     """` (0.201–0.225)`, or nothing."""
     low, high = ends or (None, None)

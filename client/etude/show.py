@@ -193,8 +193,8 @@ def metrics_table(part: str, metrics: Json, baselines: Json) -> Table:
     table = page.table(f"on the {part}", *(NAMES.get(name, name.replace("_", " ")) for name in columns))
     for name, metric in metrics.items():
         if isinstance(metric, dict) and "value" in metric:
-            values = [page.figure(column.get(name, {}).get("value")) for column in columns.values()]
-            table.add_row(name.replace("_", " "), *values)
+            values = [page.figure(column.get(name, {}).get("value")) for column in baselines.values()]
+            table.add_row(name.replace("_", " "), page.figure_with_interval(metric), *values)
     return table
 
 

@@ -94,6 +94,8 @@ def test_the_metrics_are_of_tracks_and_those_of_segments_stand_beside_them(two: 
     assert set(two.metrics) == {"validation", "segments"}
     # The logarithm is concave: the mean of a track's segments is never further from the truth than they are on average.
     of_tracks, of_segments = (two.metrics[part]["log_loss"]["value"] for part in ("validation", "segments"))
+    # Of segments that belong to a track as many are drawn as the track has.
+    assert all(two.metrics[part]["log_loss"]["interval"] is not None for part in two.metrics)
     # Probabilities near 1 lie 6e-8 apart in single precision.
     assert of_tracks < of_segments + 1e-7
     # Every training has baselines, and here the simplest features are enough for them.

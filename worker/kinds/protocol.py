@@ -20,6 +20,7 @@ from worker.features import Feature
 from worker.networks import NetworkSpec
 from worker.predictions import Scorer
 from worker.preparation import Examples, Profile
+from worker.resampling import Weighted
 from worker.training import Objective, Table
 
 Json = dict[str, Any]
@@ -39,6 +40,8 @@ class Prepared:
     train_rows: np.ndarray  # row numbers in the dataset
     validation_rows: np.ndarray
     cautions: list[Caution]
+    # Which of the validation rows belong together, as those of one artist; None: each stands for itself.
+    validation_groups: np.ndarray | None = None
     # Several examples of one row are judged as one: their outputs are averaged.
     is_pooled: bool = False
 
@@ -59,6 +62,9 @@ class Network(Protocol):
 class Metrics(Protocol):
     def evaluate(self, target: Json, truth: np.ndarray, outputs: np.ndarray) -> Json:
         """Metrics of outputs against the truth, both (rows, outputs): `{name: {"value", "interval"}}` and extras."""
+
+    def resampled(self, target: Json, truth: np.ndarray, outputs: np.ndarray) -> Weighted:
+        """The same metrics of rows that count so many times each, for their intervals."""
 
     def translate(self, target: Json, other: Json, outputs: np.ndarray) -> np.ndarray:
         """Outputs of a model that learned `other`, as one that learned `target` would say the same.

@@ -7,13 +7,14 @@ import numpy as np
 
 from shared.errors import NotAllowedNow
 from worker import curves
+from worker.kinds.classification.answers import LEAST_PROBABILITY, probabilities_of, rates, ratio, unfold
 from worker.kinds.classification.data import Target
+from worker.kinds.classification.resampled import resampled
 from worker.preparation import listed
 
-Json = dict[str, Any]
+__all__ = ["evaluate", "resampled", "translate"]
 
-# Keras's epsilon: a probability of 0 would make one row's loss infinite.
-LEAST_PROBABILITY = 1e-7
+Json = dict[str, Any]
 
 
 def evaluate(target: Json, truth: np.ndarray, outputs: np.ndarray) -> Json:
@@ -26,18 +27,6 @@ def evaluate(target: Json, truth: np.ndarray, outputs: np.ndarray) -> Json:
     if described.encoding == "multi_hot":
         return _several(described, truth > 0, outputs.astype(np.float64))
     return _one(described, *unfold(described, truth, outputs))
-
-
-def unfold(target: Target, truth: np.ndarray, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The class of each row (rows,) and the probabilities of all classes (rows, labels), float64."""
-    probabilities = probabilities_of(target, outputs).astype(np.float64)
-    classes = truth[:, 0] if target.encoding == "binary" else truth.argmax(axis=1)
-    return classes.astype(np.int64), probabilities
-
-
-def probabilities_of(target: Target, outputs: np.ndarray) -> np.ndarray:
-    """A probability for each label (rows, labels), in the outputs' own precision."""
-    return np.concatenate([1 - outputs, outputs], axis=1) if target.encoding == "binary" else outputs
 
 
 def translate(target: Json, other: Json, outputs: np.ndarray) -> np.ndarray:
@@ -71,7 +60,7 @@ def _one(target: Target, classes: np.ndarray, probabilities: np.ndarray) -> Json
     labels, predicted = len(target.labels), probabilities.argmax(axis=1)
     confusion = np.bincount(classes * labels + predicted, minlength=labels**2).reshape(labels, labels)
     right, true, said = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
-    each = _rates(right, true, said)
+    each = rates(right, true, said)
     met, present = (true + said) > 0, true > 0
     is_class = classes[:, None] == np.arange(labels)
     metrics = {
@@ -95,9 +84,9 @@ def _several(target: Target, truth: np.ndarray, probabilities: np.ndarray) -> Js
     """Metrics of any number of labels a row."""
     predicted = probabilities >= 0.5
     right, true, said = (truth & predicted).sum(axis=0), truth.sum(axis=0), predicted.sum(axis=0)
-    each = _rates(right, true, said)
-    micro = _rates(*(np.asarray(np.sum(counts)) for counts in (right, true, said)))
-    rejected = _ratio((~truth & ~predicted).sum(axis=0), (~truth).sum(axis=0))
+    each = rates(right, true, said)
+    micro = rates(*(np.asarray(np.sum(counts)) for counts in (right, true, said)))
+    rejected = ratio((~truth & ~predicted).sum(axis=0), (~truth).sum(axis=0))
     chosen = np.clip(np.where(truth, probabilities, 1 - probabilities), LEAST_PROBABILITY, 1)
     confidence = np.maximum(probabilities, 1 - probabilities)
     return {
@@ -111,15 +100,6 @@ def _several(target: Target, truth: np.ndarray, probabilities: np.ndarray) -> Js
         "calibration_error": _value(curves.calibration_error(confidence.ravel(), (truth == predicted).ravel())),
         "per_class": _per_class(target, each, true),
     }
-
-
-def _rates(right: np.ndarray, true: np.ndarray, said: np.ndarray) -> dict[str, np.ndarray]:
-    """Precision, recall and F1 of counts; 0 where there is nothing to divide by, as in scikit-learn."""
-    return {"precision": _ratio(right, said), "recall": _ratio(right, true), "f1": _ratio(2 * right, true + said)}
-
-
-def _ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    return np.asarray(part / np.maximum(whole, 1), np.float64)
 
 
 def _area(

@@ -11,8 +11,8 @@ from worker import features, forward
 from worker.artifacts import Model
 from worker.drift import Values, Words
 from worker.features import Feature
+from worker.kinds.classification.answers import probabilities_of
 from worker.kinds.classification.data import Target
-from worker.kinds.classification.metrics import probabilities_of
 from worker.predictions import Answer
 
 # A label among several is said from here on.

@@ -54,6 +54,7 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
         split=divided.as_json(),
         train_rows=examples.rows[train],
         validation_rows=examples.rows[validation],
+        validation_groups=divided.validation_groups,
         cautions=[
             *examples.cautions,
             *divided.cautions,

@@ -6,7 +6,10 @@ import numpy as np
 
 from shared.errors import NotAllowedNow
 from worker.kinds.regression.data import Target
+from worker.kinds.regression.resampled import resampled
 from worker.preparation import listed
+
+__all__ = ["evaluate", "resampled", "translate"]
 
 Json = dict[str, Any]
 

@@ -10,6 +10,7 @@ import sklearn.metrics as reference
 from shared.errors import NotAllowedNow
 from shared.kinds.classification import METRICS
 from worker.kinds.classification import metrics
+from worker.kinds.classification.answers import LEAST_PROBABILITY
 from worker.kinds.classification.data import Target
 
 BINARY = Target(encoding="binary", labels=("pop", "rock"), positive="rock", columns=("genre",)).model_dump(mode="json")
@@ -142,7 +143,7 @@ def test_a_class_neither_true_nor_said_does_not_lower_the_mean() -> None:
 def test_certain_and_wrong_is_a_large_loss_and_not_an_infinite_one() -> None:
     found = metrics.evaluate(BINARY, np.array([[1], [0]], np.float32), np.array([[0], [1]], np.float32))
 
-    assert found["log_loss"]["value"] == pytest.approx(-np.log(metrics.LEAST_PROBABILITY))
+    assert found["log_loss"]["value"] == pytest.approx(-np.log(LEAST_PROBABILITY))
 
 
 @pytest.mark.parametrize("target", [BINARY, THREE, TAGS])
