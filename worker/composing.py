@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
-from shared import models
 from shared.errors import NotAllowedNow
 from shared.gate import Measured
 from shared.kinds.generation import EvaluateParams, GenerateParams, TrainParams, Trial
@@ -16,6 +15,7 @@ from worker.ending import Ending
 from worker.kinds.generation import compose, data, metrics, model
 from worker.kinds.generation.compose import Composer
 from worker.kinds.generation.data import Coding, Item, Prepared
+from worker.learned import Learned
 from worker.sequences import artifacts, training
 from worker.sequences.artifacts import SequenceModel
 from worker.symbolic import alike
@@ -32,9 +32,8 @@ TRIAL_SEED = 1_000_000_007
 KIND = "generation"
 
 
-def train(desk: Desk) -> Ending:
-    """Learn a model version from a dataset of pieces."""
-    params = TrainParams.model_validate(desk.claim.params)
+def learn(desk: Desk, params: TrainParams) -> Learned:
+    """Learn a model from a dataset of pieces."""
     desk.enter("loading")
     row = desk.dataset_rows()[0]
     pieces = data.load(desk.fetch_parts(row))
@@ -55,17 +54,15 @@ def train(desk: Desk) -> Ending:
         lineage={**lineage.of_training(desk.claim, row, params, prepared.split), "representation": form},
         parameters=sum(array.size for array in fitted.weights.values()),
     )
-    measured = promotion.measure_by(
-        desk, version, lambda rival: _judge_rival(desk, rival, pieces, prepared), has_held_out=bool(prepared.validation)
-    )
     ended = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}
 
-    def record(sql: Connection) -> Json:
-        made = models.record(sql, desk.claim, version)
-        promoted = promotion.settle(sql, desk, made["version"], version, measured)
-        return {**made, **ended, "metrics": said, "baselines": baselines, "warnings": cautions, **promoted}
+    def measured() -> Measured | None:
+        has_held_out = bool(prepared.validation)
+        return promotion.measure_by(
+            desk, version, lambda rival: _judge_rival(desk, rival, pieces, prepared), has_held_out=has_held_out
+        )
 
-    return Ending(record)
+    return Learned(version, ended, measured)
 
 
 def _fit(desk: Desk, prepared: Prepared, params: TrainParams) -> Fitted:

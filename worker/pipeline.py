@@ -38,6 +38,7 @@ from worker.drift import Counts
 from worker.ending import Ending
 from worker.features import as_json
 from worker.kinds.protocol import Kind, Prepared
+from worker.learned import Learned, publish
 from worker.listener import Listener
 from worker.networks import NetworkSpec
 from worker.predictions import RowScoring
@@ -52,7 +53,7 @@ Json = dict[str, Any]
 class Steps(Protocol):
     """What a kind with steps of its own has."""
 
-    def train(self, desk: Desk) -> Ending: ...
+    def learn(self, desk: Desk, params: Any) -> Learned: ...
 
     def evaluate(self, desk: Desk) -> Ending: ...
 
@@ -64,10 +65,17 @@ OF_FORMAT: dict[str, Steps] = {"symbolic": composing, "interactions": recommendi
 
 def train(desk: Desk) -> Ending:
     """Learn a model version from a dataset."""
+    return publish(desk, learn(desk, _params(desk)))
+
+
+def learn(desk: Desk, params: Any) -> Learned:
+    """Carry out a training of the job's kind, and publish nothing."""
     other = OF_FORMAT.get(KINDS[desk.claim.kind or ""].FORMATS[0])
-    if other is not None:
-        return other.train(desk)
-    kind, contract, params = _kind(desk), KINDS[desk.claim.kind or ""], _params(desk)
+    return _learn(desk, params) if other is None else other.learn(desk, params)
+
+
+def _learn(desk: Desk, params: Any) -> Learned:
+    kind, contract = _kind(desk), KINDS[desk.claim.kind or ""]
     desk.enter("loading")
     row = desk.dataset_rows()[0]
     params = params.of_recordings() if row.format == "audio" else params
@@ -97,15 +105,9 @@ def train(desk: Desk) -> Ending:
         lineage=lineage.of_training(desk.claim, row, params, prepared.split, features=prepared.features),
         parameters=_count_parameters(network, params),
     )
-    measured = promotion.measure(desk, HeldOut(row, paths, prepared), version)
+    held_out = HeldOut(row, paths, prepared)
     said = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}
-
-    def record(sql: Connection) -> Json:
-        made = models.record(sql, desk.claim, version)
-        promoted = promotion.settle(sql, desk, made["version"], version, measured)
-        return {**made, **said, "metrics": metrics, "baselines": baselines, "warnings": cautions, **promoted}
-
-    return Ending(record)
+    return Learned(version, said, measured=lambda: promotion.measure(desk, held_out, version))
 
 
 def _fit(desk: Desk, network: NetworkSpec, objective: Objective, params: Any, prepared: Prepared) -> Fitted:

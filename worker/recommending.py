@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Row
 
 from shared import datasets, models
+from shared.gate import Measured
 from shared.kinds.recommendation import EvaluateParams, ScoreParams, TrainParams
 from shared.models import NewVersion
 from worker import item_embeddings, lineage, model_search, promotion, recommender_card
@@ -15,6 +16,7 @@ from worker.kinds.recommendation import data, metrics, model
 from worker.kinds.recommendation.data import Prepared
 from worker.kinds.recommendation.model import Candidate
 from worker.kinds.recommendation.predict import ListScoring
+from worker.learned import Learned
 from worker.model_search import Board
 from worker.recommenders import artifacts
 from worker.recommenders.artifacts import RecommenderModel
@@ -25,9 +27,8 @@ Json = dict[str, Any]
 KIND = "recommendation"
 
 
-def train(desk: Desk) -> Ending:
-    """Learn a model version from plays."""
-    params = TrainParams.model_validate(desk.claim.params)
+def learn(desk: Desk, params: TrainParams) -> Learned:
+    """Learn a model from plays."""
     desk.enter("loading")
     row, *beside = desk.dataset_rows()
     plays = data.load(desk.fetch_parts(row))
@@ -62,19 +63,15 @@ def train(desk: Desk) -> Ending:
                  **({"beside": [lineage.of_dataset(each) for each in beside]} if beside else {})},
         parameters=sum(array.size for array in learned.model.describe()[1].values()),
     )  # fmt: skip
-    measured = promotion.measure_by(
-        desk, version, lambda rival: recommender_card.judge_rival(desk, rival, prepared), has_held_out=True
-    )
+    told = {"chosen": chosen, "compared": board.tried, "stopped_by": board.stopped_by}
 
-    def record(sql: Connection) -> Json:
-        # Where a listener was erased meanwhile, what was learned has learned from them.
-        datasets.demand_unchanged(sql, row)
-        made = models.record(sql, desk.claim, version)
-        promoted = promotion.settle(sql, desk, made["version"], version, measured)
-        told = {"chosen": chosen, "compared": board.tried, "stopped_by": board.stopped_by}
-        return {**made, **told, "metrics": said, "baselines": baselines, "warnings": warnings, **promoted}
+    def measured() -> Measured | None:
+        return promotion.measure_by(
+            desk, version, lambda rival: recommender_card.judge_rival(desk, rival, prepared), has_held_out=True
+        )
 
-    return Ending(record)
+    # Where a listener was erased meanwhile, what was learned has learned from them.
+    return Learned(version, told, measured, demand_unchanged=lambda sql: datasets.demand_unchanged(sql, row))
 
 
 def _chosen(board: Board, params: TrainParams) -> Json:

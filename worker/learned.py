@@ -1,0 +1,45 @@
+"""What a training has made, and how it becomes a version: recorded and promoted as the job ends, in one transaction."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from shared import models
+from shared.gate import Measured
+from shared.models import NewVersion
+from worker import promotion
+from worker.desk import Desk
+from worker.ending import Ending
+
+Json = dict[str, Any]
+
+
+def _nothing(sql: Connection) -> None:
+    """Most trainings have nothing to make sure of."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A version to be, how the training came to it, and what its rival comes to on the rows that it has held out."""
+
+    version: NewVersion
+    said: Json
+    measured: Callable[[], Measured | None]
+    # Raises when what was learned from has changed meanwhile.
+    demand_unchanged: Callable[[Connection], None] = _nothing
+
+
+def publish(desk: Desk, learned: Learned, **said: Any) -> Ending:
+    """The ending of a job that makes a version; `said` stands beside the rest in its result."""
+    version, measured = learned.version, learned.measured()
+
+    def record(sql: Connection) -> Json:
+        learned.demand_unchanged(sql)
+        made = models.record(sql, desk.claim, version)
+        promoted = promotion.settle(sql, desk, made["version"], version, measured)
+        judged = {"metrics": version.metrics, "baselines": version.baselines, "warnings": version.warnings}
+        return {**made, **learned.said, **judged, **promoted, **said}
+
+    return Ending(record)
