@@ -12,12 +12,12 @@ from shared.kinds.classification import TrainParams
 from worker import artifacts, audio_heads, audio_training, kinds, training
 from worker.audio_heads import Head
 from worker.features import as_json
+from worker.fitted import Fitted
 from worker.heard import Heard, Windows
 from worker.kinds.protocol import Prepared
 from worker.preparation import Examples
 from worker.recordings import Track
 from worker.tables import Column, Texts
-from worker.training import Fitted
 
 KIND = "classification"
 TAGS, EACH = 50, 200

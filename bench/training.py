@@ -42,6 +42,9 @@ class Silence:
     def is_enough(self) -> bool:
         return False
 
+    def pauses_after(self, epoch: int, total: int) -> int | None:
+        return None
+
     def is_budget_spent(self) -> bool:
         return False
 

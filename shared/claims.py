@@ -37,6 +37,9 @@ from shared.tables import attempts, epochs, jobs, outputs, tenants, workers
 LOSSES_AT_MOST = 3
 # A cause that passes has passed by then; the last error is the one the client sees.
 TRIES_AT_MOST = 5
+# Who holds a search while its trials run: no worker, and for as long as they take.
+PARKED = "its trials"
+PARKED_S = 1e9
 
 Json = dict[str, Any]
 
@@ -64,6 +67,8 @@ class Claim:
     helped_s: float
     deadline_in_s: float | None
     lease_s: float
+    # Of a trial: the search that it belongs to.
+    parent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -86,7 +91,7 @@ def is_due(queue: str | ColumnElement[str]) -> ColumnElement[bool]:
 
 _busy = (
     select(jobs.c.tenant, func.count().label("running"))
-    .where(jobs.c.state == RUNNING)
+    .where(jobs.c.state == RUNNING, jobs.c.lease_owner != PARKED)
     .group_by(jobs.c.tenant)
     .subquery("busy")
 )
@@ -167,7 +172,9 @@ _SETTLE = (
         .scalar_subquery()
     )
 )
-_COUNT_RUNNING = select(func.count()).where(jobs.c.state == RUNNING, jobs.c.tenant == bindparam("of"))
+_COUNT_RUNNING = select(func.count()).where(
+    jobs.c.state == RUNNING, jobs.c.lease_owner != PARKED, jobs.c.tenant == bindparam("of")
+)
 
 
 @dataclass(frozen=True)
@@ -232,6 +239,7 @@ def as_claim(row: Row[Any], worker: str, lease_s: float) -> Claim:
         kind=row.kind, datasets=row.datasets, model=row.model, version=row.version, params=row.params,
         budget=row.budget, promote=row.promote, checkpoint=row.checkpoint,
         compute_s=max(0.0, compute_s - helped_s), helped_s=helped_s, deadline_in_s=row.deadline_in_s, lease_s=lease_s,
+        parent=row.parent,
     )  # fmt: skip
 
 
@@ -324,6 +332,20 @@ def finish_cancelled(
     """End the job because the client asked; with what it had done by then, if that was kept."""
     _end(sql, claim, CANCELLED, outcome=CANCELLED, result=result, cost=cost)
     _add_files(sql, claim, files)
+
+
+def park(sql: Connection, claim: Claim, *, progress: Json, cost: Json) -> None:
+    """Let go of a search whose trials run; what wakes it puts it back into its queue (shared/studies.py)."""
+    held = {"lease_owner": PARKED, "lease_until": now() + PARKED_S}
+    _write(sql, claim, stage="searching", progress=progress, cost=cost, **held)
+    _settle(sql, claim)
+    history.close_attempt(sql, claim.job_id, claim.fence, outcome="parked", error=None)
+    history.note(sql, claim.job_id, "stage", {"state": RUNNING, "stage": "searching"})
+
+
+def draw(sql: Connection, claim: Claim, *, params: Json, budget: Json) -> None:
+    """Make a drawn point the one that a trial tries, in every attempt of it."""
+    _write(sql, claim, params=params, budget=budget)
 
 
 def release(sql: Connection, claim: Claim, *, cost: Json) -> None:

@@ -127,8 +127,14 @@ def page(
     equal: Mapping[str, str],
     labels: Mapping[str, str],
 ) -> list[Row[Any]]:
-    """The newest first; `equal` names columns (state, kind, action, model, …) and `labels` a job's own labels."""
+    """The newest first; `equal` names columns (state, kind, action, model, …) and `labels` a job's own labels.
+
+    Trials are on pages of their search alone, which `equal` names as `parent`.
+    """
     chosen = select(jobs).where(jobs.c.tenant == tenant, *(jobs.c[name] == value for name, value in equal.items()))
+    if "parent" not in equal:
+        # The trials of a search stand below it.
+        chosen = chosen.where(jobs.c.parent.is_(None))
     if before is not None:
         chosen = chosen.where(jobs.c.id < before)
     for name, value in labels.items():

@@ -43,6 +43,7 @@ class NewJob:
     model: str | None = None
     version: str | None = None
     schedule: str | None = None
+    parent: str | None = None
     params: Json = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     budget: Json = field(default_factory=dict)
@@ -59,7 +60,7 @@ _SUBMIT = (
         {
             name: bindparam(name)
             for name in ("id", "tenant", "action", "kind", "queue", "priority", "datasets", "model", "version",
-                         "schedule", "params", "labels", "budget", "promote", "expected_s")
+                         "schedule", "parent", "params", "labels", "budget", "promote", "expected_s")
         }
     )
     .values(

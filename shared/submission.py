@@ -17,6 +17,7 @@ from shared import (
     networks,
     recommending,
     refusals,
+    tuning,
 )
 from shared.audio_params import EMBEDDING_SIZE, AudioTraining
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
@@ -28,13 +29,15 @@ from shared.queue import TRAIN
 from shared.sequence_params import SequenceTraining
 from shared.settings import Settings
 from shared.table_params import Preprocessing, TableTraining
+from shared.tuning_params import TUNE, Tuning
 from shared.wanted import Name, NewJob
 
 Json = dict[str, Any]
 OF_RECORDINGS = ("preset", "listening", "explain", "precision")
 # A category never seen in training, or one too many, has a place of its own.
 OTHER = 1
-OF_ONE_DATASET = ("train", "evaluate")
+OF_ONE_DATASET = ("train", TUNE, "evaluate")
+MAKE_A_VERSION = ("train", TUNE)
 USE_A_VERSION = ("score", "generate", "evaluate")
 
 
@@ -43,7 +46,9 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     rows = _datasets(sql, tenant, wanted)
     version = _version(sql, tenant, wanted)
     kind = version.kind if version is not None else wanted.kind
-    params = _params(wanted, kind)
+    asked = _params(wanted, kind)
+    # Of a search it is a training of its space that is looked at.
+    params = asked.train if isinstance(asked, Tuning) else asked
     _check_promotion(wanted, kind)
     _check_formats(rows, kind, version, wanted.action)
     composing.check(params, rows, settings)
@@ -70,6 +75,8 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     else:
         parameters = 0 if version is None else version.parameters
         expected_s += expectation.of_scoring(parameters, rows=sum(row.rows for row in rows))
+    if isinstance(asked, Tuning):
+        tuning.check(asked, KINDS[kind or ""], lambda train: refuse_giant(train, rows, settings))
     return jobs.NewJob(
         tenant=tenant,
         action=wanted.action,
@@ -78,7 +85,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         datasets=[row.id for row in rows],
         model=(wanted.model or rows[0].name) if version is None else version.name,
         version=None if version is None else version.id,
-        params=params.model_dump(mode="json", exclude_unset=True),
+        params=asked.model_dump(mode="json", exclude_unset=True),
         labels=wanted.labels,
         budget=wanted.budget.model_dump(exclude_none=True),
         promote=None if wanted.promote is None else wanted.promote.model_dump(exclude_none=True),
@@ -93,7 +100,8 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     rows = _datasets(sql, tenant, wanted)
     version = _version(sql, tenant, wanted)
     kind = version.kind if version is not None else wanted.kind
-    params = _params(wanted, kind)
+    asked = _params(wanted, kind)
+    params = asked.train if isinstance(asked, Tuning) else asked
     _check_promotion(wanted, kind)
     _check_formats(rows, kind, version, wanted.action)
     _check_hearing(params, rows)
@@ -199,8 +207,10 @@ def _check_promotion(wanted: NewJob, kind: str | None) -> None:
     """Refuse an alias that cannot be one, and a gate that could never open or never close."""
     if wanted.promote is None:
         return
-    if wanted.action != "train":
-        raise _fault("/promote", "expected no promote: only a training makes a version that an alias could point to")
+    if wanted.action not in MAKE_A_VERSION:
+        raise _fault(
+            "/promote", "expected no promote: only a training or a search makes a version that an alias could point to"
+        )
     models.check_alias(wanted.promote.alias, pointer="/promote/alias")
     require = wanted.promote.require
     if require is None:
@@ -215,7 +225,7 @@ def _check_promotion(wanted: NewJob, kind: str | None) -> None:
 def _check_formats(rows: list[Row[Any]], kind: str | None, version: Row[Any] | None, action: str) -> None:
     """Refuse a dataset that the kind does not read, one too many, and one of another format than was trained on."""
     known, beside = KINDS[kind or ""].FORMATS, getattr(KINDS[kind or ""], "BESIDE", ())
-    if beside and action == "train":
+    if beside and action in MAKE_A_VERSION:
         rows = [*rows[:1], *(row for row in rows[1:] if row.format not in beside)]
     if len(rows) > 1 and (beside or action in OF_ONE_DATASET):
         raise _fault("/dataset", f"expected one dataset to {action} on, received {len(rows)}")
@@ -282,6 +292,17 @@ def _width(column: Json, params: TableTraining) -> int:
         return 1
     settings = params.preprocessing or Preprocessing()
     return min(int(column["distinct"]), settings.categories) + OTHER
+
+
+def refuse_giant(params: Any, rows: list[Row[Any]], settings: Settings) -> None:  # Any: the kind's own model
+    """Raise for a training of a search that would not fit: it need not be the one that the search begins with."""
+    if isinstance(params, TableTraining):
+        size = _size(_meant(params, rows), rows)
+    elif isinstance(params, SequenceTraining):
+        size = composing.size(params)
+    else:
+        size = recommending.size(params, rows)[0]
+    networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
 
 
 def _check_target(rows: list[Row[Any]], kind: str | None) -> None:

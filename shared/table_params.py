@@ -68,6 +68,22 @@ class TableTraining(Training):
         return self.preprocess if isinstance(self.preprocess, Preprocessing) else Preprocessing()
 
 
+# In which a search looks for what suits a table, or the embeddings of recordings, when it is told no space.
+SPACE = {
+    "hidden": {
+        "type": "layers",
+        "count": {"type": "int", "low": 1, "high": 3},
+        "each": {
+            "units": {"type": "int", "low": 16, "high": 256, "log": True},
+            "dropout": {"type": "float", "low": 0.0, "high": 0.6},
+        },
+    },
+    "learning_rate": {"type": "float", "low": 0.0003, "high": 0.01, "log": True},
+    "weight_decay": {"type": "float", "low": 0.0001, "high": 1.0, "log": True},
+    "batch_size": {"type": "choice", "values": [16, 32, 64, 128]},
+}
+
+
 # A Population Stability Index from which on a warning is given; by custom 0.1 is little and 0.25 is much.
 DriftThreshold = Annotated[Float, Field(gt=0, le=10)]
 FileFormat = Literal["parquet", "csv", "jsonl"]

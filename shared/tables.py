@@ -16,6 +16,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 metadata = MetaData(
@@ -131,6 +132,8 @@ features = Table(
     PrimaryKeyConstraint("tenant", "content", "extractor"),
 )
 
+_IS_TRIAL = text("parent IS NOT NULL")
+
 jobs = Table(
     "jobs",
     metadata,
@@ -145,6 +148,8 @@ jobs = Table(
     Column("version", Id),
     # The schedule that submitted it, if one did.
     Column("schedule", Id),
+    # Of a trial: the search that it belongs to.
+    Column("parent", Id),
     Column("params", JSON, nullable=False),
     Column("labels", JSON, nullable=False),
     Column("budget", JSON, nullable=False),
@@ -181,6 +186,9 @@ jobs = Table(
     Index("ix_jobs_tenant_id", "tenant", "id"),
     Index("ix_jobs_lease", "state", "lease_until"),
     Index("ix_jobs_schedule", "schedule", "id"),
+    # Of trials alone, which most jobs are not: these cost the others nothing.
+    Index("ix_jobs_parent", "parent", "id", sqlite_where=_IS_TRIAL, postgresql_where=_IS_TRIAL),
+    Index("ix_jobs_trials_state", "state", "parent", sqlite_where=_IS_TRIAL, postgresql_where=_IS_TRIAL),
 )
 
 job_labels = Table(
@@ -203,7 +211,7 @@ attempts = Table(
     Column("started_at", Double, nullable=False),
     Column("beat_at", Double, nullable=False),
     Column("ended_at", Double),
-    # succeeded, failed, cancelled, lost, stalled, drained, repeated
+    # succeeded, failed, cancelled, lost, stalled, drained, repeated, parked
     Column("outcome", String(16)),
     Column("error", JSON),
     Column("resumed_from", JSON),

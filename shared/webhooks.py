@@ -39,7 +39,8 @@ _TOLD = (
 _TOLD_OF_JOB = (
     select(webhooks.c.id, webhooks.c.events, now().label("at"))
     .join(jobs, jobs.c.tenant == webhooks.c.tenant)
-    .where(jobs.c.id == bindparam("job"), webhooks.c.state == ACTIVE)
+    # Of a search its own end is news, and not that of each trial.
+    .where(jobs.c.id == bindparam("job"), jobs.c.parent.is_(None), webhooks.c.state == ACTIVE)
     .with_for_update(read=True, key_share=True, skip_locked=True, of=webhooks)
 )
 _REFERENCE = select(models.c.name + "@" + cast(versions.c.number, String)).join(

@@ -42,7 +42,11 @@ def estimate(call: Call) -> Answer:
 def index(call: Call) -> Answer:
     """The newest jobs first."""
     page: JobsPage = call.query
-    equal = {name: value for name in ("state", "kind", "action", "model") if (value := getattr(page, name)) is not None}
+    equal = {
+        name: value
+        for name in ("state", "kind", "action", "model", "parent")
+        if (value := getattr(page, name)) is not None
+    }
     if page.schedule is not None:
         equal["schedule"] = schedules.read_id(call.sql, call.caller.tenant, page.schedule)
     rows = job_list.page(

@@ -149,6 +149,8 @@ class JobsPage(Page):
     action: Annotated[str, StringConstraints(max_length=64)] | None = None
     model: Annotated[str, StringConstraints(max_length=255)] | None = None
     schedule: Annotated[str, StringConstraints(max_length=255)] | None = None
+    # The search whose trials are listed.
+    parent: Annotated[str, StringConstraints(max_length=40)] | None = None
     labels: Labels = Field(default_factory=dict)
 
 

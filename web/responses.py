@@ -32,6 +32,7 @@ def job(whole: Whole) -> Json:
         "datasets": row.datasets,
         "model": row.model,
         "schedule": row.schedule,
+        "parent": row.parent,
         "params": row.params,
         "priority": row.priority,
         "labels": row.labels,

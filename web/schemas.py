@@ -45,6 +45,7 @@ class Job(Open):
     datasets: list[str]
     model: str | None
     schedule: str | None
+    parent: str | None
     params: Json
     priority: int
     labels: dict[str, str]

@@ -21,6 +21,9 @@ class Watch(Protocol):
     def report(self, epochs: list[dict[str, float]], *, total: int) -> None:
         """Take the metrics of the epochs just done; progress is the last one's number of `total`."""
 
+    def pauses_after(self, epoch: int, total: int) -> int | None:
+        """Say after which epoch later than `epoch`, of `total`, it must be told at once; None: whenever it suits."""
+
     def check(self) -> None:
         """Raise JobCancelled, Drained, ClaimLost or JobFailed (deadline) when the training must leave now."""
 

@@ -12,6 +12,7 @@ from shared.models import NewVersion
 from worker import composers, lineage, promotion
 from worker.desk import Desk
 from worker.ending import Ending
+from worker.fitted import Fitted
 from worker.kinds.generation import compose, data, metrics, model
 from worker.kinds.generation.compose import Composer
 from worker.kinds.generation.data import Coding, Item, Prepared
@@ -21,7 +22,6 @@ from worker.sequences.artifacts import SequenceModel
 from worker.symbolic import alike
 from worker.symbolic.piece import Piece
 from worker.symbolic.stored import Stored
-from worker.training import Fitted
 
 Json = dict[str, Any]
 
@@ -66,6 +66,8 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
 
 
 def _fit(desk: Desk, prepared: Prepared, params: TrainParams) -> Fitted:
+    if desk.given is not None:
+        return desk.given
     desk.enter("training")
     return training.fit(
         model.describe(prepared.coding, params),

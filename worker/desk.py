@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row
 
@@ -19,9 +19,14 @@ from shared.storage import Storage, Stored
 from worker import partial
 from worker.callbacks import Checkpoint
 from worker.checkpoints import Checkpoints
+from worker.fitted import Fitted
 from worker.heart import Heart
 from worker.pace import Pace
 from worker.partial import Memory, Partial
+
+if TYPE_CHECKING:
+    # Loads what a worker of the light queue has no use for.
+    from worker.rungs import Rungs
 
 Json = dict[str, Any]
 
@@ -51,6 +56,9 @@ class Desk:
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
     pace: Pace = field(default_factory=Pace)
     memory: Memory = field(default_factory=Memory)
+    # Of a trial: where it is compared with others. Of a search: what its winner has learned.
+    rungs: "Rungs | None" = None
+    given: Fitted | None = None
     _saved_at: float = field(default_factory=time.monotonic)
     _learned: list[Feature] = field(default_factory=list)
     _learned_at: float = field(default_factory=time.monotonic)
@@ -228,6 +236,11 @@ class Desk:
         last = epochs[-1]
         shown = {name: value for name, value in last.items() if name != "epoch"}
         self.heart.report(self.pace.progress(int(last["epoch"]), total, unit="epochs", metrics=shown), epochs)
+        if self.rungs is not None:
+            self.rungs.see(epochs, total)
+
+    def pauses_after(self, epoch: int, total: int) -> int | None:
+        return None if self.rungs is None else self.rungs.next_after(epoch, total)
 
     def report_rows(self, done: int, total: int | None) -> None:
         """Take the progress of a stage that counts rows; leave instead, if that is asked."""

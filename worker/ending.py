@@ -17,3 +17,5 @@ class Ending:
     files: list[Json] = field(default_factory=list)
     # The client has asked for its end, and this is what was done by then.
     is_partial: bool = False
+    # Nothing has ended: the job waits for its trials, and is held by none.
+    is_parked: bool = False

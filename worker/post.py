@@ -15,6 +15,8 @@ ACTIONS = {
     "ingest": "worker.intake",
     "erase": "worker.erasing",
     "train": "worker.pipeline",
+    "tune": "worker.searching",
+    "trial": "worker.trials",
     "score": "worker.pipeline",
     "generate": "worker.generating",
     "evaluate": "worker.pipeline",

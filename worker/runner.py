@@ -8,7 +8,7 @@ from importlib import import_module
 import structlog
 from sqlalchemy import Connection
 
-from shared import chunks, claims, datasets, workers
+from shared import chunks, claims, datasets, studies, workers
 from shared.claims import Claim
 from shared.errors import (
     ClaimLost,
@@ -151,10 +151,20 @@ def _succeed(sql: Connection, desk: Desk, ending: Ending) -> None:
         raise erased()
     # First, or an attempt that was given up would stumble over what its successor has published.
     claims.hold(sql, desk.claim)
+    if ending.is_parked:
+        return _park(sql, desk)
     result = ending.record(sql)
     if desk.heart.is_enough or ending.is_partial:
         return claims.finish_cancelled(sql, desk.claim, cost=desk.heart.cost(), result=result, files=ending.files)
     return claims.succeed(sql, desk.claim, result=result, cost=desk.heart.cost(), files=ending.files)
+
+
+def _park(sql: Connection, desk: Desk) -> None:
+    total = len(studies.list_trials(sql, desk.claim.job_id))
+    progress = desk.pace.progress(0, total, unit="trials")
+    claims.park(sql, desk.claim, progress=progress, cost=desk.heart.cost())
+    # The last of them may have ended while the search was still being held.
+    studies.settle(sql, desk.claim.job_id)
 
 
 def _gone(sql: Connection, desk: Desk) -> JobFailed:
@@ -180,7 +190,10 @@ def _persist(desk: Desk, write: Callable[[Connection], None]) -> None:
         try:
             with desk.heart.still(), desk.database.transaction() as sql:
                 desk.heart.flush(sql)
-                return write(sql)
+                write(sql)
+                if desk.claim.parent is not None:
+                    studies.settle(sql, desk.claim.parent)
+                return None
         except Unavailable:
             if time.monotonic() > until:
                 raise

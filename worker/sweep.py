@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, or_, select, update
 
 from shared import chunks, features, fires, storage
 from shared.database import Database, now
@@ -43,19 +43,28 @@ def forget_runs(database: Database, *, kept_days: float) -> None:
 
 
 def _sweepable() -> Any:  # Any: a select of many columns
-    is_over = jobs.c.state.in_((SUCCEEDED, CANCELLED)) | (
-        (jobs.c.state == FAILED) & (jobs.c.ended_at < now() - RETRY_S)
-    )
+    search = jobs.alias("search")
+    # A search takes its winner from what its trials have left behind.
+    is_searched = or_(jobs.c.parent.is_(None), exists().where(search.c.id == jobs.c.parent, _is_over(search)))
     return (
-        select(attempts.c.job, attempts.c.fence, attempts.c.outcome, jobs.c.tenant)
+        select(attempts.c.job, attempts.c.fence, attempts.c.outcome, jobs.c.tenant, jobs.c.parent)
         .join(jobs, jobs.c.id == attempts.c.job)
-        .where(attempts.c.swept.is_(False), attempts.c.ended_at < now() - QUIET_S, is_over)
+        .where(attempts.c.swept.is_(False), attempts.c.ended_at < now() - QUIET_S, _is_over(jobs), is_searched)
         .limit(SWEPT_AT_ONCE)
     )
 
 
+def _is_over(job: Any) -> ColumnElement[bool]:  # Any: the table, or an alias of it
+    has_ended = job.c.state.in_((SUCCEEDED, CANCELLED))
+    over: ColumnElement[bool] = has_ended | ((job.c.state == FAILED) & (job.c.ended_at < now() - RETRY_S))
+    return over
+
+
 def _sweep(database: Database, files: Storage, row: Row[Any]) -> None:
     folder = storage.attempt_folder(row.tenant, row.job, row.fence)
+    if row.parent is not None:
+        with database.transaction() as sql:
+            sql.execute(delete(outputs).where(outputs.c.job == row.job))
     with database.reading() as sql:
         made = sql.execute(
             select(versions.c.id).where(versions.c.job == row.job, versions.c.fence == row.fence)

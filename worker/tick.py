@@ -7,7 +7,7 @@ from typing import Any
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, Row
 
-from shared import chunks, claims, datasets, fires, log, processes, queue, recovery, settings, workers
+from shared import chunks, claims, datasets, fires, log, processes, queue, recovery, settings, studies, workers
 from shared.database import Database
 from shared.errors import EtudeError, Unavailable
 from shared.storage import Storage
@@ -70,6 +70,7 @@ class Tick:
         if self._has_amnesty_ended():
             recovery.reap(sql)
         recovery.cancel_left_over(sql)
+        studies.steer(sql)
         recovery.expire(sql)
         datasets.settle(sql)
         workers.forget(sql)

@@ -19,6 +19,7 @@ from shared.training_params import PlateauDecay
 from worker import callbacks, fronts, networks, optimizers
 from worker.callbacks import Checkpoint, Watch
 from worker.epochs import COLUMNS, Epochs, Rules, count_binary, count_categorical
+from worker.fitted import Fitted
 from worker.networks import NetworkSpec
 
 # Python is entered again after about this long: soon enough for a bar, a cancel and a checkpoint.
@@ -51,17 +52,6 @@ class Table:
     x: np.ndarray
     y: np.ndarray
     weight: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A trained network's weights, and how it came to them."""
-
-    weights: dict[str, np.ndarray]
-    history: list[dict[str, float]]
-    epochs: int
-    best_epoch: int | None
-    stopped_by: str | None
 
 
 _traces: OrderedDict[tuple[Any, ...], Epochs] = OrderedDict()
@@ -161,7 +151,8 @@ class _Training:
         stopped_by = "early_stopping" if self._is_out_of_patience() else None
         while self.done < total and stopped_by is None:
             began = time.perf_counter()
-            run = self._advance_in_parts(data) if is_heavy else self._advance(data, min(chunk, total - self.done))
+            pause = self.watch.pauses_after(self.done, total) or total
+            run = self._advance_in_parts(data) if is_heavy else self._advance(data, min(chunk, pause - self.done))
             self.watch.report(self.history[-run:], total=total)
             if self.watch.is_checkpoint_due():
                 self.watch.save(self._checkpoint())

@@ -16,6 +16,28 @@ METRICS = {
     "nll_per_token": "lower", "nll_per_frame": "lower", "nll_per_note": "lower", "token_accuracy": "higher",
     "nll_per_token_told": "lower",
 }  # fmt: skip
+# In which a search looks when it is told no other space.
+SPACE = {
+    "network": {
+        "type": "choice",
+        "values": [
+            {"type": "gru", "units": [128]},
+            {"type": "gru", "units": [256]},
+            {"type": "gru", "units": [256, 256]},
+            {"type": "gru", "units": [384, 384]},
+            {"type": "decoder", "layers": 2, "width": 96, "heads": 4},
+            {"type": "decoder", "layers": 4, "width": 192, "heads": 6},
+        ],
+    },
+    "learning_rate": {
+        "type": "choice",
+        "values": [
+            {"schedule": "cosine", "initial": rate, "warmup_epochs": 1.0} for rate in (0.001, 0.002, 0.003, 0.006)
+        ],
+    },
+    "weight_decay": {"type": "float", "low": 0.001, "high": 0.3, "log": True},
+    "batch_size": {"type": "choice", "values": [8, 16, 32]},
+}
 # Made by `generate`, one or several of each piece.
 FileFormat = Literal["midi", "musicxml", "json", "png", "wav"]
 

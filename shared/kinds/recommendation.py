@@ -154,6 +154,23 @@ class TrainParams(Training):
         return self.epochs or (EPOCHS_WITH_EARLY_STOPPING if self.stopping else EPOCHS_WITHOUT)
 
 
+_OF_NETWORKS = {"model": ["two_tower", "autoencoder"]}
+# In which a search looks when it is told no other space.
+SPACE = {
+    "model": {"type": "choice", "values": ["neighbours", "ease", "als", "two_tower", "autoencoder"]},
+    "weighting": {"type": "choice", "values": ["binary", "log", "damped"]},
+    "neighbours.neighbours": {"type": "int", "low": 10, "high": 500, "log": True, "when": {"model": ["neighbours"]}},
+    "neighbours.shrink": {"type": "float", "low": 0.0, "high": 100.0, "when": {"model": ["neighbours"]}},
+    "ease.l2": {"type": "float", "low": 1.0, "high": 10_000.0, "log": True, "when": {"model": ["ease"]}},
+    "ease.ridge_power": {"type": "float", "low": 0.0, "high": 1.0, "when": {"model": ["ease"]}},
+    "als.factors": {"type": "int", "low": 16, "high": 256, "log": True, "when": {"model": ["als"]}},
+    "als.regularization": {"type": "float", "low": 0.1, "high": 300.0, "log": True, "when": {"model": ["als"]}},
+    "network.embedding": {"type": "int", "low": 32, "high": 256, "log": True, "when": _OF_NETWORKS},
+    "network.dropout": {"type": "float", "low": 0.2, "high": 0.8, "when": _OF_NETWORKS},
+    "learning_rate": {"type": "float", "low": 0.001, "high": 0.02, "log": True, "when": _OF_NETWORKS},
+}
+
+
 class ScoreParams(ListParams):
     """A list for every listener of a dataset."""
 

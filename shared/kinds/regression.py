@@ -6,6 +6,7 @@ from pydantic import Field
 
 from shared.audio_params import AudioScoring, AudioTraining
 from shared.schema import Float
+from shared.table_params import SPACE as SPACE
 
 FORMATS = ("table", "audio")
 # The first is the one by which versions are compared.

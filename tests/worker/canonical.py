@@ -30,8 +30,13 @@ def write(
         paths.append(folder / f"part-{len(paths):05}.parquet")
         pq.write_table(table.slice(first, part_rows), paths[-1], row_group_size=65_536)
     roles = {"target": list(target), "group": group, "id": id, "mask": list(mask), "drop": list(drop)}
-    described = [{"name": name, "mixed": (mixed or {}).get(name)} for name in table.column_names]
+    described = [{"mixed": (mixed or {}).get(name), **_describe(name, table[name])} for name in table.column_names]
     return paths, {"rows": len(table), "columns": described, "roles": roles, "duplicates": _duplicates(table, id)}
+
+
+def _describe(name: str, column: pa.ChunkedArray) -> dict[str, Any]:
+    is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
+    return {"name": name, "type": "number" if is_number else "text", "distinct": len(column.unique())}
 
 
 def _duplicates(table: pa.Table, id: str | None) -> int:

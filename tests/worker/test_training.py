@@ -10,8 +10,9 @@ from shared.fronts import Augmentation, Block, Front
 from tests.worker import training_cases as cases
 from tests.worker.training_cases import KilledError, Saving, Silent, describe, fit, same_bytes
 from worker import training
+from worker.fitted import Fitted
 from worker.networks import NetworkSpec
-from worker.training import Fitted, Objective, Table
+from worker.training import Objective, Table
 
 # Everything that has a state: dropout's seeds, running means, optimizer slots, the plateau, the best epoch.
 HIDDEN: list[dict[str, Any]] = [{"units": 8, "batch_normalization": True, "dropout": 0.3}, {"units": 4}]
@@ -113,6 +114,9 @@ def test_no_more_traces_are_kept_than_promised() -> None:
 
 def test_a_budget_ends_with_what_there_is(one_epoch_a_chunk: None) -> None:
     class Spent(Silent):
+        def pauses_after(self, epoch: int, total: int) -> int | None:
+            return None
+
         def is_budget_spent(self) -> bool:
             return len(self.reported) >= 3
 

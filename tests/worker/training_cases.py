@@ -9,8 +9,9 @@ from shared.kinds.classification import TrainParams
 from shared.networks import Layer
 from worker import optimizers, training
 from worker.callbacks import Checkpoint
+from worker.fitted import Fitted
 from worker.networks import NetworkSpec
-from worker.training import Fitted, Objective, Table
+from worker.training import Objective, Table
 
 # What single precision allows after some dozen steps.
 CLOSE = 1e-5
@@ -38,6 +39,9 @@ class Silent:
 
     def is_enough(self) -> bool:
         return False
+
+    def pauses_after(self, epoch: int, total: int) -> int | None:
+        return None
 
     def is_budget_spent(self) -> bool:
         return False

@@ -11,11 +11,11 @@ from shared.errors import JobFailed
 from shared.sequence_params import SequenceTraining
 from worker import callbacks, optimizers
 from worker.callbacks import Checkpoint, Watch
+from worker.fitted import Fitted
 from worker.sequences import streams
 from worker.sequences.learner import Learner
 from worker.sequences.spec import SequenceSpec, draw
 from worker.sequences.streams import JUDGED_ROWS, Layout, Steps
-from worker.training import Fitted
 
 # What an epoch goes through: the pieces in the order and the keys of that epoch, counted from 0.
 Epoch = Callable[[int], Sequence[Steps]]

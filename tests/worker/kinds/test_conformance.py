@@ -48,6 +48,9 @@ class Recorder:
     def is_enough(self) -> bool:
         return False
 
+    def pauses_after(self, epoch: int, total: int) -> int | None:
+        return None
+
     def is_budget_spent(self) -> bool:
         return False
 

@@ -52,6 +52,9 @@ class Recorder:
     def is_enough(self) -> bool:
         return self.enough_after is not None and len(self.epochs) >= self.enough_after
 
+    def pauses_after(self, epoch: int, total: int) -> int | None:
+        return None
+
     def is_budget_spent(self) -> bool:
         return False
 

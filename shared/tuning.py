@@ -1,0 +1,80 @@
+"""Whether a search can be: its space names params that there are, and some point of it can be trained."""
+
+import random
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from shared import refusals, search_space
+from shared.errors import Fault, InvalidRequest
+from shared.tuning_params import Tuning
+
+# Points that are drawn at the door: a space of which none of so many can be trained has nothing to search in.
+DRAWN = 64
+
+Json = dict[str, Any]
+
+
+def check(asked: Any, contract: ModuleType, demand_fits: Callable[[BaseModel], None]) -> None:  # Any: the kind's own
+    """Raise InvalidRequest for what cannot be searched for; `demand_fits` raises for a training that is too large."""
+    metrics = contract.METRICS
+    if asked.metric is not None and asked.metric not in metrics:
+        said = f"expected one of {', '.join(metrics)}, received {asked.metric!r}"
+        raise InvalidRequest(said, faults=[Fault(said, pointer="/params/metric")])
+    pick, why_not = search_space.randomly(random.Random(0)), []  # noqa: S311 — no secret
+    for _ in range(DRAWN):
+        try:
+            demand_fits(training(asked, contract, search_space.draw(asked.space, fixed(asked), pick)))
+        except ValidationError as wrong:
+            why_not.append(refusals.of(wrong))
+            if any(fault["type"] == "extra_forbidden" for fault in wrong.errors()):
+                # A name that nothing has is a mistake, however seldom it is drawn.
+                raise _no_point(asked, why_not[-1], "expected params that the training has") from wrong
+        except InvalidRequest as giant:
+            why_not.append(giant)
+    if len(why_not) == DRAWN:
+        raise _no_point(asked, why_not[0], "expected a space with a point that can be trained")
+
+
+def training(asked: Tuning, contract: ModuleType, point: Json) -> BaseModel:
+    """The params of a training at a point of the space. Raises ValidationError where there can be none."""
+    schema: type[BaseModel] = contract.ACTIONS["train"]
+    params = search_space.put(fixed(asked), point)
+    if "metric" in schema.model_fields:
+        # A kind that chooses by a metric within a training does it by the one that the search goes by.
+        params["metric"] = metric(asked, contract)
+    return schema.model_validate(params)
+
+
+def fixed(asked: Any) -> Json:  # Any: the kind's own
+    """What every trial has alike."""
+    said: Json = asked.train.model_dump(mode="json", exclude_unset=True)
+    return said
+
+
+def metric(asked: Tuning, contract: ModuleType) -> str:
+    """What trials are compared by."""
+    return asked.metric or str(next(iter(contract.METRICS)))
+
+
+def _no_point(asked: Any, cause: InvalidRequest, said: str) -> InvalidRequest:  # Any: the kind's own
+    """That a point cannot be one, with the places in the space at which it went wrong."""
+    found = list({fault.pointer: fault for fault in _placed(asked, cause)}.values())
+    return InvalidRequest(f"{said}: {cause.detail}", code="space_empty", faults=found)
+
+
+def _placed(asked: Any, cause: InvalidRequest) -> list[Fault]:  # Any: the kind's own
+    return [Fault(each.message, pointer=_place(asked, each.pointer)) for each in cause.faults]
+
+
+def _place(asked: Any, pointer: str | None) -> str:
+    """Where a fault of a training's params stands in the body of a search."""
+    path = ".".join((pointer or "").removeprefix("/params").strip("/").split("/"))
+    inside = [
+        name for name in asked.space if path == name or path.startswith(f"{name}.") or name.startswith(f"{path}.")
+    ]
+    if inside and path:
+        return f"/params/space/{max(inside, key=len)}"
+    return f"/params/train/{path.replace('.', '/')}" if path else "/params/space"

@@ -1,0 +1,115 @@
+"""A search and its trials as workers see them: what was asked, what was tried, and whether it is enough."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Row
+
+from shared import search_space, studies, tuning
+from shared.jobs import ENDED, SUCCEEDED
+from shared.kinds import KINDS
+from shared.tuning_params import TUNE, TrialParams
+from worker import sampling, search_end
+from worker.desk import Desk
+from worker.sampling import Tried
+
+# Why a trial ended before its last epoch.
+HALVING = "halving"
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A search and its trials: what was asked, and how far it is."""
+
+    row: Row[Any]
+    asked: Any  # Any: the kind's own TuneParams
+    trials: Sequence[Row[Any]]
+
+    @property
+    def contract(self) -> Any:  # Any: a module of shared/kinds
+        return KINDS[self.row.kind]
+
+    @property
+    def metric(self) -> str:
+        return tuning.metric(self.asked, self.contract)
+
+    @property
+    def better(self) -> str:
+        better: str = self.contract.METRICS[self.metric]
+        return better
+
+    @property
+    def draw(self) -> sampling.Draw:
+        return partial(search_space.draw, self.asked.space, tuning.fixed(self.asked))
+
+    def training(self, axes: Json) -> Any:  # Any: the kind's own TrainParams
+        """The params of the trial at a point. Raises ValidationError."""
+        return tuning.training(self.asked, self.contract, self.draw(sampling.picked(axes)))
+
+    def tried(self) -> list[Tried]:
+        """Every trial that has been drawn."""
+        drawn = [(trial, TrialParams.model_validate(trial.params)) for trial in self.trials]
+        return [_tried(trial, params) for trial, params in drawn if params.axes is not None]
+
+    def best(self) -> Row[Any] | None:
+        """The trial with the best value, the first of equals."""
+        known = [trial for trial in self.trials if value_of(trial) is not None]
+        sign = 1 if self.better == "higher" else -1
+        return max(known, key=lambda trial: sign * (value_of(trial) or 0.0), default=None)
+
+
+def open_study(desk: Desk, search: str) -> Study:
+    """A search and its trials as they stand now."""
+    with desk.database.reading() as sql:
+        row, trials = studies.find(sql, search), studies.list_trials(sql, search)
+    return Study(row, KINDS[row.kind].ACTIONS[TUNE].model_validate(row.params), trials)
+
+
+def _tried(trial: Row[Any], params: TrialParams) -> Tried:
+    result = trial.result or {}
+    return Tried(
+        number=params.number,
+        axes=params.axes or {},
+        has_ended=trial.state in ENDED,
+        value=value_of(trial),
+        is_given_up=result.get("stopped_by") == HALVING,
+        rungs={int(epoch): loss for epoch, loss in params.rungs.items()},
+    )
+
+
+def value_of(trial: Row[Any]) -> float | None:
+    """What a trial came to by the metric of its search; None of one that has not ended well, or was given up."""
+    if trial.state != SUCCEEDED:
+        return None
+    value: float | None = (trial.result or {}).get("value")
+    return value
+
+
+def spent_s(study: Study) -> float:
+    """Seconds that all trials have taken so far."""
+    return float(sum((trial.cost or {}).get("compute_s", 0.0) for trial in study.trials))
+
+
+def enough(study: Study) -> Json | None:
+    """Why no further trial shall begin; None: one shall."""
+    granted = study.row.budget.get("compute_seconds")
+    if granted is not None and spent_s(study) >= granted:
+        return {"reason": "budget", "detail": f"The budget of {granted:g} s is used up."}
+    least = study.asked.min_gain_per_hour
+    ended = [trial for trial in study.trials if trial.state == SUCCEEDED]
+    values = [value for trial in ended if (value := value_of(trial)) is not None]
+    if least is None or not values:
+        return None
+    elapsed_s = max(trial.ended_at for trial in ended) - min(trial.started_at for trial in ended)
+    found = search_end.outlook(values, tried=len(ended), better=study.better, elapsed_s=elapsed_s)
+    if found is None or found.gain >= least:
+        return None
+    said = (
+        f"A further hour, about {found.trials:,.0f} trials, is expected to gain {found.gain:.2g} {study.metric}, "
+        f"less than {least:g}."
+    )
+    return {"reason": "no_gain_expected", "detail": said}

@@ -1,0 +1,139 @@
+"""A trial of a search: it draws a point, learns with its settings, and says what they come to.
+
+Only a worker with TensorFlow loads this.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from shared import claims, studies, submission
+from shared.errors import JobCancelled, JobFailed, RequestRefused
+from shared.table_params import TableTraining
+from shared.tuning_params import TrialParams
+from worker import notebook, pipeline, sampling
+from worker.desk import Desk
+from worker.ending import Ending
+from worker.rungs import GivenUp, Rungs
+from worker.sampling import Tried
+from worker.study import HALVING, Study, enough, open_study, spent_s
+
+# What a trial leaves behind of its metrics: the columns of the leader board.
+PARTS = ("validation", "test")
+
+Json = dict[str, Any]
+
+
+def trial(desk: Desk) -> Ending:
+    """Draw a point, learn with its settings, and say what they come to; or end, where the search has enough."""
+    study = open_study(desk, desk.claim.parent or "")
+    params = TrialParams.model_validate(desk.claim.params)
+    if not studies.is_under_way(study.row):
+        raise JobCancelled("The search has ended.")
+    if params.axes is None:
+        _stop_when_enough(desk, study)
+        params = _draw(desk, study, params)
+    desk.rungs = _rungs(desk, study, params)
+    try:
+        ending, value = _try(desk, study, params.axes or {})
+    except GivenUp as given_up:
+        said: Json = {"value": None, "metric": study.metric, "stopped_by": HALVING, "epochs": given_up.epochs}
+        ending, value = Ending(lambda sql: said), None
+    except JobFailed:
+        _note(desk, study, params, value=None, is_given_up=False)
+        raise
+    _note(desk, study, params, value=value, is_given_up=value is None)
+    return ending
+
+
+def _note(desk: Desk, study: Study, params: TrialParams, *, value: float | None, is_given_up: bool) -> None:
+    seen = {} if desk.rungs is None else desk.rungs.seen
+    ended = Tried(params.number, params.axes or {}, True, value, is_given_up, seen)
+    notebook.write(desk.database, study.row.id, sampling.frozen(ended, study.draw), better=study.better)
+
+
+def _draw(desk: Desk, study: Study, params: TrialParams) -> TrialParams:
+    """Draw a point, and write it down: another attempt of the trial tries the same."""
+    axes = sampling.ask(
+        study.tried(), study.draw, sampler=study.asked.sampler, better=study.better,
+        seed=study.asked.seed + params.number,
+    )  # fmt: skip
+    drawn = params.model_copy(update={"axes": axes})
+    budget = _left(study)
+    with desk.database.transaction() as sql:
+        claims.draw(sql, desk.claim, params=drawn.model_dump(mode="json"), budget=budget)
+    desk.claim = replace(desk.claim, params=drawn.model_dump(mode="json"), budget=budget)
+    return drawn
+
+
+def _left(study: Study) -> Json:
+    """Of each limit of the search's budget what its trials have not used yet."""
+    granted = study.row.budget.get("compute_seconds")
+    return {} if granted is None else {"compute_seconds": max(granted - spent_s(study), 0.001)}
+
+
+def _rungs(desk: Desk, study: Study, params: TrialParams) -> Rungs | None:
+    halving = study.asked.halving
+    if halving is None:
+        return None
+
+    def is_hopeless(seen: dict[int, float], least_epochs: int) -> bool:
+        kept = TrialParams.model_validate(desk.claim.params).model_copy(update={"rungs": seen})
+        with desk.database.transaction() as sql:
+            claims.draw(sql, desk.claim, params=kept.model_dump(mode="json"), budget=desk.claim.budget)
+        desk.claim = replace(desk.claim, params=kept.model_dump(mode="json"))
+        others = [each for each in open_study(desk, study.row.id).tried() if each.number != params.number]
+        mine = Tried(params.number, params.axes or {}, has_ended=False, rungs=seen)
+        return sampling.is_hopeless(
+            [*others, mine], study.draw, params.number, halving=halving, least_epochs=least_epochs
+        )
+
+    return Rungs(halving, is_hopeless, seen={int(epoch): loss for epoch, loss in params.rungs.items()})
+
+
+def _try(desk: Desk, study: Study, axes: Json) -> tuple[Ending, float]:
+    """Learn at a point. Raises JobFailed where nothing can be learned there."""
+    train = _training(desk, study, axes)
+    if isinstance(train, TableTraining):
+        # The winner is judged beside them once, when it is published.
+        train = train.model_copy(update={"baselines": False})
+    learned = pipeline.learn(desk, train)
+    metrics = learned.version.metrics
+    value = metrics.get("validation", {}).get(study.metric, {}).get("value")
+    if value is None:
+        why = f"The trial has no validation {study.metric} to compare: hold rows out, or search by another metric."
+        raise JobFailed(why, code="metric_missing")
+    said: Json = {
+        "value": value, "metric": study.metric, "parameters": learned.version.parameters,
+        "stopped_by": learned.said.get("stopped_by"), "epochs": learned.said.get("epochs"),
+        "best_epoch": learned.said.get("best_epoch"),
+        "metrics": {part: _values(metrics[part]) for part in PARTS if part in metrics},
+    }  # fmt: skip
+    return Ending(lambda sql: said, learned.version.files), value
+
+
+def _values(metrics: Json) -> Json:
+    return {name: each["value"] for name, each in metrics.items() if isinstance(each, dict) and "value" in each}
+
+
+def _training(desk: Desk, study: Study, axes: Json) -> Any:  # Any: the kind's own TrainParams
+    try:
+        train = study.training(axes)
+        submission.refuse_giant(train, desk.dataset_rows(), desk.settings)
+    except ValidationError as cause:
+        said = f"No training has such params: {cause.errors()[0]['msg']}"
+        raise JobFailed(said, code="point_invalid") from cause
+    except RequestRefused as cause:
+        raise JobFailed(cause.detail, code="point_invalid") from cause
+    return train
+
+
+def _stop_when_enough(desk: Desk, study: Study) -> None:
+    """Let no further trial begin where the search has enough. Raises JobCancelled."""
+    reason = enough(study)
+    if reason is None:
+        return
+    with desk.database.transaction() as sql:
+        studies.stop(sql, study.row.id, reason)
+    raise JobCancelled("The search has enough.")
