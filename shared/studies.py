@@ -13,6 +13,7 @@ from shared import history, jobs
 from shared.claims import PARKED, Claim
 from shared.database import now
 from shared.jobs import CANCELLED, ENDED, QUEUED, RUNNING
+from shared.kinds import KINDS
 from shared.tables import events, outputs
 from shared.tables import jobs as table
 from shared.tuning_params import TRIAL
@@ -83,11 +84,27 @@ def settle(sql: Connection, search: str) -> None:
     held = sql.execute(update(table).where(parked).values(revision=table.c.revision + 1).returning(table)).one_or_none()
     if held is None:
         return
-    trials = list_trials(sql, search)
-    progress = {**(held.progress or {}), "done": sum(trial.state in ENDED for trial in trials)}
+    elapsed_s = sql.execute(select(now() - table.c.started_at).where(table.c.id == search)).scalar_one()
+    progress = _progress(held, list_trials(sql, search), elapsed_s)
     sql.execute(update(table).where(parked).values(progress=progress))
-    if progress["done"] == len(trials):
+    if progress["done"] == progress["total"]:
         _wake(sql, held)
+
+
+def _progress(search: Row[Any], trials: Sequence[Row[Any]], elapsed_s: float) -> Json:
+    _, better = aim(search)
+    values = [trial.result["value"] for trial in trials if (trial.result or {}).get("value") is not None]
+    done, total = sum(trial.state in ENDED for trial in trials), len(trials)
+    best = {} if not values else {"best": max(values) if better == "higher" else min(values)}
+    eta_s = round(elapsed_s / done * (total - done), 1) if done else None
+    return {"done": done, "total": total, "unit": "trials", "eta_s": eta_s, "metrics": best}
+
+
+def aim(search: Row[Any]) -> tuple[str, str]:
+    """The metric by which trials are compared, and whether higher or lower is better."""
+    metrics: dict[str, str] = KINDS[search.kind].METRICS
+    metric = search.params.get("metric") or next(iter(metrics))
+    return metric, metrics[metric]
 
 
 def steer(sql: Connection) -> int:

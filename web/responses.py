@@ -7,6 +7,7 @@ import orjson
 from sqlalchemy import Row
 
 from shared.job_list import Whole
+from shared.tuning_params import TUNE
 
 Json = dict[str, Any]
 
@@ -56,6 +57,7 @@ def job(whole: Whole) -> Json:
             "events": f"{address}/events",
             "metrics": f"{address}/metrics",
             "cancel": f"{address}/cancel",
+            **({"trials": f"{address}/trials"} if row.action == TUNE else {}),
         },
     }
 

@@ -79,7 +79,8 @@ def _rungs(desk: Desk, study: Study, params: TrialParams) -> Rungs | None:
         return None
 
     def is_hopeless(seen: dict[int, float], least_epochs: int) -> bool:
-        kept = TrialParams.model_validate(desk.claim.params).model_copy(update={"rungs": seen})
+        reached = {str(epoch): loss for epoch, loss in seen.items()}
+        kept = TrialParams.model_validate(desk.claim.params).model_copy(update={"rungs": reached})
         with desk.database.transaction() as sql:
             claims.draw(sql, desk.claim, params=kept.model_dump(mode="json"), budget=desk.claim.budget)
         desk.claim = replace(desk.claim, params=kept.model_dump(mode="json"))

@@ -88,6 +88,28 @@ class Client(Models):
         body = {"action": "train", "kind": kind, "dataset": named, "params": params or {}, **more}
         return self.submit(**body, **({"model": model} if model else {}))
 
+    def tune(
+        self,
+        data: "Dataset | str",
+        *,
+        kind: str | None = None,
+        model: str | None = None,
+        space: Json | None = None,
+        train: Json | None = None,
+        params: Json | None = None,
+        **more: Any,
+    ) -> Job:
+        """Queue a search for settings; `train` has what all trials have alike, `space` where they differ.
+
+        `params`: trials, sampler, metric, …; `more`: budget, promote, priority, …
+        """
+        asked = {**(params or {}), **({"space": space} if space else {}), **({"train": train} if train else {})}
+        if kind is None:
+            data = self.dataset(data) if isinstance(data, str) else data
+            kind = data.kind
+        body = {"action": "tune", "kind": kind, "dataset": reference(data), "params": asked, **more}
+        return self.submit(**body, **({"model": model} if model else {}))
+
     def score(self, model: str, data: "Dataset | str", *, params: Json | None = None, **more: Any) -> Job:
         """Queue a scoring of every row with a model version: `name`, `name@3` or `name@champion`."""
         return self.submit(action="score", model=model, dataset=reference(data), params=params or {}, **more)

@@ -25,6 +25,7 @@ from etude import (
     recommend_commands,
     schedule_commands,
     show,
+    tune_commands,
     webhook_commands,
 )
 from etude.errors import EtudeError
@@ -59,6 +60,7 @@ def etude() -> None:
 
 for each in (
     *learn_commands.COMMANDS,
+    *tune_commands.COMMANDS,
     *audio_commands.COMMANDS,
     *compose_commands.COMMANDS,
     *recommend_commands.COMMANDS,

@@ -120,6 +120,15 @@ class Job:
         )
         return found
 
+    def trials(self, *, at_most: int = 1000) -> Json:
+        """Of a search: `data` with its trials, the best first, how many there are in `total`, and why it `stopped`."""
+        found: Json = {}
+        cursor: str | None = "0"
+        while cursor is not None and len(found.get("data", ())) < at_most:
+            page = self._transport.get(f"/v1/jobs/{self.id}/trials", query={"limit": PAGE, "cursor": cursor}).json()
+            found, cursor = {**page, "data": [*found.get("data", ()), *page["data"]]}, page["next_cursor"]
+        return {**found, "data": found["data"][:at_most]}
+
     def history(self) -> list[Json]:
         """Every epoch's metrics."""
         rows: list[Json] = self._transport.get(f"/v1/jobs/{self.id}/metrics").json()["data"]

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from etude import (
     cautions,
+    leaders,
     page,
     show_audio,
     show_composed,
@@ -111,6 +112,9 @@ def _made(out: Console, shown: Job, *, is_saving: bool) -> None:
     """What a job came to, by what it did; an ingest has rows too, which its dataset shows."""
     result, recommends = shown.result, shown.raw["kind"] == "recommendation"
     match shown.raw["action"]:
+        case "tune":
+            leaders.show(out, shown)
+            _trained(out, shown)
         # A scoring has metrics too, where the truth is known.
         case "train" if "metrics" in result:
             _trained(out, shown)

@@ -17,6 +17,7 @@ from etude.crew import Crew
 from etude.datasets import Dataset
 from etude.errors import JobCancelled, JobFailed
 from etude.jobs import Job
+from etude.leaders import Leaders
 
 # As often as a bar alone is.
 REFRESHED_A_SECOND = 10
@@ -107,14 +108,15 @@ def _progress(console: Console) -> Progress:
 
 
 def _draw(job: Job, console: Console) -> None:
-    progress, crew = _progress(console), Crew()
+    progress, crew, leaders = _progress(console), Crew(), Leaders()
     shown = Bar(progress, job.state)
 
     def moved(seen: Job) -> None:
         shown.read(seen)
         crew.look(seen)
+        leaders.look(seen)
 
-    with Live(Group(progress, crew), console=console, transient=True, refresh_per_second=REFRESHED_A_SECOND):
+    with Live(Group(progress, crew, leaders), console=console, transient=True, refresh_per_second=REFRESHED_A_SECOND):
         job.wait(moved)
 
 

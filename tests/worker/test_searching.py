@@ -1,21 +1,22 @@
-"""A search from its claim to its published winner: trials as jobs, given up, failed, killed, told to end; on both databases."""
+"""A search from its claim to its winner: trials that fail, are given up, killed, told to end; on both databases."""
 
-from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
-from shared import jobs, models, studies
+from shared import jobs, recovery, studies
 from shared.claims import PARKED
-from shared.database import Database
+from shared.database import Database, now
 from shared.settings import Settings
 from shared.storage import Storage
+from shared.tables import attempts, outputs
 from shared.tables import jobs as job_table
-from shared.tables import outputs
+from tests import factories
 from tests.worker import working
-from worker import runner
+from worker import notebook, runner, sweep
 from worker.runner import Post
 
 Json = dict[str, Any]
@@ -26,6 +27,8 @@ SPACE = {
     "learning_rate": {"type": "float", "low": 0.001, "high": 0.1, "log": True},
 }  # fmt: skip
 SEARCH: Json = {"train": {"epochs": 9}, "space": SPACE, "trials": 3, "halving": None, "min_gain_per_hour": None}
+ONE_NETWORK = {"epochs": 27, "hidden": [{"units": 4}], "early_stopping": False}
+RATES = {"learning_rate": {"type": "float", "low": 0.0001, "high": 0.1, "log": True}}
 
 
 @pytest.fixture
@@ -38,8 +41,9 @@ def dataset(post: Post, tenant: str, tmp_path: Path) -> str:
     return working.store_dataset(post, tenant, tmp_path)
 
 
-def search(post: Post, tenant: str, dataset: str, **params: Any) -> str:
-    return working.submit(post, tenant, dataset, action="tune", params={**SEARCH, **params})
+def search(post: Post, tenant: str, dataset: str, *, budget: Json | None = None, **params: Any) -> str:
+    asked = {**SEARCH, **params}
+    return working.submit(post, tenant, dataset, action="tune", params=asked, budget=budget or {})
 
 
 def do_all(post: Post) -> int:
@@ -51,9 +55,19 @@ def do_all(post: Post) -> int:
     return done
 
 
+def do_one(post: Post) -> None:
+    assert runner.run(post, "train", only_tenant=None) is not None
+
+
 def trials(post: Post, job: str) -> list[Any]:
     with post.database.reading() as sql:
         return list(studies.list_trials(sql, job))
+
+
+def steer(post: Post) -> None:
+    with post.database.transaction() as sql:
+        recovery.cancel_left_over(sql)
+        studies.steer(sql)
 
 
 def test_a_search_tries_its_points_and_publishes_the_best(post: Post, tenant: str, dataset: str) -> None:
@@ -74,3 +88,288 @@ def test_a_search_tries_its_points_and_publishes_the_best(post: Post, tenant: st
     assert version.metrics["validation"]["accuracy"]["value"] == max(values)
     assert row.result["search"]["trials_run"] == 3
     assert version.lineage["params"]["learning_rate"] == tried[told["winner"]].params["axes"]["learning_rate"]
+    assert set(version.baselines["validation"]) > {"majority_class"}
+
+
+def test_a_search_is_held_by_nobody_while_its_trials_wait(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset)
+    do_one(post)
+
+    row = working.find(post, job)
+
+    assert (row.state, row.stage, row.lease_owner) == (jobs.RUNNING, "searching", PARKED)
+    assert row.progress["unit"] == "trials"
+    do_one(post)
+    progress = working.find(post, job).progress
+    assert (progress["done"], progress["total"]) == (1, 3)
+    assert progress["metrics"]["best"] == trials(post, job)[0].result["value"]
+
+
+def test_the_same_search_again_draws_the_same_points(post: Post, tenant: str, dataset: str) -> None:
+    first, second = (search(post, tenant, dataset, sampler="random") for _ in range(2))
+    do_all(post)
+
+    drawn = [[trial.params["axes"] for trial in trials(post, job)] for job in (first, second)]
+
+    assert drawn[0] == drawn[1]
+    assert len({str(axes) for axes in drawn[0]}) == 3
+
+
+def test_poor_trials_are_given_up_at_a_rung(post: Post, tenant: str, dataset: str) -> None:
+    halving = {"factor": 3, "least_epochs": 1}
+    job = search(post, tenant, dataset, train=ONE_NETWORK, space=RATES, trials=9, halving=halving, sampler="random")
+
+    do_all(post)
+
+    ended = [trial.result for trial in trials(post, job)]
+    given_up = [result for result in ended if result["stopped_by"] == "halving"]
+    assert 0 < len(given_up) < 9
+    assert all(result["value"] is None and result["epochs"] in (1, 3, 9) for result in given_up)
+    assert {result["epochs"] for result in ended if result["stopped_by"] != "halving"} == {27}
+    [version] = working.made(post, job)
+    assert ended[version.lineage["search"]["winner"]]["epochs"] == 27
+
+
+def test_a_trial_that_diverges_is_recorded_and_the_search_goes_on(post: Post, tenant: str, dataset: str) -> None:
+    space = {"learning_rate": {"type": "choice", "values": [0.01, 10.0]}}
+    train = {"epochs": 20, "optimizer": "sgd", "hidden": [{"units": 8, "activation": "exponential"}]}
+    job = search(post, tenant, dataset, train=train, space=space, trials=6, sampler="random")
+
+    do_all(post)
+
+    codes = [(trial.error or {}).get("code") for trial in trials(post, job)]
+    assert set(codes) == {None, "training_diverged"}
+    told = working.made(post, job)[0].lineage["search"]["trials"]
+    assert [line["error"] for line in told] == codes
+
+
+def test_when_no_trial_comes_to_a_value_the_search_fails_with_the_reason(post: Post, tenant: str, dataset: str) -> None:
+    train = {"epochs": 20, "optimizer": "sgd", "hidden": [{"units": 8, "activation": "exponential"}]}
+    space = {"learning_rate": {"type": "choice", "values": [10.0]}}
+    job = search(post, tenant, dataset, train=train, space=space, trials=2)
+
+    do_all(post)
+
+    row = working.find(post, job)
+    assert (row.state, row.error["code"]) == (jobs.FAILED, "no_trial_succeeded")
+    assert "no longer a finite number" in row.error["detail"]
+    assert working.made(post, job) == []
+
+
+def test_a_point_that_is_too_large_is_recorded_and_not_tried(post: Post, tenant: str, dataset: str) -> None:
+    small = replace(post, settings=replace(post.settings, training_memory_bytes=1024**2))
+    space = {"hidden": {"type": "choice", "values": [[{"units": 4}], [{"units": 1_000_000}]]}}
+    job = search(post, tenant, dataset, space=space, trials=6, sampler="random")
+
+    do_all(small)
+
+    ended = trials(post, job)
+    assert {(trial.error or {}).get("code") for trial in ended} == {None, "point_invalid"}
+    assert working.find(post, job).state == jobs.SUCCEEDED
+
+
+def test_a_worker_that_dies_in_a_trial_costs_neither_the_trial_nor_the_search(
+    post: Post, tenant: str, dataset: str
+) -> None:
+    job = search(post, tenant, dataset)
+    do_one(post)
+    with post.database.transaction() as sql:
+        lost = runner.claims.claim_next(sql, "train", worker="dead", skills=runner.skills(), lease_s=60)
+        assert lost is not None and lost.parent == job
+        recovery.lose(sql, "dead")
+
+    do_all(post)
+
+    assert [trial.state for trial in trials(post, job)] == ["succeeded"] * 3
+    assert working.outcomes(post, lost.job_id) == ["lost", "succeeded"]
+    assert working.find(post, job).state == jobs.SUCCEEDED
+
+
+def test_a_search_that_was_lost_while_it_planned_makes_no_trial_twice(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset)
+    do_one(post)
+    with post.database.transaction() as sql:
+        # As a restored backup has it.
+        sql.execute(update(job_table).where(job_table.c.id == job).values(lease_until=now() - 1))
+        recovery.reap(sql)
+
+    do_all(post)
+
+    assert len(trials(post, job)) == 3
+    assert working.find(post, job).state == jobs.SUCCEEDED
+
+
+def test_a_trial_that_kills_its_worker_again_and_again_does_not_end_the_search(
+    post: Post, tenant: str, dataset: str
+) -> None:
+    job = search(post, tenant, dataset)
+    do_one(post)
+    with post.database.transaction() as sql:
+        victim = studies.list_trials(sql, job)[0].id
+        sql.execute(update(job_table).where(job_table.c.id == victim).values(priority=1))
+    for _ in range(3):
+        with post.database.transaction() as sql:
+            lost = runner.claims.claim_next(sql, "train", worker="dead", skills=runner.skills(), lease_s=60)
+            assert lost is not None and lost.job_id == victim
+            recovery.lose(sql, "dead", cause=recovery.OUT_OF_MEMORY)
+
+    do_all(post)
+
+    assert [trial.state for trial in trials(post, job)] == ["failed", "succeeded", "succeeded"]
+    assert trials(post, job)[0].error["code"] == "oom"
+    assert working.find(post, job).state == jobs.SUCCEEDED
+
+
+def test_a_budget_ends_the_search_and_says_so(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset, budget={"compute_seconds": 0.001}, trials=5)
+
+    do_all(post)
+
+    row, ended = working.find(post, job), trials(post, job)
+    assert row.state == jobs.SUCCEEDED, row.error
+    assert [trial.state for trial in ended] == ["succeeded"] + ["cancelled"] * 4
+    assert row.result["search"]["stopped"]["reason"] == "budget"
+
+
+def test_a_search_that_expects_no_gain_stops_and_says_so(post: Post, tenant: str, dataset: str) -> None:
+    job = search(
+        post, tenant, dataset, train=ONE_NETWORK, space=RATES, trials=40, sampler="random", min_gain_per_hour=1e6
+    )
+
+    do_all(post)
+
+    row = working.find(post, job)
+    stopped = row.result["search"]["stopped"]
+    assert stopped["reason"] == "no_gain_expected"
+    assert "A further hour" in stopped["detail"] and "accuracy" in stopped["detail"]
+    assert row.result["search"]["trials_run"] == 10
+
+
+def test_a_cancelled_search_takes_its_trials_along(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset)
+    do_one(post)
+    do_one(post)
+
+    working.cancel(post, tenant, job)
+    steer(post)
+    steer(post)
+
+    assert do_all(post) == 0
+    assert working.find(post, job).state == jobs.CANCELLED
+    assert [trial.state for trial in trials(post, job)] == ["succeeded", "cancelled", "cancelled"]
+    assert working.made(post, job) == []
+
+
+def test_a_search_that_is_told_to_keep_its_best_publishes_it(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset)
+    do_one(post)
+    do_one(post)
+
+    working.cancel(post, tenant, job, keep="best")
+    steer(post)
+    steer(post)
+    do_all(post)
+
+    row = working.find(post, job)
+    assert row.state == jobs.CANCELLED
+    assert row.result["version"] == 1
+    [version] = working.made(post, job)
+    assert version.lineage["search"]["winner"] == 0
+    assert [trial.state for trial in trials(post, job)][1:] == ["cancelled", "cancelled"]
+
+
+def test_a_search_whose_deadline_passes_fails_and_takes_its_trials_along(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset)
+    do_one(post)
+    with post.database.transaction() as sql:
+        sql.execute(update(job_table).where(job_table.c.id == job).values(deadline_at=now() - 1))
+
+    steer(post)
+    with post.database.transaction() as sql:
+        recovery.expire(sql)
+    steer(post)
+
+    assert (working.find(post, job).state, working.find(post, job).error["code"]) == (jobs.FAILED, "deadline_passed")
+    assert {trial.state for trial in trials(post, job)} == {jobs.CANCELLED}
+
+
+def test_a_parked_search_does_not_count_as_running(post: Post, tenant: str, dataset: str) -> None:
+    only_one = replace(post, settings=replace(post.settings, tenant_running=1))
+    job = search(post, tenant, dataset)
+
+    do_all(only_one)
+
+    assert working.find(post, job).state == jobs.SUCCEEDED
+
+
+def test_a_jobs_own_training_goes_before_the_trials_of_a_search(post: Post, tenant: str, dataset: str) -> None:
+    search(post, tenant, dataset)
+    do_one(post)
+    training = working.submit(post, tenant, dataset)
+
+    do_one(post)
+
+    assert working.find(post, training).state == jobs.SUCCEEDED
+
+
+def test_what_trials_leave_behind_is_swept_once_the_search_has_ended(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset)
+    do_all(post)
+    [version] = working.made(post, job)
+    ids = [trial.id for trial in trials(post, job)]
+    with post.database.transaction() as sql:
+        sql.execute(update(attempts).values(ended_at=now() - 3600))
+        assert sql.execute(select(func.count()).where(outputs.c.job.in_(ids))).scalar_one() > 0
+
+    sweep.run(post.database, post.storage)
+
+    with post.database.reading() as sql:
+        assert sql.execute(select(func.count()).where(outputs.c.job.in_(ids))).scalar_one() == 0
+    assert not [key for trial in ids for key in post.storage.keys(f"{tenant}/jobs/{trial}/")]
+    assert all(post.storage.get(file["key"]) for file in version.files)
+
+
+def test_the_studies_stand_in_a_database_of_their_own(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset)
+    do_all(post)
+
+    storage = notebook._storages[post.database.url]
+    study = notebook.optuna.load_study(study_name=job, storage=storage)
+
+    assert [trial.user_attrs["trial"] for trial in study.get_trials()] == [0, 1, 2]
+    assert study.best_value == max(trial.result["value"] for trial in trials(post, job))
+    if post.database.is_sqlite:
+        assert (post.settings.home / "studies.db").exists()
+    with post.database.reading() as sql:
+        # Ours is untouched by theirs.
+        heads = sql.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all()
+    assert len(heads) == 1 and heads[0].isdigit()
+
+
+def test_a_notebook_that_is_away_costs_a_search_nothing(
+    post: Post, tenant: str, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (post.settings.home / notebook.FILE).mkdir()
+    monkeypatch.setattr(notebook, "SCHEMA", "pg_not_allowed")
+    job = search(post, tenant, dataset, trials=1)
+
+    do_all(post)
+
+    assert working.find(post, job).state == jobs.SUCCEEDED
+
+
+def test_a_regression_is_searched_for_by_what_is_lower(post: Post, tenant: str, tmp_path: Path) -> None:
+    rows = [(float(place), float(place % 7)) for place in range(60)]
+    columns = {"x": [row[0] for row in rows], "z": [row[1] for row in rows], "y": [2 * row[0] + row[1] for row in rows]}
+    folder = tmp_path / "numbers"
+    folder.mkdir()
+    dataset = working.store_table(post, tenant, folder, columns, target=["y"])
+    with post.database.transaction() as sql:
+        job = factories.make_job(
+            sql, tenant, datasets=[dataset], action="tune", kind="regression", params={**SEARCH, "metric": "mae"}
+        )
+
+    do_all(post)
+
+    values = [trial.result["value"] for trial in trials(post, job)]
+    assert working.made(post, job)[0].lineage["search"]["winner"] == values.index(min(values))
