@@ -7,10 +7,13 @@ from pydantic import ValidationError
 from shared.errors import Fault, InvalidRequest
 
 
-def of(error: ValidationError, *, under: str = "") -> InvalidRequest:
-    """Pydantic's faults as ours: a JSON pointer, what was expected and what was received, for every one of them."""
+def of(error: ValidationError, *, under: str = "", document: Any = None) -> InvalidRequest:  # Any: JSON
+    """Pydantic's faults as ours: a JSON pointer, what was expected and what was received, for every one of them.
+
+    `document` is what was looked at, where branches of its unions are told apart by a word of the client's.
+    """
     found = [
-        Fault(_say(fault), pointer=under + "".join(f"/{_escape(part)}" for part in _place(fault)))
+        Fault(_say(fault), pointer=under + "".join(f"/{_escape(part)}" for part in _there(_place(fault), document)))
         for fault in error.errors(include_url=False)
         if not _is_other_branch(fault, error.error_count())
     ]
@@ -27,6 +30,22 @@ def _place(fault: Any) -> list[int | str]:  # Any: pydantic's typed dict
     inner = [part for place, part in enumerate(parts) if place not in tags and _is_of_document(part)]
     is_clients = fault["type"] in ("extra_forbidden", "missing")
     return [*inner, *([last] if is_clients or _is_of_document(last) else [])]
+
+
+def _there(place: list[int | str], document: Any) -> list[int | str]:  # Any: JSON
+    """The place without the names of branches, which the document does not have; a missing field is its last part."""
+    if document is None:
+        return place
+    found: list[int | str] = []
+    for number, part in enumerate(place):
+        is_key = isinstance(document, dict) and part in document
+        is_item = isinstance(document, list) and isinstance(part, int) and part < len(document)
+        if is_key or is_item:
+            document = document[part]
+            found.append(part)
+        elif number == len(place) - 1 and isinstance(document, dict) and part not in document.values():
+            found.append(part)
+    return found
 
 
 def _is_of_document(part: int | str) -> bool:

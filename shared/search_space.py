@@ -8,15 +8,16 @@ import copy
 import math
 import random
 from collections.abc import Callable, Mapping
+from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from shared.schema import Closed, Float, Int
 
 Json = dict[str, Any]
 Path = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)*$")]
-# Of a condition: the values of an earlier dimension, or of what is fixed, with which a dimension counts.
+# Of a condition: the values of another dimension, or of what is fixed, with which a dimension counts.
 When = Annotated[
     dict[Path, Annotated[list[Any], Field(min_length=1, max_length=64)]], Field(min_length=1, max_length=8)
 ]
@@ -86,7 +87,21 @@ class Layers(Closed):
 
 
 Dimension = Annotated[IntRange | FloatRange | Choice | Layers, Field(discriminator="type")]
-Space = Annotated[dict[Path, Dimension], Field(min_length=1, max_length=40)]
+
+
+def in_order(space: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The dimensions by name, each after those on which it depends: an object of JSON has no order of its own.
+
+    Raises ValueError where conditions go in a circle.
+    """
+    graph = {path: sorted(set(dimension.when or ()) & set(space)) for path, dimension in sorted(space.items())}
+    try:
+        return {path: space[path] for path in TopologicalSorter(graph).static_order()}
+    except CycleError as cause:
+        raise ValueError(f"expected conditions that do not go in a circle, received {cause.args[1]}") from None
+
+
+Space = Annotated[dict[Path, Dimension], Field(min_length=1, max_length=40), AfterValidator(in_order)]
 Pick = Callable[[str, IntRange | FloatRange | Choice], Any]
 
 
@@ -98,7 +113,7 @@ def _check_range(low: float, high: float, *, is_log: bool) -> None:
 
 
 def draw(space: Mapping[str, Any], fixed: Json, pick: Pick) -> Json:
-    """A point: path to value, of every dimension that counts there, in the order of the space."""
+    """A point: path to value, of every dimension that counts there."""
     point: Json = {}
     for path, dimension in space.items():
         if dimension.when is None or all(_has(point, fixed, at, known) for at, known in dimension.when.items()):
@@ -107,11 +122,12 @@ def draw(space: Mapping[str, Any], fixed: Json, pick: Pick) -> Json:
 
 
 def _has(point: Json, fixed: Json, path: str, known: list[Any]) -> bool:
-    value = point[path] if path in point else _at(fixed, path)
+    value = point[path] if path in point else at(fixed, path)
     return value in known
 
 
-def _at(fixed: Json, path: str) -> Any:  # Any: JSON
+def at(fixed: Json, path: str) -> Any:  # Any: JSON
+    """What is fixed at a path; None where nothing is."""
     value: Any = fixed
     for part in path.split("."):
         value = value.get(part) if isinstance(value, dict) else None

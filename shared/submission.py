@@ -200,7 +200,7 @@ def _params(wanted: NewJob, kind: str | None) -> BaseModel:
     try:
         return schema.model_validate(wanted.params)
     except ValidationError as cause:
-        raise refusals.of(cause, under="/params") from cause
+        raise refusals.of(cause, under="/params", document=wanted.params) from cause
 
 
 def _check_promotion(wanted: NewJob, kind: str | None) -> None:

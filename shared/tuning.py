@@ -23,6 +23,7 @@ def check(asked: Any, contract: ModuleType, demand_fits: Callable[[BaseModel], N
     if asked.metric is not None and asked.metric not in metrics:
         said = f"expected one of {', '.join(metrics)}, received {asked.metric!r}"
         raise InvalidRequest(said, faults=[Fault(said, pointer="/params/metric")])
+    _check_conditions(asked)
     pick, why_not = search_space.randomly(random.Random(0)), []  # noqa: S311 — no secret
     for _ in range(DRAWN):
         try:
@@ -36,6 +37,15 @@ def check(asked: Any, contract: ModuleType, demand_fits: Callable[[BaseModel], N
             why_not.append(giant)
     if len(why_not) == DRAWN:
         raise _no_point(asked, why_not[0], "expected a space with a point that can be trained")
+
+
+def _check_conditions(asked: Any) -> None:  # Any: the kind's own
+    """Refuse a condition on what is neither drawn nor fixed: a default may be another one in the next release."""
+    for path, dimension in asked.space.items():
+        for other in dimension.when or ():
+            if other not in asked.space and search_space.at(fixed(asked), other) is None:
+                said = f"expected a condition on another dimension, or on what `train` fixes, received {other!r}"
+                raise InvalidRequest(said, code="space_empty", faults=[Fault(said, pointer=f"/params/space/{path}")])
 
 
 def training(asked: Tuning, contract: ModuleType, point: Json) -> BaseModel:

@@ -8,7 +8,7 @@ from shared import claims, ids, jobs
 from shared.database import now
 from shared.tables import datasets
 
-SKILLS = claims.Skills(actions=["train", "score", "ingest"], kinds=["classification", "regression"])
+SKILLS = claims.Skills(actions=["train", "tune", "trial", "score", "ingest"], kinds=["classification", "regression"])
 
 PROFILE = {"rows": 4, "columns": [], "roles": {"target": [], "group": None, "id": None, "mask": [], "drop": []}}
 
