@@ -1,0 +1,89 @@
+"""A search of every kind that trains, with little of each: what wins is published like any version of the kind."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared import jobs, studies, tuning
+from shared.database import Database
+from shared.kinds import KINDS
+from shared.settings import Settings
+from shared.storage import Storage
+from shared.tuning_params import TUNE
+from tests.worker import chorales, recommended, scores, working
+from tests.worker import plays as made_plays
+from worker import runner
+from worker.runner import Post
+
+Json = dict[str, Any]
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One database is enough: what is written here goes the way that every search goes."""
+    return sqlite_url
+
+
+@pytest.fixture
+def post(settings: Settings, database: Database, storage: Storage) -> Post:
+    return working.make_post(settings, database, storage)
+
+
+def search(post: Post, tenant: str, dataset: str, kind: str, **params: Any) -> Any:
+    """The search, once it has ended, and its trials."""
+    job = working.submit(post, tenant, dataset, action=TUNE, kind=kind, model="songs", params=params)
+    while runner.run(post, "train", only_tenant=None) is not None:
+        pass
+    with post.database.reading() as sql:
+        return working.find(post, job), list(studies.list_trials(sql, job))
+
+
+@pytest.mark.parametrize("kind", [name for name, contract in KINDS.items() if "train" in contract.ACTIONS])
+def test_a_kind_can_be_searched_for_without_a_word(kind: str) -> None:
+    contract = KINDS[kind]
+
+    asked = contract.ACTIONS[TUNE].model_validate({})
+
+    tuning.check(asked, contract, lambda params: None)
+    assert tuning.metric(asked, contract) == next(iter(contract.METRICS))
+
+
+def test_networks_of_sequences_are_searched_for(post: Post, tenant: str, tmp_path: Path) -> None:
+    pieces = {f"songs/{seed}.mid": chorales.chorale(seed, name=f"songs/{seed}.mid") for seed in range(10)}
+    dataset = scores.store(post, tenant, tmp_path, pieces)
+    space = {"learning_rate": {"type": "choice", "values": [0.001, 0.01]}}
+
+    row, tried = search(
+        post, tenant, dataset, "generation", train=scores.SMALL, space=space, trials=2, sampler="random"
+    )
+
+    assert row.state == jobs.SUCCEEDED, row.error
+    [version] = working.made(post, row.id)
+    values = [trial.result["value"] for trial in tried]
+    told = version.lineage["search"]
+    assert (told["metric"], told["better"], told["winner"]) == ("nll_per_token", "lower", values.index(min(values)))
+    assert version.metrics["validation"]["nll_per_token"]["value"] == pytest.approx(min(values))
+    assert "music" in version.metrics or len(version.metrics) > 1
+
+
+def test_recommenders_are_searched_for_by_the_metric_of_the_search(post: Post, tenant: str, tmp_path: Path) -> None:
+    plays = made_plays.interactions(made_plays.make(120, 100, seed=3))
+    dataset = recommended.store(post, tenant, tmp_path / "plays", plays, name="plays")
+    fixed = {"model": "neighbours", "weighting": "log", "content": None}
+    space = {
+        "neighbours.neighbours": {"type": "int", "low": 5, "high": 50, "log": True},
+        "neighbours.shrink": {"type": "float", "low": 0.0, "high": 50.0},
+    }
+
+    row, tried = search(post, tenant, dataset, "recommendation", train=fixed, space=space, trials=3, metric="recall@20")
+
+    assert row.state == jobs.SUCCEEDED, row.error
+    [version] = working.made(post, row.id)
+    values = [trial.result["value"] for trial in tried]
+    assert version.lineage["search"]["winner"] == values.index(max(values))
+    assert version.metrics["validation"] == {"recall@20": {"value": max(values), "interval": None}}
+    assert version.lineage["params"]["neighbours"] == {
+        name.removeprefix("neighbours."): value
+        for name, value in tried[version.lineage["search"]["winner"]].params["axes"].items()
+    }
