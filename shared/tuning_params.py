@@ -9,6 +9,11 @@ from shared.schema import Closed, Float, Int
 from shared.search_space import Space
 from shared.training_params import Training
 
+# Of a kind that has none of its own: what every training has.
+SPACE = {
+    "learning_rate": {"type": "float", "low": 0.0001, "high": 0.01, "log": True},
+    "batch_size": {"type": "choice", "values": [16, 32, 64, 128]},
+}
 TUNE, TRIAL = "tune", "trial"
 
 
@@ -54,11 +59,10 @@ class TrialParams(Closed):
 def of_kind(contract: ModuleType) -> type[BaseModel]:
     """The params of a search for a kind that trains: what is fixed of its training, and the space.
 
-    A kind that has a SPACE need not be told one.
+    A kind may have a SPACE of its own, in which is looked where none is told.
     """
     train: type[Training] = contract.ACTIONS["train"]
-    default = getattr(contract, "SPACE", None)
-    space = (Space, ...) if default is None else (Space, Field(default=default, validate_default=True))
+    space = (Space, Field(default=getattr(contract, "SPACE", SPACE), validate_default=True))
     made: type[BaseModel] = create_model(
         "TuneParams", __base__=Tuning, __doc__=Tuning.__doc__, train=(train, Field(default_factory=train)), space=space
     )
