@@ -14,6 +14,8 @@ from etude.transport import Progress, Transport
 ENDED = ("succeeded", "failed", "cancelled")
 # Short, so that a bar moves; the service answers at once when something changes.
 WAIT_S = 10
+# Of a search it is the trials that move, and not the job itself.
+TRIALS_WAIT_S = 1
 PAGE = 200
 ZIP = "application/zip"
 MEDIA = {
@@ -88,8 +90,9 @@ class Job:
     def watch(self) -> Iterator["Job"]:
         """This job each time that it has changed, until it has ended."""
         yield self.refresh()
+        wait_s = TRIALS_WAIT_S if self.raw["action"] == "tune" else WAIT_S
         while not self.has_ended:
-            yield self.refresh(wait_s=WAIT_S)
+            yield self.refresh(wait_s=wait_s)
 
     def wait(self, on_change: Callable[["Job"], None] | None = None) -> "Job":
         """Return once the job has succeeded. Raises JobFailed or JobCancelled when it ended otherwise."""
