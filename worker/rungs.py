@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from shared.tuning_params import Halving
 from worker.sampling import rungs
 
-# How many rungs lie before the last epoch where none is named.
-USUAL_RUNGS = 3
+# How many rungs lie before the last epoch where none is named. That epoch is a bound which is rarely met: most
+# trainings stop early, between the last two rungs.
+USUAL_RUNGS = 4
 
 # The losses at the rungs that were reached, and the first rung.
 IsHopeless = Callable[[dict[int, float], int], bool]

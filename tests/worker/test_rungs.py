@@ -64,9 +64,9 @@ def test_epochs_without_a_finite_loss_are_not_compared() -> None:
 @pytest.mark.parametrize(
     ("halving", "total", "places"),
     [
-        (Halving(), 300, [11, 33, 99, 297]),
-        (Halving(), 27, [1, 3, 9]),
-        (Halving(factor=2), 16, [2, 4, 8]),
+        (Halving(), 300, [3, 9, 27, 81, 243]),
+        (Halving(), 81, [1, 3, 9, 27]),
+        (Halving(factor=2), 32, [2, 4, 8, 16]),
         (Halving(least_epochs=50), 40, []),
         (Halving(), 1, []),
     ],
