@@ -56,6 +56,9 @@ def find(network: Network, row: np.ndarray, slopes: np.ndarray, space: Space, pr
     """
     tried = space.of(_strongest(slopes, space).tolist())
     found, free, changed = row.copy(), list(range(len(tried.places))), list[int]()
+    # A row may lie outside the range; what it is told to become does not.
+    starts = row.copy()
+    starts[tried.places] = np.clip(row[tried.places], tried.low, tried.high)
 
     def judge(points: np.ndarray) -> np.ndarray:
         return np.nan_to_num(progress(network(points)), nan=-np.inf) - MARGIN
@@ -69,7 +72,7 @@ def find(network: Network, row: np.ndarray, slopes: np.ndarray, space: Space, pr
         free = [column for column in free if tried.places[column] != place]
         found[place] = value
         if is_reached:
-            return _shortened(judge, row, found, changed)
+            return _shortened(judge, row, found, starts, changed)
     return []
 
 
@@ -90,7 +93,8 @@ def _step(judge: Progress, row: np.ndarray, space: Space) -> tuple[int, float, b
     if len(reaching):
         nearest = np.where(gains > 0, distances, np.inf).argmin(axis=1)[reaching]
         places = space.places[reaching]
-        exact = _narrowed(judge, row, places, values[reaching, nearest])
+        starts = np.clip(row[places], space.low[reaching], space.high[reaching])
+        exact = _narrowed(judge, row, places, starts, values[reaching, nearest])
         best = int((np.abs(exact - row[places]) / space.deviation[reaching]).argmin())
         return int(places[best]), float(exact[best]), True
     if gains.max() <= float(judge(row[None])[0]):
@@ -106,9 +110,11 @@ def _tried(judge: Progress, row: np.ndarray, places: np.ndarray, values: np.ndar
     return judge(points).reshape(values.shape)
 
 
-def _narrowed(judge: Progress, row: np.ndarray, places: np.ndarray, reached: np.ndarray) -> np.ndarray:
-    """Of each input the value nearest to the row's at which the answer is another, as it is at `reached`."""
-    missed, columns = row[places], np.arange(len(places))
+def _narrowed(
+    judge: Progress, row: np.ndarray, places: np.ndarray, starts: np.ndarray, reached: np.ndarray
+) -> np.ndarray:
+    """Of each input the value nearest to where it starts at which the answer is another, as it is at `reached`."""
+    missed, columns = starts, np.arange(len(places))
     shares = (np.arange(1, PARTS + 1) / PARTS).astype(np.float32)
     for _ in range(NARROWED):
         values = missed[:, None] + (reached - missed)[:, None] * shares
@@ -120,7 +126,9 @@ def _narrowed(judge: Progress, row: np.ndarray, places: np.ndarray, reached: np.
     return reached
 
 
-def _shortened(judge: Progress, row: np.ndarray, found: np.ndarray, places: Sequence[int]) -> list[Change]:
+def _shortened(
+    judge: Progress, row: np.ndarray, found: np.ndarray, starts: np.ndarray, places: Sequence[int]
+) -> list[Change]:
     """The same with each change brought back as far as it may be: the first were taken as far as they went."""
     for place in places:
         undone = found.copy()
@@ -128,5 +136,5 @@ def _shortened(judge: Progress, row: np.ndarray, found: np.ndarray, places: Sequ
         if float(judge(undone[None])[0]) > 0:
             found = undone
         else:
-            found[place] = _narrowed(judge, undone, np.array([place]), found[[place]])[0]
+            found[place] = _narrowed(judge, undone, np.array([place]), starts[[place]], found[[place]])[0]
     return [Change(place, float(found[place])) for place in places if found[place] != row[place]]

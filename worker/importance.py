@@ -15,7 +15,7 @@ from worker.features import Feature
 REPEATS = 5
 # Rows * columns * repeats * parameters at most, some 2 s of a core: of more, fewer of the rows are looked at.
 WORK = 2e10
-# More rows move the figures by less than shuffling again does; and of fewer, chance is all there is to see.
+# More rows move the figures by less than shuffling again does; of fewer, chosen from many, chance would be all to see.
 MOST_ROWS, FEWEST_ROWS = 2000, 20
 
 Json = dict[str, Any]
@@ -59,7 +59,7 @@ def count_rows(rows: int, *, columns: int, parameters: int) -> int:
     """How many of the rows are looked at; 0 where too few can be afforded."""
     affordable = int(WORK / max(1, columns * REPEATS * parameters))
     chosen = min(rows, MOST_ROWS, affordable)
-    return chosen if chosen >= FEWEST_ROWS else 0
+    return chosen if chosen >= min(rows, FEWEST_ROWS) else 0
 
 
 def blocks(features: Sequence[Feature]) -> Iterator[tuple[Feature, slice]]:
