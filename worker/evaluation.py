@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 def answers(network: NetworkSpec, weights: dict[str, np.ndarray], prepared: Prepared) -> np.ndarray:
     """The network's outputs for the examples that were held out, or for those of the training without any."""
-    return compile(network, weights)((prepared.validation or prepared.train).x)
+    return _compile(network, weights)((prepared.validation or prepared.train).x)
 
 
 def judge(
@@ -45,7 +45,7 @@ def judge(
     return metrics, {part: judged}
 
 
-def compile(network: NetworkSpec, weights: dict[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+def _compile(network: NetworkSpec, weights: dict[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
     dense = forward.compile(network, weights)
     if network.front is None:
         return dense
