@@ -1,6 +1,7 @@
 """Why a row is answered as it is: what each column adds, what would have to change, and which known rows are near."""
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -243,7 +244,7 @@ def _in_units(value: float, feature: Number) -> float:
 
 
 def _cell(value: Any) -> Any:  # Any: a cell of the client's table
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _rounded(value: float) -> float:

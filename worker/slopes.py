@@ -49,6 +49,8 @@ PULLS: dict[str, Pull] = {
     "exponential": lambda z, a, g: g * a,
     "softmax": lambda z, a, g: a * (g - (g * a).sum(axis=1, keepdims=True)),
 }
+# These need to know what came out alone, so that it may take the place of what went in.
+BY_OUTPUT = {"linear", "sigmoid", "tanh", "relu", "elu", "selu", "exponential", "softmax"}
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,13 @@ class Backward:
         return np.asarray(x @ self.layers[0][0])
 
     def pull(self, entered: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """Slopes of the sum of wanted * outputs by what has `entered`, (rows, units); `wanted` is (rows, outputs)."""
+        """Slopes of the sum of wanted * outputs by what has `entered`, (rows, units); `wanted` is (rows, outputs).
+
+        What has entered is overwritten.
+        """
         passed, z = [], entered
         for place, (_, _, activation) in enumerate(self.layers):
-            a = ACTIVATIONS[activation](z.copy())
+            a = ACTIVATIONS[activation](z if activation in BY_OUTPUT else z.copy())
             passed.append((z, a))
             if place + 1 < len(self.layers):
                 kernel, bias, _ = self.layers[place + 1]
