@@ -100,6 +100,7 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     _check_promotion(wanted, kind)
     _check_formats(rows, kind, version, wanted.action)
     _check_hearing(params, rows)
+    explanation.refuse_unfit(params, rows, version)
     composing.check(params, rows, settings)
     if isinstance(params, SequenceTraining):
         return _estimate(composing.size(params), settings)
