@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 from shared.fronts import MOST_WINDOWS, Augmentation, Front, usual
 from shared.networks import Layer
 from shared.schema import Closed, Int
-from shared.table_params import TableScoring, TableTraining
+from shared.table_params import RowExplanation, TableScoring, TableTraining
 
 Preset = Literal["embedding", "network"]
 Precision = Literal["float32", "bfloat16"]
@@ -111,8 +111,17 @@ class AudioTraining(TableTraining):
         return usual(self.listens.windows_per_segment, self.listens.augmentation)
 
 
+class Explanation(Reason, RowExplanation):
+    """Why a recording, or a row of a table, is answered as it is; each takes its own fields."""
+
+
 class AudioScoring(TableScoring):
     """A scoring of a table or of recordings."""
 
-    explain: Reason | None = None
+    explain: bool | Explanation | None = None
     precision: Precision | None = None
+
+    @property
+    def reason(self) -> Reason | None:
+        """What is told of each recording beside its prediction; None for nothing."""
+        return self.explain if isinstance(self.explain, Explanation) else Explanation() if self.explain else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from shared import features, ids, jobs
+from shared import explanation, features, ids, jobs
 from shared.database import now
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound, TryAgain
 from shared.queue import LIGHT
@@ -197,14 +197,14 @@ def erase(sql: Connection, tenant: str, dataset_id: str) -> tuple[Json, list[str
     """Mark a dataset as gone and say what was made of it.
 
     Its bytes are deleted once this is committed, and so are the files whose keys are returned: what was computed of
-    recordings that no other dataset holds.
+    recordings that no other dataset holds, and rows that were kept with a model.
     """
     row = find(sql, tenant, dataset_id)
     change = {"state": ERASED, "erased_at": now(), "parts": None, "profile": None, "error": None}
     sql.execute(update(datasets).where(datasets.c.id == row.id).values(change))
     sql.execute(dataset_files.delete().where(dataset_files.c.dataset == row.id))
-    keys = features.forget(sql, tenant, row.id)
     used = jobs_naming(sql, tenant, {row.id})
+    keys = [*features.forget(sql, tenant, row.id), *explanation.forget_examples(sql, [job.id for job in used])]
     said = {
         "id": row.id,
         "state": ERASED,

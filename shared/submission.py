@@ -11,6 +11,7 @@ from shared import (
     composing,
     datasets,
     expectation,
+    explanation,
     job_list,
     jobs,
     models,
@@ -33,7 +34,7 @@ from shared.tuning_params import TUNE, Tuning
 from shared.wanted import Name, NewJob
 
 Json = dict[str, Any]
-OF_RECORDINGS = ("preset", "listening", "explain", "precision")
+OF_RECORDINGS = ("preset", "listening", "precision")
 # A category never seen in training, or one too many, has a place of its own.
 OTHER = 1
 OF_ONE_DATASET = ("train", TUNE, "evaluate")
@@ -55,6 +56,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     if version is not None:
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     _check_hearing(params, rows)
+    explanation.refuse_unfit(params, rows, version)
     _check_resume(sql, tenant, params, [row.id for row in rows], version)
     expected_s = expectation.of_listening(_hours(rows), has_networks=getattr(params, "front", None) is None)
     if isinstance(params, TableTraining):
@@ -74,6 +76,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         expected_s += recommending.expected_s(params, rows)
     else:
         parameters = 0 if version is None else version.parameters
+        parameters *= explanation.passes(params)
         expected_s += expectation.of_scoring(parameters, rows=sum(row.rows for row in rows))
     if isinstance(asked, Tuning):
         tuning.check(asked, KINDS[kind or ""], lambda train: refuse_giant(train, rows, settings))
@@ -105,6 +108,7 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     _check_promotion(wanted, kind)
     _check_formats(rows, kind, version, wanted.action)
     _check_hearing(params, rows)
+    explanation.refuse_unfit(params, rows, version)
     composing.check(params, rows, settings)
     if isinstance(params, SequenceTraining):
         return _estimate(composing.size(params), settings)

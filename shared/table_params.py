@@ -39,6 +39,10 @@ class TableTraining(Training):
     validation: Validation | None = None
     validation_split: Annotated[Float, Field(ge=0, lt=1)] | None = None
     baselines: bool = True
+    # How much worse the answers become once a column is shuffled among the held-out rows.
+    importance: bool = True
+    # Some training rows stay with the model, to tell which of them are nearest to one that is scored.
+    keep_examples: bool = True
 
     @model_validator(mode="after")
     def _one_validation(self) -> "TableTraining":
@@ -93,6 +97,27 @@ def every_format() -> list[FileFormat]:
     return ["parquet", "csv", "jsonl"]
 
 
+class Counterfactual(Closed):
+    """What would have to change for another answer; `fixed` names columns that cannot change."""
+
+    fixed: Annotated[list[Annotated[str, Field(max_length=255)]], Field(max_length=1000)] = Field(default_factory=list)
+
+
+class RowExplanation(Closed):
+    """Why a row is answered as it is: what each column adds, the `top` ones named."""
+
+    top: Annotated[Int, Field(ge=1, le=100)] = 5
+    counterfactual: bool | Counterfactual = False
+    nearest: Annotated[Int, Field(ge=0, le=50)] = 0
+
+    @property
+    def change(self) -> Counterfactual | None:
+        """What is asked about another answer; None where that is not."""
+        if isinstance(self.counterfactual, bool):
+            return Counterfactual() if self.counterfactual else None
+        return self.counterfactual
+
+
 class TableScoring(Closed):
     """What a scoring of a table takes: which files to write, and which input columns to repeat in them."""
 
@@ -103,3 +128,11 @@ class TableScoring(Closed):
     # Leave out what the same version has scored in a job that had this set, and remember what is scored now.
     skip_scored: bool = False
     drift_threshold: DriftThreshold = 0.2
+    explain: bool | RowExplanation | None = None
+
+    @property
+    def explained_rows(self) -> RowExplanation | None:
+        """What is told of each row beside its prediction; None for nothing."""
+        if isinstance(self.explain, RowExplanation):
+            return self.explain
+        return RowExplanation() if self.explain else None

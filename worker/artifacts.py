@@ -9,7 +9,10 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from shared.errors import JobFailed
+from shared.kept_files import INPUTS
+from worker import input_statistics
 from worker.drift import Counts
+from worker.input_statistics import InputStatistics
 from worker.model_files import SPEC, VERSION, WEIGHTS
 from worker.networks import NetworkSpec
 
@@ -31,6 +34,8 @@ class Model:
     input: Json | None = None
     # How its training's rows were distributed; None of a version from before that was kept.
     counts: Counts | None = None
+    # How its inputs were distributed in the training; None of recordings, and of a version from before that was kept.
+    inputs: InputStatistics | None = None
 
 
 def pack(model: Model) -> dict[str, bytes]:
@@ -45,7 +50,11 @@ def pack(model: Model) -> dict[str, bytes]:
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in model.weights.items()}
     files = {SPEC: json.dumps(spec, indent=1, ensure_ascii=False).encode(), WEIGHTS: save(arrays)}
-    return files if model.counts is None else {**files, COUNTS: model.counts.model_dump_json().encode()}
+    if model.counts is not None:
+        files[COUNTS] = model.counts.model_dump_json().encode()
+    if model.inputs is not None:
+        files[INPUTS] = input_statistics.pack(model.inputs)
+    return files
 
 
 def unpack(files: dict[str, bytes]) -> Model:
@@ -54,14 +63,16 @@ def unpack(files: dict[str, bytes]) -> Model:
         spec = json.loads(files[SPEC])
         if spec["version"] != VERSION:
             raise ValueError("expected version 1")
+        network = NetworkSpec.from_json(spec["network"])
         return Model(
             kind=spec["kind"],
-            network=NetworkSpec.from_json(spec["network"]),
+            network=network,
             weights=load(files[WEIGHTS]),
             preprocessing=spec["preprocessing"],
             target=spec["target"],
             input=spec.get("input"),
             counts=Counts.model_validate_json(files[COUNTS]) if COUNTS in files else None,
+            inputs=input_statistics.unpack(files[INPUTS], inputs=network.inputs) if INPUTS in files else None,
         )
     except (KeyError, ValueError, SafetensorError) as cause:
         raise JobFailed("The model's files are damaged: restore them.", code="integrity") from cause

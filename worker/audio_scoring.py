@@ -72,7 +72,7 @@ class TrackScoring:
     ) -> None:
         self._known, self.remembers, self.before = known, known is not None, before
         self._table = _columns(catalogue.paths, params.columns)
-        self._desk, self._catalogue, self._explain = desk, catalogue, params.explain
+        self._desk, self._catalogue, self._explain = desk, catalogue, params.reason
 
         def means(precision: Precision) -> Generator[tuple[Track, np.ndarray], None, None]:
             return perception.means(desk, catalogue.tracks, catalogue.uploads, precision)

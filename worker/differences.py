@@ -14,7 +14,7 @@ KEY, PREDICTION = "key", "prediction"
 # What a model says of its certainty: told of a row that is predicted otherwise, and no difference by itself.
 PROBABILITY = "probability."
 # What is repeated from the input, and what depends on the other rows.
-NOT_PREDICTED = ("column.", "similar.")
+NOT_PREDICTED = ("column.", "similar.", "explanation")
 # Of numbers that are predicted: single precision, counted by another processor, comes nearer than this.
 ALIKE = 1e-5
 

@@ -22,9 +22,7 @@ BATCH_NORMALIZATION_EPSILON = 1e-3
 
 def compile(spec: NetworkSpec, weights: Mapping[str, np.ndarray]) -> Run:
     """A function from a float32 matrix (rows, inputs) to outputs (rows, outputs)."""
-    activations = [*(layer.activation for layer in spec.hidden), spec.output_activation]
-    names = [*(f"hidden.{place}" for place in range(len(spec.hidden))), "output"]
-    layers = [(*_dense(weights, name), ACTIVATIONS[each]) for name, each in zip(names, activations, strict=True)]
+    layers = [(kernel, bias, ACTIVATIONS[each]) for kernel, bias, each in dense(spec, weights)]
 
     def run(x: np.ndarray) -> np.ndarray:
         outputs = np.empty((len(x), spec.outputs), np.float32)
@@ -40,6 +38,13 @@ def compile(spec: NetworkSpec, weights: Mapping[str, np.ndarray]) -> Run:
         return outputs
 
     return run
+
+
+def dense(spec: NetworkSpec, weights: Mapping[str, np.ndarray]) -> list[tuple[np.ndarray, np.ndarray, str]]:
+    """Kernel, bias and activation of each layer, the first first."""
+    activations = [*(layer.activation for layer in spec.hidden), spec.output_activation]
+    names = [*(f"hidden.{place}" for place in range(len(spec.hidden))), "output"]
+    return [(*_dense(weights, name), each) for name, each in zip(names, activations, strict=True)]
 
 
 def _filled(block: np.ndarray) -> np.ndarray:

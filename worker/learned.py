@@ -6,11 +6,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from shared import models
+from shared import explanation, models
 from shared.gate import Measured
 from shared.models import NewVersion
 from worker import promotion
-from worker.desk import Desk
+from worker.desk import Desk, erased
 from worker.ending import Ending
 
 Json = dict[str, Any]
@@ -37,6 +37,9 @@ def publish(desk: Desk, learned: Learned, **said: Any) -> Ending:
 
     def record(sql: Connection) -> Json:
         learned.demand_unchanged(sql)
+        if explanation.is_erased(sql, version.lineage):
+            # At this moment: its rows, which the version may keep, would be found by nobody.
+            raise erased()
         made = models.record(sql, desk.claim, version)
         promoted = promotion.settle(sql, desk, made["version"], version, measured)
         judged = {"metrics": version.metrics, "baselines": version.baselines, "warnings": version.warnings}

@@ -131,6 +131,9 @@ def _value(array: pa.Array) -> pa.Array:
     if pa.types.is_list(array.type):
         quoted = pa.ListArray.from_arrays(array.offsets, _value(array.values).cast(pa.large_string()))
         return _joined(["[", pc.binary_join(quoted, pa.scalar(", ", pa.large_string())), "]"])
+    if pa.types.is_large_string(array.type):
+        # JSON already; a client's own texts are never large strings.
+        return _or_null(array)
     if pa.types.is_string(array.type):
         return _or_null(_joined(['"', escaped(array), '"']))
     texts = array.cast(pa.string())

@@ -10,7 +10,7 @@ import numpy as np
 from safetensors.numpy import load
 from sqlalchemy import Connection, Row
 
-from shared import chunks, datasets, history, job_list, models
+from shared import chunks, datasets, explanation, history, job_list, models
 from shared.kinds import KINDS
 from shared.models import NewVersion
 from shared.networks import measure
@@ -23,6 +23,9 @@ from worker import (
     composing,
     distribution,
     evaluation,
+    explainable,
+    explanations,
+    input_statistics,
     kinds,
     lineage,
     perception,
@@ -96,17 +99,22 @@ def _learn(desk: Desk, params: Any) -> Learned:
     desk.enter("storing")
     name = contract.__name__.rpartition(".")[2]
     features = as_json(prepared.features)
-    model = artifacts.Model(name, network, fitted.weights, features, prepared.target, listens_to)
-    counts = distribution.at_training(kind.predict.open(model), prepared, evaluation.by_row(prepared, outputs))
-    model = replace(model, counts=counts)
-    files = [desk.put(name, content) for name, content in artifacts.pack(model).items()]
+    inputs = input_statistics.learn(prepared.train.x) if listens_to is None else None
+    model = artifacts.Model(name, network, fitted.weights, features, prepared.target, listens_to, inputs=inputs)
+    parameters = _count_parameters(network, params)
+    metrics |= explainable.measure_importance(kind, model, prepared, params, parameters=parameters, check=desk.check)
+    scorer = kind.predict.open(model)
+    counts = distribution.at_training(scorer, prepared, evaluation.by_row(prepared, outputs))
+    packed = artifacts.pack(replace(model, counts=counts))
+    packed |= explainable.examples(model, scorer, prepared, params, paths=paths, key=row.profile["roles"]["id"])
+    files = [desk.put(name, content) for name, content in packed.items()]
     version = NewVersion(
         files=files,
         metrics=metrics,
         baselines=baselines,
         warnings=cautions,
         lineage=lineage.of_training(desk.claim, row, params, prepared.split, features=prepared.features),
-        parameters=_count_parameters(network, params),
+        parameters=parameters,
     )
     held_out = HeldOut(row, paths, prepared)
     said = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}
@@ -208,10 +216,14 @@ def open_scoring(desk: Desk) -> Scoring:
         listener, before = _listener(desk, params)
         size = desk.settings.chunk_tracks
         return TrackScoring(desk, catalogue, listener, params, size=size, known=known, before=before)
-    model = _fetch_model(desk)
-    files = [file for row in rows for file in desk.open_parts(row)]
-    scorer, size = _kind(desk).predict.open(model), desk.settings.chunk_rows
-    return RowScoring(files, rows[0].profile, scorer, params, size=size, known=known, before=model.counts)
+    model, files = _fetch_model(desk), [file for row in rows for file in desk.open_parts(row)]
+    scorer, size, explain = _kind(desk).predict.open(model), desk.settings.chunk_rows, None
+    if params.explained_rows is not None:
+        explain = explainable.fetch(desk, model, scorer, params.explained_rows).explain
+        size = min(size, explanations.chunk_rows(model.network))
+    return RowScoring(
+        files, rows[0].profile, scorer, params, size=size, known=known, before=model.counts, explain=explain
+    )
 
 
 def _lineage(desk: Desk) -> Json:
@@ -268,5 +280,6 @@ def _fetch_model(desk: Desk) -> artifacts.Model:
     """The model version that the job was given when it was accepted."""
     with desk.database.reading() as sql:
         version = models.find_by_id(sql, desk.claim.version or "")
-    files = {file["name"]: desk.fetch(file["key"], name=file["name"], sha256=file["sha256"]) for file in version.files}
+    wanted = explanation.without(version.files)
+    files = {file["name"]: desk.fetch(file["key"], name=file["name"], sha256=file["sha256"]) for file in wanted}
     return artifacts.unpack({name: path.read_bytes() for name, path in files.items()})

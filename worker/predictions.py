@@ -35,6 +35,9 @@ BATCH_CELLS = 4_194_304
 CHUNK_ROWS = 262_144
 NOT_FINITE = "the model's answer to this row is not a finite number"
 
+# Of inputs (rows, inputs), outputs (rows, outputs) and the cells of these rows: JSON about each, as large_string.
+Explain = Callable[[np.ndarray, np.ndarray, Mapping[str, pa.Array]], pa.Array]
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -77,6 +80,7 @@ class _Plan:
     known: Scored | None
     before: Counts | None
     sampled_of: int
+    explain: Explain | None = None
 
 
 @dataclass(frozen=True)
@@ -107,13 +111,14 @@ class RowScoring:
         size: int,
         known: Scored | None = None,
         before: Counts | None = None,
+        explain: Explain | None = None,
     ) -> None:
         key = profile["roles"]["id"]
         fitting.refuse_unfit(files, scorer.features, [*params.columns, *([key] if key else [])])
         self._pieces, self.total = tables.pieces(files), tables.count_rows(files)
         # What is new of a table that grows is little, and is looked at as a whole.
         sampled_of = self.total if known is None else 0
-        self._plan = _Plan(scorer, key, params.columns, known, before, sampled_of)
+        self._plan = _Plan(scorer, key, params.columns, known, before, sampled_of, explain)
         self._nothing = _score(self._plan, tables.no_rows(files), 0)
         self.formats, self.size, self.empty = params.formats, size, self._nothing.rows
         self.remembers, self.before = known is not None, before
@@ -160,12 +165,13 @@ def score(
     progress: Callable[[int, int], None],
     size: int = CHUNK_ROWS,
     before: Counts | None = None,
+    explain: Explain | None = None,
 ) -> Json:
     """Write predictions.* and errors.* into the folder, chunk by chunk as a job would; return the summary.
 
     `progress(rows_done, rows_total)` is called after each row group, and may raise to stop.
     """
-    scoring = RowScoring(paths, profile, scorer, params, size=size, before=before)
+    scoring = RowScoring(paths, profile, scorer, params, size=size, before=before, explain=explain)
     told, rows = [], 0
     with PredictionFiles(folder, scoring.formats, scoring.empty) as files:
         for first in range(0, scoring.total, size):
@@ -230,6 +236,9 @@ def _score(plan: _Plan, batch: pa.RecordBatch, first: int) -> _Scored:
     rows: dict[str, Field] = {"key": keys.filter(kept), **answer.fields}
     if plan.columns:
         rows["columns"] = {name: batch.column(name).filter(kept) for name in plan.columns}
+    if plan.explain is not None:
+        cells = {each.name: batch.column(each.name).filter(kept) for each in plan.scorer.features}
+        rows["explanation"] = plan.explain(x[good], outputs, cells)
     errors, skipped = _errors(keys, first, reasons), int((~is_new).sum())
     known_by = None if digests is None else digests[good]
     counts = _count(plan, first, x, good, answer)

@@ -21,6 +21,8 @@ from worker.study import HALVING, Study, enough, open_study, spent_s
 
 # What a trial leaves behind of its metrics: the columns of the leader board.
 PARTS = ("validation", "test")
+# What a training does for its reader, and not for the choice.
+BARE = {"baselines": False, "importance": False, "keep_examples": False}
 
 Json = dict[str, Any]
 
@@ -97,8 +99,8 @@ def _try(desk: Desk, study: Study, axes: Json) -> tuple[Ending, float]:
     """Learn at a point. Raises JobFailed where nothing can be learned there."""
     train = _training(desk, study, axes)
     if isinstance(train, TableTraining):
-        # The winner is judged beside them once, when it is published.
-        train = train.model_copy(update={"baselines": False})
+        # The winner is judged beside simpler models, and explained, once it is published.
+        train = train.model_copy(update=BARE)
     learned = pipeline.learn(desk, train)
     metrics = learned.version.metrics
     value = metrics.get("validation", {}).get(study.metric, {}).get("value")

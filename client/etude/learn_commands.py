@@ -78,7 +78,7 @@ def _demand_labels(chosen: Choice, target: tuple[str, ...]) -> None:
     short_help="Predict every row or recording of DATA.",
     epilog=options.examples(
         "etude score composer held_out.csv -o predictions.parquet",
-        "etude score composer@3 songs@latest --watch",
+        "etude score composer@3 songs@latest --explain --watch",
         "etude score composer@3 songs@2 --resume job_… --watch",
         "etude score taste plays.csv --allow licence=cc0 --cap artist=2 -o lists.parquet",
     ),
@@ -95,6 +95,7 @@ def _demand_labels(chosen: Choice, target: tuple[str, ...]) -> None:
 @click.option(
     "--resume", metavar="JOB", help="A cancelled or failed scoring of the same: only what is missing is done."
 )
+@click.option("--explain", is_flag=True, help="Say of each row or recording what spoke for its answer.")
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
 @options.as_json
 def score(
@@ -107,6 +108,7 @@ def score(
     param: tuple[str, ...],
     params_file: str | None,
     resume: str | None,
+    explain: bool,
     is_watching: bool,
     as_json: bool,
     **more: Any,
@@ -116,7 +118,8 @@ def score(
     With a model that recommends DATA are plays, and every listener gets a list.
     """
     wanted, columns = list_options.read(**more)
-    params = {**wanted, **options.read_params(param, params_file), **({} if resume is None else {"resume_of": resume})}
+    asked = {**({"explain": True} if explain else {}), **options.read_params(param, params_file)}
+    params = {**wanted, **asked, **({} if resume is None else {"resume_of": resume})}
     options.demand_format(output, params)
     if resume is not None and given.is_file(data):
         said = f"--resume goes on with the dataset that {resume} had: name it, such as songs@2; files make another one."

@@ -20,6 +20,7 @@ from etude import (
     show_composed,
     show_lists,
     show_plays,
+    show_reasons,
     show_recommender,
     show_scored,
     show_scores,
@@ -172,11 +173,14 @@ def _judged(out: Console, result: Json) -> None:
     """What the network comes to on each part, beside the simpler models, and on each class."""
     # Recordings are learned in segments, and judged as wholes.
     unit = "tracks" if "segments" in result["metrics"] else "rows"
-    for part, metrics in result["metrics"].items():
+    parts = {name: part for name, part in result["metrics"].items() if name not in show_reasons.APART}
+    for part, metrics in parts.items():
         name = "validation segments" if part == "segments" else f"{part} {unit}"
         out.print(metrics_table(name, metrics, result["baselines"].get(part, {})))
         if "per_class" in metrics and part != "segments":
             out.print(_per_class(metrics["per_class"]))
+    if found := result["metrics"].get("importance"):
+        show_reasons.importance(out, found)
 
 
 def _promoted(out: Console, result: Json) -> None:
@@ -238,11 +242,13 @@ def rows(found: list[Json]) -> None:
         return page.say("No rows.")
     if "basis" in found[0]:
         return show_lists.rows(found)
-    columns = [name for name in found[0] if name != "probabilities"]
-    table = page.table(*columns, *(["probability"] if "probabilities" in found[0] else []))
-    for row in found:
+    columns = [name for name in found[0] if name not in ("probabilities", "explanation")]
+    told = show_reasons.columns(found) if "explanation" in found[0] else {}
+    table = page.table(*columns, *(["probability"] if "probabilities" in found[0] else []), *told)
+    for place, row in enumerate(found):
         said = [", ".join(map(str, row[name])) if isinstance(row[name], list) else str(row[name]) for name in columns]
         if "probabilities" in row:
             said.append(page.figure(max(row["probabilities"].values(), default=None)))
+        said += [cells[place] for cells in told.values()]
         table.add_row(*map(escape, said))
     return page.print_table(table)

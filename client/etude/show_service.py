@@ -7,7 +7,7 @@ from typing import Any
 from rich.markup import escape
 from rich.text import Text
 
-from etude import cautions, page, show_composed, show_recommender
+from etude import cautions, page, show_composed, show_reasons, show_recommender
 from etude.datasets import Dataset
 
 WORKER_COLOURS = {"idle": "dim", "busy": "cyan", "draining": "yellow", "gone": "dim", "silent": "red"}
@@ -15,7 +15,7 @@ WORKER_COLOURS = {"idle": "dim", "busy": "cyan", "draining": "yellow", "gone": "
 OWN = "etude."
 # Models whose newest version is shown in full beneath the list.
 WITH_CARDS = ("generation", "recommendation")
-NO_PARTS = (*show_composed.APART, *show_recommender.APART)
+NO_PARTS = (*show_composed.APART, *show_reasons.APART, *show_recommender.APART)
 
 Json = dict[str, Any]
 

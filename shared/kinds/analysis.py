@@ -60,5 +60,10 @@ class ScoreParams(Closed):
     resume_of: Annotated[str, Field(max_length=40)] | None = None
     skip_scored: bool = False
 
+    @property
+    def reason(self) -> Reason | None:
+        """What is told of each recording beside its figures; None for nothing."""
+        return self.explain
+
 
 ACTIONS = {"score": ScoreParams}

@@ -191,3 +191,20 @@ def test_the_command_for_the_rest_says_the_same_params_once_more() -> None:
     (command,) = ways.rest(job)
 
     assert command == """etude score m@1 s@2 '--param=formats=["csv"]' --resume job_2"""
+
+
+def test_what_a_model_needs_is_shown_and_what_spoke_for_each_row(shell: Shell, songs: Path) -> None:
+    trained = shell.run("train", str(songs), "--target", "genre", "--id", "id", "--model", "told", "--watch")
+    assert trained.code == 0 and "needs the column" in trained.out and "█" in trained.out, trained.err
+    assert shell.run("models", "told").code == 0
+
+    scored = shell.run("score", "told", "songs@latest", "--explain", "--watch", "--json").json["id"]
+    asked = 'explain={"counterfactual": true, "nearest": 2}'
+    more = shell.run("score", "told", "songs@latest", "--param", asked, "--watch", "--json").json["id"]
+    wrong = shell.run("score", "told", "songs@latest", "--param", 'explain={"tracks": 2}')
+
+    told = shell.run("predictions", scored, "--limit", "5")
+    assert told.code == 0 and "why" in told.out and "tempo +" in told.out and "otherwise" not in told.out
+    assert "otherwise" in (said := shell.run("predictions", more, "--limit", "5").out) and "if tempo were" in said
+    assert "like" in said and "(rock)" in said
+    assert wrong.code == 2 and "expected no tracks" in wrong.err

@@ -14,8 +14,10 @@ from shared.kinds import KINDS
 from shared.table_params import TableScoring
 from tests.worker.canonical import music, write
 from tests.worker.kinds import limits
-from worker import artifacts, baselines, forward, kinds, predictions, training
+from worker import artifacts, attribution, baselines, forward, kinds, predictions, slopes, training
 from worker.callbacks import Checkpoint
+from worker.explainable import Quick
+from worker.explanations import Explained
 from worker.features import as_json
 from worker.kinds.protocol import Kind, Prepared
 
@@ -150,6 +152,34 @@ def test_metrics_have_the_names_of_the_contract_and_are_finite(trained: tuple[st
 
     assert set(values) == set(KINDS[name].METRICS)
     assert all(np.isfinite(value) for value in values.values())
+
+
+def test_a_metric_that_is_told_alone_is_the_first_of_all(trained: tuple[str, Trained]) -> None:
+    name, result = trained
+    if not isinstance(result.kind.metrics, Quick):
+        return
+    assert result.prepared.validation is not None
+
+    alone = result.kind.metrics.headline(result.prepared.target, result.prepared.validation.y, result.outputs)
+
+    assert alone == pytest.approx(result.metrics[next(iter(KINDS[name].METRICS))]["value"])
+
+
+def test_answers_that_can_be_explained_add_up_and_are_their_own(trained: tuple[str, Trained]) -> None:
+    _, result = trained
+    scorer = result.kind.predict.open(result.model)
+    if not isinstance(scorer, Explained):
+        return
+    assert result.prepared.validation is not None
+    x = result.prepared.validation.x
+
+    for readout in scorer.readouts(result.outputs):
+        backward = slopes.compile(result.model.network, result.model.weights)
+        baseline = np.zeros(x.shape[1], np.float32)
+        found = attribution.attribute(scorer.network, backward, x, baseline, readout)
+        assert found.errors.max() <= attribution.ENOUGH * readout.unit
+        np.testing.assert_allclose(found.after, readout.of(result.outputs), rtol=1e-6)
+    assert all(float(scorer.beyond(each, each[None])[0]) <= 0 for each in result.outputs)
 
 
 def test_all_that_is_told_is_json(trained: tuple[str, Trained]) -> None:

@@ -9,10 +9,11 @@ from shared.errors import NotAllowedNow
 from worker import curves
 from worker.kinds.classification.answers import LEAST_PROBABILITY, probabilities_of, rates, ratio, unfold
 from worker.kinds.classification.data import Target
+from worker.kinds.classification.headline import headline
 from worker.kinds.classification.resampled import resampled
 from worker.preparation import listed
 
-__all__ = ["evaluate", "resampled", "translate"]
+__all__ = ["evaluate", "headline", "resampled", "translate"]
 
 Json = dict[str, Any]
 

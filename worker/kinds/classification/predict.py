@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from worker import features, forward
 from worker.artifacts import Model
+from worker.attribution import Readout
 from worker.drift import Values, Words
 from worker.features import Feature
 from worker.kinds.classification.answers import probabilities_of
@@ -20,6 +21,8 @@ THRESHOLD = 0.5
 NO_AND_YES = ("no", "yes")
 # Beside the labels among what is watched for drift; a label of a client that is written like it takes its place.
 CONFIDENCE = "(confidence)"
+# Of several labels a row so many are explained, the most probable ones.
+EXPLAINED = 10
 
 
 def open(model: Model) -> "Classifier":
@@ -66,6 +69,29 @@ class Classifier:
 
     def _labels(self) -> pa.Array:
         return pa.array(self.target.labels, pa.string())
+
+    def readouts(self, outputs: np.ndarray) -> list[Readout]:
+        """The probability of what is predicted; of several labels those of the most probable ones."""
+        ranked = (-probabilities_of(self.target, outputs)).argsort(axis=1, kind="stable")
+        count = min(EXPLAINED, len(self.target.labels)) if self.target.encoding == "multi_hot" else 1
+        return [self._readout(ranked[:, place]) for place in range(count)]
+
+    def _readout(self, places: np.ndarray) -> Readout:
+        names = [self.target.labels[place] for place in places.tolist()]
+        if self.target.encoding != "binary":
+            return Readout(names, np.eye(self.outputs, dtype=np.float32)[places], np.zeros(len(places)))
+        # The one output is the probability of the second label.
+        return Readout(names, np.where(places == 1, 1, -1)[:, None].astype(np.float32), 1.0 - places)
+
+    def beyond(self, before: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """How much more probable another label is than the one before; of several labels, how far one has crossed."""
+        was, now = (probabilities_of(self.target, each) for each in (before[None], outputs))
+        if self.target.encoding == "multi_hot":
+            return np.where(was >= THRESHOLD, THRESHOLD - now, now - THRESHOLD).max(axis=1)
+        others = now.copy()
+        own = int(was.argmax())
+        others[:, own] = -np.inf
+        return np.asarray(others.max(axis=1) - now[:, own])
 
     def summarise(self, totals: np.ndarray, rows: int) -> dict[str, Any]:
         """How many rows were given each label, and the mean confidence in what was said."""

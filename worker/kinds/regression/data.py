@@ -26,6 +26,13 @@ class Target(Closed):
     columns: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
+    # Standard deviations of the training rows; none in a version from before they were kept.
+    spread: tuple[float, ...] = ()
+
+    @property
+    def deviations(self) -> tuple[float, ...]:
+        """What counts as a large difference of each target."""
+        return self.spread or self.scale
 
     def restore(self, outputs: np.ndarray) -> np.ndarray:
         """Outputs in the client's units, float64."""
@@ -88,8 +95,10 @@ def _is_word(column: Column) -> np.ndarray:
 
 
 def _units(names: list[str], y: np.ndarray, *, is_standard: bool) -> Target:
-    mean, scale = y.mean(axis=0), y.std(axis=0)
+    mean, spread = y.mean(axis=0), y.std(axis=0)
+    scale = spread = np.where(spread > 0, spread, 1.0)
     if not is_standard:
         mean, scale = np.zeros_like(mean), np.ones_like(scale)
-    scale = np.where(scale > 0, scale, 1.0)
-    return Target(columns=tuple(names), mean=tuple(mean.tolist()), scale=tuple(scale.tolist()))
+    return Target(
+        columns=tuple(names), mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), spread=tuple(spread.tolist())
+    )

@@ -6,10 +6,11 @@ import numpy as np
 
 from shared.errors import NotAllowedNow
 from worker.kinds.regression.data import Target
+from worker.kinds.regression.headline import headline
 from worker.kinds.regression.resampled import resampled
 from worker.preparation import listed
 
-__all__ = ["evaluate", "resampled", "translate"]
+__all__ = ["evaluate", "headline", "resampled", "translate"]
 
 Json = dict[str, Any]
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from worker import features, forward
 from worker.artifacts import Model
+from worker.attribution import Readout
 from worker.features import Feature
 from worker.kinds.regression.data import Target
 from worker.predictions import Answer
@@ -39,6 +40,25 @@ class Regressor:
         prediction = columns if len(columns) > 1 else columns[self.target.columns[0]]
         said = dict(zip(self.target.columns, values.T, strict=True))
         return Answer({"prediction": prediction}, values.sum(axis=0), said)
+
+    def readouts(self, outputs: np.ndarray) -> list[Readout]:
+        """Each target's number, in the client's units."""
+        units = zip(self.target.columns, self.target.mean, self.target.scale, self.target.deviations, strict=True)
+        shape = (len(outputs), self.outputs)
+        return [
+            Readout(
+                [name] * len(outputs),
+                np.broadcast_to(np.eye(self.outputs, dtype=np.float32)[place] * np.float32(scale), shape),
+                np.full(len(outputs), mean),
+                deviation,
+            )
+            for place, (name, mean, scale, deviation) in enumerate(units)
+        ]
+
+    def beyond(self, before: np.ndarray, outputs: np.ndarray) -> np.ndarray:
+        """How much further than a standard deviation any target has moved, in standard deviations."""
+        moved = np.abs(self.target.restore(outputs) - self.target.restore(before)) / np.array(self.target.deviations)
+        return np.asarray(moved.max(axis=1) - 1)
 
     def summarise(self, totals: np.ndarray, rows: int) -> dict[str, Any]:
         """The mean prediction of each target."""
