@@ -29,7 +29,7 @@ def passes(ours: float, theirs: float, *, measured: Measured | None = None, othe
     """Whether version 2 passes before version 1, which `other` tells of."""
     rival = version(1, theirs, lineage() if other is None else other)
     try:
-        gate.demand_not_worse(version(2, ours, lineage()), rival, "classification", REQUIRE, measured)
+        gate.demand(version(2, ours, lineage()), rival, "classification", REQUIRE, measured)
     except NotAllowedNow as refusal:
         assert refusal.code == "gate_refused"
         return False
@@ -48,9 +48,9 @@ def test_of_a_loss_less_is_better() -> None:
     require = {"metric": "log_loss", "not_worse_than": "champion"}
     better, worse = (version(number, value, lineage(), metric="log_loss") for number, value in ((1, 0.2), (2, 0.4)))
 
-    gate.demand_not_worse(better, worse, "classification", require, None)
+    gate.demand(better, worse, "classification", require, None)
     with pytest.raises(NotAllowedNow, match="the alias stays where it is"):
-        gate.demand_not_worse(worse, better, "classification", require, None)
+        gate.demand(worse, better, "classification", require, None)
 
 
 @pytest.mark.parametrize(
@@ -89,11 +89,11 @@ def test_a_rival_that_could_not_be_measured_is_told_with_the_reason() -> None:
     measured = Measured("ver_1", reason="it needs columns that the table lacks: 'tempo'.")
 
     with pytest.raises(NotAllowedNow, match=r"champion \(version 1\) cannot be measured .* lacks: 'tempo'"):
-        gate.demand_not_worse(
+        gate.demand(
             version(2, 0.9, lineage()), version(1, 0.1, lineage("b")), "classification", REQUIRE, measured
         )
 
 
 def test_a_metric_that_the_kind_does_not_have_is_refused_before_anything_is_compared() -> None:
     with pytest.raises(InvalidRequest, match="received 'accuracy'"):
-        gate.demand_not_worse(version(2, 0.9, lineage()), None, "regression", REQUIRE, None)
+        gate.demand(version(2, 0.9, lineage()), None, "regression", REQUIRE, None)
