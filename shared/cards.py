@@ -52,7 +52,8 @@ def _judged(version: Found) -> Json:
 
 
 def _leakage(version: Found) -> Json | None:
-    return version.metrics.get("leakage") or version.lineage.get("leakage")
+    report: Json | None = version.metrics.get("leakage") or version.lineage.get("leakage")
+    return report
 
 
 def _data(known: Evidence) -> Json:

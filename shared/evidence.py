@@ -1,4 +1,4 @@
-"""All that SQL knows of a model version, gathered for its card and for comparisons: who made it, of what, where it stood."""
+"""All that SQL knows of a model version, for its card and for comparisons: who made it, of what, where it stood."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def trainings(sql: Connection, versions: Sequence[Found]) -> dict[str, Row[Any]]
 
 
 def rows_of(sql: Connection, tenant: str, versions: Sequence[Found]) -> dict[str, int]:
-    """How many rows the datasets have that these versions learned from, by the datasets' ids; erased ones are absent."""
+    """How many rows the datasets have that these versions learned from, by their ids; erased ones are absent."""
     wanted = {version.lineage.get("dataset", {}).get("id") for version in versions}
     found = _datasets(sql, tenant, [each for each in wanted if each])
     return {row.id: row.rows for row in found if row.rows is not None}

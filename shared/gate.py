@@ -1,4 +1,4 @@
-"""The gate before an alias moves: a version passes when it meets all that is required of it, and is told all it lacks."""
+"""The gate before an alias moves: a version passes that meets all that is required; else it is told all it lacks."""
 
 import math
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The signature of a manifest: who has the pepper can tell that this service wrote it, and nobody else can write one."""
+"""The signature of a manifest: who has the pepper can tell that this service wrote it, and nobody else can sign."""
 
 import hashlib
 import hmac

@@ -6,6 +6,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Row
 
+from shared import cards
+from shared.evidence import Evidence
 from shared.job_list import Whole
 
 Json = dict[str, Any]
@@ -170,6 +172,7 @@ def model(row: Row[Any], *, versions: list[Row[Any]], aliases: dict[str, int]) -
         "name": row.name,
         "kind": row.kind,
         "created_at": moment(row.created_at),
+        **{name: getattr(row, name, None) for name in cards.TEXTS},
         "aliases": aliases,
         "versions": [version(found, name=row.name, aliases=aliases) for found in versions],
     }
@@ -202,10 +205,37 @@ def version(row: Row[Any], *, name: str, aliases: dict[str, int]) -> Json:
         "links": {}
         if row.job is None
         else {
+            "card": f"/v1/models/{name}/versions/{row.number}/card",
             "download": f"/v1/models/{name}/versions/{row.number}/download",
             "job": f"/v1/jobs/{row.job}",
         },
     }
+
+
+def moves(rows: list[Row[Any]]) -> list[Json]:
+    """Moves of one alias, the last first; the first of all came from nowhere."""
+    before: list[Row[Any] | None] = [*rows[1:], None]
+    return [_move(row, None if last is None else last.number) for row, last in zip(rows, before, strict=True)]
+
+
+def _move(row: Row[Any], before: int | None) -> Json:
+    return {
+        "move": row.move,
+        "at": moment(row.at),
+        "version": row.number,
+        "from": before,
+        "how": row.how,
+        "key": row.key_name,
+        "job": row.job,
+        "reason": row.reason,
+        "gate": row.gate,
+    }
+
+
+def card(known: Evidence) -> Json:
+    """A model card with its moments: when it was made, and when which alias pointed to which version."""
+    said = {**cards.build(known), "created_at": moment(known.version.created_at)}
+    return {**said, "moves": {alias: moves(rows) for alias, rows in known.moves.items()}}
 
 
 def webhook(row: Row[Any]) -> Json:

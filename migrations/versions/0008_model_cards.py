@@ -1,5 +1,7 @@
 """model cards, and who moved an alias"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,7 +12,7 @@ depends_on = None
 
 TEXTS = ("description", "intended_use", "limits", "licence")
 # Without values for what was moved before, and for what an older process moves: nobody knows who it was.
-OF_A_MOVE = {
+OF_A_MOVE: dict[str, sa.types.TypeEngine[Any]] = {
     "how": sa.String(length=16),
     "key": sa.String(length=40),
     "job": sa.String(length=40),
