@@ -17,6 +17,7 @@ from shared.tables import aliases, models, versions
 
 CHAMPION = "champion"
 UNKNOWN = Mover()
+MOMENT_S = 0.001
 ALIAS = "[A-Za-z][A-Za-z0-9_-]{0,63}"
 
 Json = dict[str, Any]
@@ -175,7 +176,8 @@ def version_at(sql: Connection, model_id: str, alias: str, at: float | None = No
     """The id of the version to which an alias points, or pointed at a moment; None when it pointed to nothing."""
     chosen = select(aliases.c.version).where(aliases.c.model == model_id, aliases.c.alias == alias)
     if at is not None:
-        chosen = chosen.where(aliases.c.at <= at)
+        # Moments are told to the millisecond: what is told of a move lies a little before it.
+        chosen = chosen.where(aliases.c.at < at + MOMENT_S)
     return sql.execute(chosen.order_by(aliases.c.move.desc()).limit(1)).scalar()
 
 

@@ -98,7 +98,7 @@ def test_a_metric_that_the_kind_does_not_have_is_refused_before_anything_is_comp
 
 
 def test_an_unknown_metric_is_answered_with_those_that_there_are() -> None:
-    with pytest.raises(InvalidRequest, match="expected one of .*macro_f1.* received 'tempo'") as refusal:
+    with pytest.raises(InvalidRequest, match=r"expected one of .*macro_f1.* received 'tempo'") as refusal:
         gate.demand(version(2, 0.9, lineage()), None, "classification", {"metric": "tempo", "at_least": 0.5})
 
     assert [fault.pointer for fault in refusal.value.faults] == ["/require/metric"]
