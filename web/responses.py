@@ -214,8 +214,8 @@ def version(row: Row[Any], *, name: str, aliases: dict[str, int]) -> Json:
 
 def moves(rows: list[Row[Any]]) -> list[Json]:
     """Moves of one alias, the last first; the first of all came from nowhere."""
-    before: list[Row[Any] | None] = [*rows[1:], None]
-    return [_move(row, None if last is None else last.number) for row, last in zip(rows, before, strict=True)]
+    numbers: list[int | None] = [row.number for row in rows]
+    return [_move(row, before) for row, before in zip(rows, [*numbers[1:], None], strict=False)]
 
 
 def _move(row: Row[Any], before: int | None) -> Json:

@@ -80,7 +80,7 @@ class Registry(Models):
         """
         found = signed.read(Path(path))
         body = {"manifest": found.manifest, "signature": found.signature}
-        return {"version": found.version, "files": found.files, **self._transport.post("/v1/models/verify", body)}
+        return {"version": found.version, "files": found.files, **self._transport.post("/v1/manifests/verify", body)}
 
     def _address(self, model: str) -> str:
         name, number = self._numbered(model)

@@ -60,6 +60,7 @@ def test_a_long_history_comes_in_pages(caller: Caller) -> None:
 
     assert [(each["version"], each["from"]) for each in page["data"] + rest["data"]] == [(3, 2), (2, 1), (1, None)]
     assert rest["next_cursor"] is None
+    assert caller.call("GET", f"{CHAMPION}/history?cursor=0").json == {"data": [], "next_cursor": None}
 
 
 def test_the_aliases_of_a_model_are_listed_with_their_last_move(caller: Caller) -> None:

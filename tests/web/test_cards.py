@@ -25,6 +25,12 @@ def card(caller: Caller, number: int = 1, *, name: str = "songs", form: str = "j
 
 
 @pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """What is read is read alike from both databases; what is written is tried on both in tests/shared."""
+    return sqlite_url
+
+
+@pytest.fixture
 def whole(database: Database, tenant: str) -> int:
     """A version of which everything is known, beside a champion."""
     validation = {

@@ -16,7 +16,13 @@ from tests.web.calling import Caller, a_key
 from tests.web.registry import FILE, make_version
 
 KEY = "t/somebody/jobs/job_1/1/files/weights.safetensors"
-VERIFY = "/v1/models/verify"
+VERIFY = "/v1/manifests/verify"
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """What is read is read alike from both databases; what is written is tried on both in tests/shared."""
+    return sqlite_url
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,12 @@ from tests.web.calling import Caller, a_key
 from tests.web.registry import lineage, make_version, metric
 
 
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """What is read is read alike from both databases; what is written is tried on both in tests/shared."""
+    return sqlite_url
+
+
 @pytest.fixture(autouse=True)
 def songs(database: Database, tenant: str) -> None:
     """1 and 2 are of the same rows with other params, 3 is of another dataset."""
