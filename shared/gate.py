@@ -1,7 +1,7 @@
 """The gate before an alias moves: a version passes that meets all that is required; else it is told all it lacks."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +28,7 @@ class Measured:
     rows: int = 0
     reason: str = ""
     difference: float | None = None
-    interval: tuple[float, float] | None = None
+    interval: Sequence[float] | None = None
     p: float | None = None
 
 
@@ -101,10 +101,11 @@ def value_of(metrics: Json, metric: str) -> float | None:
 
 
 def judged_rows(version: Row[Any]) -> int | None:
-    """How many rows (of recordings: tracks) a version was judged on; None where its lineage does not say."""
+    """How many rows a version was judged on, of recordings tracks, of plays listeners; None where nothing says so."""
     split = version.lineage.get("split") or {}
     counts = split.get("tracks") or split
     rows = counts.get(judged_part(version.metrics) or "")
+    rows = rows.get("listeners") if isinstance(rows, dict) else rows
     return rows if isinstance(rows, int) else None
 
 

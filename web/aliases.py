@@ -11,7 +11,8 @@ from shared.keys import READ, SUBMIT
 from web import registry_schemas, responses, schemas
 from web.api import Answer, Call, route
 from web.models import read_moment
-from web.requests import AliasMove, AliasQuery, RollbackQuery, RunsPage
+from web.registry_requests import RollbackQuery
+from web.requests import AliasMove, AliasQuery, RunsPage
 
 Json = dict[str, Any]
 

@@ -7,9 +7,9 @@ from web.card_pages import Block, Code, Facts, Figures, Grid, Section, Text, fig
 
 Json = dict[str, Any]
 
-_SIGNS = re.compile(r"([\\`*_{}\[\]()#!|~$^])")
+_SIGNS = re.compile(r"([\\`*_\[\]#|~$])")
 # What begins a list or a heading where a line begins, and what makes an address out of text.
-_FIRST = re.compile(r"^([-+=]|\d+(?=[.)]))")
+_FIRST = re.compile(r"^([-+=:]|\d+(?=[.)]))")
 _ADDRESS = re.compile(r"(?i)(://|www\.)")
 
 
@@ -22,8 +22,12 @@ def page(card: Json) -> str:
 def escape(said: str) -> str:
     """Text of which every sign means itself."""
     text = _SIGNS.sub(r"\\\1", said.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
-    text = _ADDRESS.sub(lambda found: "".join(f"&#{ord(sign)};" for sign in found.group()), text)
-    return _FIRST.sub(lambda found: f"&#{ord(found.group()[0])};{found.group()[1:]}", text)
+    return _ADDRESS.sub(lambda found: "".join(f"&#{ord(sign)};" for sign in found.group()), text)
+
+
+def _line(said: str) -> str:
+    """The same where a line begins with it."""
+    return _FIRST.sub(lambda found: f"&#{ord(found.group()[0])};{found.group()[1:]}", escape(said))
 
 
 def _section(section: Section) -> str:
@@ -33,7 +37,7 @@ def _section(section: Section) -> str:
 def _block(block: Block) -> str:
     match block:
         case Text(said):
-            return escape(said)
+            return _line(said)
         case Facts(pairs):
             return "\n".join(f"- {escape(name)}: {escape(said)}" for name, said in pairs)
         case Grid(head, rows):

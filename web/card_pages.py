@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,6 +131,8 @@ def _is_long(value: Any) -> bool:
 def _long(value: Any) -> Block:
     if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
         return _grid(value)
+    if isinstance(value, dict) and _is_flat(value.values()):
+        return Facts(_pairs(value))
     if isinstance(value, dict) and all(isinstance(each, dict) and "value" not in each for each in value.values()):
         return _grid([{"": name, **each} for name, each in value.items()])
     text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
@@ -148,7 +150,15 @@ def _grid(rows: Sequence[Json]) -> Grid:
 def _cell(value: Any) -> str:
     if isinstance(value, dict) and "value" in value:
         return with_interval(value["value"], value.get("interval"))
+    if isinstance(value, dict) and _is_flat(value.values()):
+        return plain(", ".join(f"{name} {figure(each)}" for name, each in value.items()) or "none")
+    if isinstance(value, list) and _is_flat(value):
+        return plain(", ".join(map(figure, value)) or "none")
     return plain(_as_json(value)) if isinstance(value, dict | list) else figure(value)
+
+
+def _is_flat(values: Iterable[Any]) -> bool:
+    return not any(isinstance(each, dict | list) for each in values)
 
 
 def _as_json(value: Any) -> str:

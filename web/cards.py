@@ -8,7 +8,7 @@ from shared import evidence
 from shared.keys import READ
 from web import card_html, card_markdown, registry_schemas, responses
 from web.api import JSON, Answer, Call, route
-from web.requests import CardQuery
+from web.registry_requests import CardQuery
 
 HTML, MARKDOWN = "text/html", "text/markdown"
 MEDIA = {"json": JSON, "html": HTML, "markdown": MARKDOWN}

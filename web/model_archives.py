@@ -11,7 +11,7 @@ from shared import builtin, models, signatures
 from shared.keys import READ
 from web import card_html, card_markdown, cards, registry_schemas
 from web.api import Answer, Call, route
-from web.requests import SignedManifest
+from web.registry_requests import SignedManifest
 
 ZIP = "application/zip"
 MANIFEST, SIGNATURE = "manifest.json", "manifest.sig"

@@ -8,7 +8,7 @@ from shared import evidence, models, side_by_side
 from shared.keys import READ
 from web import registry_schemas, responses
 from web.api import Answer, Call, route
-from web.requests import CompareQuery
+from web.registry_requests import CompareQuery
 
 Json = dict[str, Any]
 

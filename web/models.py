@@ -7,7 +7,8 @@ from shared.errors import InvalidRequest
 from shared.keys import READ, SUBMIT
 from web import responses, schemas
 from web.api import Answer, Call, route
-from web.requests import ModelChange, Page
+from web.registry_requests import ModelChange
+from web.requests import Page
 
 
 @route("GET", "/v1/models", scope=READ, query=Page, answer=schemas.ModelList)

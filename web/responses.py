@@ -201,15 +201,14 @@ def version(row: Row[Any], *, name: str, aliases: dict[str, int]) -> Json:
         "lineage": row.lineage,
         "parameters": row.parameters,
         "created_at": moment(row.created_at),
-        # What comes with the service was made by no job, and is not handed out.
-        "links": {}
-        if row.job is None
-        else {
-            "card": f"/v1/models/{name}/versions/{row.number}/card",
-            "download": f"/v1/models/{name}/versions/{row.number}/download",
-            "job": f"/v1/jobs/{row.job}",
-        },
+        "links": _links(f"/v1/models/{name}/versions/{row.number}", row.job),
     }
+
+
+def _links(address: str, job_id: str | None) -> Json:
+    """What comes with the service was made by no job, and is not handed out."""
+    made = {} if job_id is None else {"download": f"{address}/download", "job": f"/v1/jobs/{job_id}"}
+    return {"card": f"{address}/card", **made}
 
 
 def moves(rows: list[Row[Any]]) -> list[Json]:
