@@ -62,9 +62,9 @@ def history(call: Call, name: str, alias: str) -> Answer:
     """Every move of an alias, the last first."""
     page: RunsPage = call.query
     model = models.find(call.sql, call.caller.tenant, name)
-    rows = alias_moves.page(call.sql, model.id, alias, limit=page.limit + 1, before=page.cursor)
-    if not rows and page.cursor is None:
+    if models.version_at(call.sql, model.id, alias) is None:
         raise NotFound("The alias has never pointed to anything.")
+    rows = alias_moves.page(call.sql, model.id, alias, limit=page.limit + 1, before=page.cursor)
     after = str(rows[-1].move) if len(rows) > page.limit else None
     return Answer({"data": responses.moves(rows)[: page.limit], "next_cursor": after})
 

@@ -148,7 +148,7 @@ def test_what_has_pointed_nowhere_else_cannot_be_rolled_back(caller: Caller) -> 
 
     for refused in (never, once):
         assert (refused.status_code, refused.json["code"]) == (409, "nothing_to_roll_back")
-    assert caller.call("GET", "/v1/models/songs/aliases/nobody/history").status_code == 404
+    assert caller.call("GET", "/v1/models/songs/aliases/nobody/history?cursor=0").status_code == 404
 
 
 def test_of_a_deleted_model_nothing_is_rolled_back_and_a_new_one_has_no_past(
