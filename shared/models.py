@@ -7,7 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from shared import builtin, gate, ids
+from shared import alias_moves, builtin, gate, ids
+from shared.alias_moves import Mover
 from shared.claims import Claim
 from shared.database import now
 from shared.errors import Fault, InvalidRequest, NotFound
@@ -15,6 +16,8 @@ from shared.gate import Measured
 from shared.tables import aliases, models, versions
 
 CHAMPION = "champion"
+UNKNOWN = Mover()
+MOMENT_S = 0.001
 ALIAS = "[A-Za-z][A-Za-z0-9_-]{0,63}"
 
 Json = dict[str, Any]
@@ -173,7 +176,8 @@ def version_at(sql: Connection, model_id: str, alias: str, at: float | None = No
     """The id of the version to which an alias points, or pointed at a moment; None when it pointed to nothing."""
     chosen = select(aliases.c.version).where(aliases.c.model == model_id, aliases.c.alias == alias)
     if at is not None:
-        chosen = chosen.where(aliases.c.at <= at)
+        # Moments are told to the millisecond: what is told of a move lies a little before it.
+        chosen = chosen.where(aliases.c.at < at + MOMENT_S)
     return sql.execute(chosen.order_by(aliases.c.move.desc()).limit(1)).scalar()
 
 
@@ -216,30 +220,41 @@ def move_alias(
     number: int,
     require: Json | None = None,
     measured: Measured | None = None,
+    mover: Mover = UNKNOWN,
+    expected: int | None = None,
 ) -> Row[Any]:
-    """Point an alias to a version, if the gate in `require` lets it pass.
+    """Point an alias to a version, if the gate in `require` lets it pass (see shared/gate.py).
 
-    `require` is {"metric", "not_worse_than": alias}; raises NotAllowedNow when the candidate's validation metric is
-    worse, or when the two were not measured on the same rows and the other was not `measured` there. An empty alias
-    lets everything pass.
+    Raises NotAllowedNow when the gate refuses, or when the alias does not point to the version `expected` any more. An
+    empty alias to compare with lets everything pass.
     """
     if builtin.is_builtin(name):
         raise builtin.fixed(name)
     candidate = find_version(sql, tenant, name, number)
-    # Moves come one after the other, and each is judged by where the one before has left the aliases.
-    sql.execute(update(models).where(models.c.id == candidate.model).values(name=models.c.name))
+    hold(sql, candidate.model)
+    alias_moves.demand_unmoved(sql, candidate.model, alias, expected)
+    passed = None
     if require is not None:
-        kind, rival = find(sql, tenant, name).kind, at_alias(sql, tenant, name, require["not_worse_than"])
-        gate.demand_not_worse(candidate, rival, kind, require, measured)
-    newest = select(func.coalesce(func.max(aliases.c.move), 0) + 1).where(
-        aliases.c.model == candidate.model, aliases.c.alias == alias
-    )
-    values = {
-        "model": candidate.model, "alias": alias, "move": newest.scalar_subquery(), "version": candidate.id,
-        "at": now(),
-    }  # fmt: skip
-    sql.execute(insert(aliases).values(values))
+        other = require.get("not_worse_than")
+        rival = None if other is None else at_alias(sql, tenant, name, other)
+        passed = gate.demand(candidate, rival, find(sql, tenant, name).kind, require, measured)
+    alias_moves.note(sql, candidate, alias, mover, passed)
     return candidate
+
+
+def hold(sql: Connection, model_id: str) -> None:
+    """Moves of aliases come one after the other, and each is judged by where the one before has left them."""
+    sql.execute(update(models).where(models.c.id == model_id).values(name=models.c.name))
+
+
+def describe(sql: Connection, tenant: str, name: str, said: dict[str, str | None]) -> Row[Any]:
+    """Change what its owner says of a model. Raises NotFound, NotAllowedNow for one that comes with the service."""
+    if builtin.is_builtin(name):
+        raise builtin.fixed(name)
+    model = find(sql, tenant, name)
+    if said:
+        sql.execute(update(models).where(models.c.id == model.id).values(said))
+    return find(sql, tenant, name)
 
 
 def delete(sql: Connection, tenant: str, name: str) -> None:

@@ -375,6 +375,11 @@ models = Table(
     Column("name", Name, nullable=False),
     Column("kind", String(64), nullable=False),
     Column("created_at", Double, nullable=False),
+    # What its owner says of it, for the cards of its versions.
+    Column("description", Text),
+    Column("intended_use", Text),
+    Column("limits", Text),
+    Column("licence", Text),
     UniqueConstraint("tenant", "name"),
 )
 
@@ -406,6 +411,14 @@ aliases = Table(
     Column("move", Integer, nullable=False),
     Column("version", Id, ForeignKey("versions.id"), nullable=False),
     Column("at", Double, nullable=False),
+    # moved, promoted, rolled_back; null of moves from before this was kept.
+    Column("how", String(16)),
+    # Who moved it: a key, or the job that promoted what it made. Either may be gone by the time that somebody reads.
+    Column("key", Id),
+    Column("job", Id),
+    Column("reason", Name),
+    # What was required, and what the two versions came to.
+    Column("gate", JSON),
     PrimaryKeyConstraint("model", "alias", "move"),
 )
 

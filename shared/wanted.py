@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, Strict, StringConstraints, ValidationInfo, field_validator
 
 from shared.schema import Closed, Float, Int
 
@@ -37,11 +37,38 @@ class Budget(Closed):
     compute_seconds: Annotated[Float, Field(gt=0, le=31_536_000)] | None = None
 
 
+# What a gate may ask without another version to compare with.
+ALONE = ("at_least", "min_rows", "no_leakage_warning")
+OF_TWO = ("by", "significant")
+
+
 class Requirement(Closed):
-    """The gate before an alias moves."""
+    """The gate before an alias moves: all that it names must hold."""
 
     metric: Annotated[str, StringConstraints(min_length=1, max_length=64)]
-    not_worse_than: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    # How much worse than the other it may be.
+    by: Annotated[Float, Field(ge=0)] = 0.0
+    significant: Annotated[bool, Strict()] = False
+    # Of a metric of which less is better: at most.
+    at_least: Float | None = None
+    min_rows: Annotated[Int, Field(ge=1, lt=2**53)] | None = None
+    no_leakage_warning: Annotated[bool, Strict()] = False
+    # Whether it may be left out depends on the others, which are read before it.
+    not_worse_than: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+        default=None, validate_default=True
+    )
+
+    @field_validator("not_worse_than")
+    @classmethod
+    def _asks_for_something(cls, other: str | None, said: ValidationInfo) -> str | None:
+        if other is not None:
+            return other
+        beside = [name for name in OF_TWO if said.data.get(name)]
+        if beside:
+            raise ValueError(f"expected the alias to compare with, which {beside[0]} is about, received none")
+        if not any(said.data.get(name) not in (None, False) for name in ALONE):
+            raise ValueError(f"expected an alias to compare with, or one of {', '.join(ALONE)}, received none")
+        return None
 
 
 class Promotion(Closed):

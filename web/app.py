@@ -17,7 +17,9 @@ from shared.receivers import Receivers
 from shared.settings import Settings
 from shared.storage import Storage
 from web import (
+    aliases,
     api,
+    cards,
     chunks,
     datasets,
     differences,
@@ -25,6 +27,8 @@ from web import (
     health,
     jobs,
     kinds,
+    model_archives,
+    model_comparisons,
     models,
     openapi,
     predictions,
@@ -43,12 +47,16 @@ from web.waiting import WaitingRoom
 
 # Their import declares the routes.
 DECLARED = (
+    aliases,
+    cards,
     chunks,
     datasets,
     differences,
     health,
     jobs,
     kinds,
+    model_archives,
+    model_comparisons,
     models,
     openapi,
     predictions,

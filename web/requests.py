@@ -17,6 +17,8 @@ TrackKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
 Where = Annotated[dict[Column, Annotated[str, StringConstraints(max_length=1024)]], Field(max_length=8)]
 # As long as an id of interactions may be (worker/interactions/rows.py).
 USER_CHARACTERS = 1024
+# As long as the column of SQL.
+Description = Annotated[str, StringConstraints(max_length=255)]
 Cursor = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9_]+$")]
 
 
@@ -88,10 +90,12 @@ class ListenerErasure(Closed):
 
 
 class AliasMove(Closed):
-    """Where an alias shall point."""
+    """Where an alias shall point, why, and where it points as far as the client knows; 0 is nowhere."""
 
     version: Annotated[Int, Field(ge=1, lt=2**31)]
     require: Requirement | None = None
+    expected_version: Annotated[Int, Field(ge=0, lt=2**31)] | None = None
+    reason: Description | None = None
 
 
 Cron = Annotated[str, StringConstraints(min_length=9, max_length=100), AfterValidator(cron.read)]
@@ -188,8 +192,6 @@ Event = Literal[
     "*", "job.succeeded", "job.failed", "job.cancelled", "schedule.paused", "schedule.refused", "webhook.ping"
 ]
 Events = Annotated[list[Event], Field(min_length=1, max_length=16)]
-# As long as the column of SQL.
-Description = Annotated[str, StringConstraints(max_length=255)]
 
 
 class NewWebhook(Closed):

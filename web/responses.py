@@ -6,6 +6,8 @@ from typing import Any
 import orjson
 from sqlalchemy import Row
 
+from shared import cards
+from shared.evidence import Evidence
 from shared.job_list import Whole
 from shared.tuning_params import TUNE
 
@@ -173,6 +175,7 @@ def model(row: Row[Any], *, versions: list[Row[Any]], aliases: dict[str, int]) -
         "name": row.name,
         "kind": row.kind,
         "created_at": moment(row.created_at),
+        **{name: getattr(row, name, None) for name in cards.TEXTS},
         "aliases": aliases,
         "versions": [version(found, name=row.name, aliases=aliases) for found in versions],
     }
@@ -201,14 +204,40 @@ def version(row: Row[Any], *, name: str, aliases: dict[str, int]) -> Json:
         "lineage": row.lineage,
         "parameters": row.parameters,
         "created_at": moment(row.created_at),
-        # What comes with the service was made by no job, and is not handed out.
-        "links": {}
-        if row.job is None
-        else {
-            "download": f"/v1/models/{name}/versions/{row.number}/download",
-            "job": f"/v1/jobs/{row.job}",
-        },
+        "links": _links(f"/v1/models/{name}/versions/{row.number}", row.job),
     }
+
+
+def _links(address: str, job_id: str | None) -> Json:
+    """What comes with the service was made by no job, and is not handed out."""
+    made = {} if job_id is None else {"download": f"{address}/download", "job": f"/v1/jobs/{job_id}"}
+    return {"card": f"{address}/card", **made}
+
+
+def moves(rows: list[Row[Any]]) -> list[Json]:
+    """Moves of one alias, the last first; the first of all came from nowhere."""
+    numbers: list[int | None] = [row.number for row in rows]
+    return [_move(row, before) for row, before in zip(rows, [*numbers[1:], None], strict=False)]
+
+
+def _move(row: Row[Any], before: int | None) -> Json:
+    return {
+        "move": row.move,
+        "at": moment(row.at),
+        "version": row.number,
+        "from": before,
+        "how": row.how,
+        "key": row.key_name,
+        "job": row.job,
+        "reason": row.reason,
+        "gate": row.gate,
+    }
+
+
+def card(known: Evidence) -> Json:
+    """A model card with its moments: when it was made, and when which alias pointed to which version."""
+    said = {**cards.build(known), "created_at": moment(known.version.created_at)}
+    return {**said, "moves": {alias: moves(rows) for alias, rows in known.moves.items()}}
 
 
 def webhook(row: Row[Any]) -> Json:

@@ -204,6 +204,10 @@ class Model(Open):
     name: str
     kind: str
     created_at: str
+    description: str | None
+    intended_use: str | None
+    limits: str | None
+    licence: str | None
     aliases: dict[str, int]
     versions: list[Version]
 

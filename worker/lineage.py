@@ -1,13 +1,17 @@
 """Where a model version came from, or a row of predictions: datasets, params, seed, split, code and libraries."""
 
+import functools
+import platform
 from collections.abc import Sequence
 from importlib.metadata import version as version_of
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row
 
 from shared.claims import Claim
 from shared.training_params import Training
+from worker import cores
 from worker.features import Feature
 
 CODE_VERSION = "0.1.0"
@@ -28,6 +32,8 @@ def of_training(
         "seed": params.seed,
         "split": split,
         "code": {"etude": CODE_VERSION, **_libraries()},
+        # Sums of floats depend on how many threads share them, and on the instructions that a processor has.
+        "machine": {"cpu": processor(), "threads": cores.count()},
         # Those of a recording are numbers that we compute, and no columns of the dataset.
         **({"columns": _columns(features)} if features and dataset.format == "table" else {}),
     }
@@ -56,6 +62,18 @@ def of_dataset(dataset: Row[Any]) -> Json:
         "sha256": dataset.sha256,
         "format": dataset.format,
     }
+
+
+@functools.cache
+def processor() -> str | None:
+    """The processor by the name that the system has for it; None where it says none."""
+    told = Path("/proc/cpuinfo")
+    if told.exists():
+        names = (
+            line.partition(":")[2].strip() for line in told.read_text().splitlines() if line.startswith("model name")
+        )
+        return next(names, None) or platform.machine() or None
+    return platform.processor() or platform.machine() or None
 
 
 def _libraries() -> dict[str, str]:

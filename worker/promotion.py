@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, Row
 
-from shared import gate, history, models
+from shared import alias_moves, gate, history, models
+from shared.alias_moves import Mover
 from shared.errors import JobCancelled, JobFailed, NotAllowedNow, NotFound, RequestRefused, Unavailable
 from shared.gate import Measured
 from shared.models import NewVersion
@@ -92,9 +93,10 @@ def _move(sql: Connection, desk: Desk, number: int, measured: Measured | None) -
         return {"moved": False, "reason": {"code": JobCancelled.code, "detail": said}}
     tenant, name, promote = desk.claim.tenant, desk.claim.model or "", desk.claim.promote or {}
     before = models.at_alias(sql, tenant, name, promote["alias"])
-    require = promote.get("require")
+    mover = Mover(alias_moves.PROMOTED, job=desk.claim.job_id)
+    gated: Json = {"require": promote.get("require"), "measured": measured}
     try:
-        models.move_alias(sql, tenant, name, promote["alias"], number=number, require=require, measured=measured)
+        models.move_alias(sql, tenant, name, promote["alias"], number=number, mover=mover, **gated)
     except RequestRefused as refusal:
         # Refused before anything was written.
         return {"moved": False, "reason": {"code": refusal.code, "detail": refusal.detail}}
@@ -118,11 +120,11 @@ def _rival(desk: Desk) -> Row[Any] | None:
 
 
 def _rival_at(sql: Connection, desk: Desk) -> Row[Any] | None:
-    """The version that the gate compares with; None without a gate, or when its alias points to nothing."""
-    require = _require(desk)
-    if not require:
+    """The version that the gate compares with; None where it compares with none, or its alias points to nothing."""
+    other = _require(desk).get("not_worse_than")
+    if other is None:
         return None
-    return models.at_alias(sql, desk.claim.tenant, desk.claim.model or "", require["not_worse_than"])
+    return models.at_alias(sql, desk.claim.tenant, desk.claim.model or "", other)
 
 
 def _require(desk: Desk) -> Json:

@@ -11,7 +11,7 @@ from etude.composing import Asked, Composition
 from etude.datasets import Dataset
 from etude.errors import EtudeError, NotFound, Refused
 from etude.jobs import PAGE, Job
-from etude.models import Models
+from etude.registry import Registry
 from etude.roles import Roles
 from etude.schedules import Schedule, address
 from etude.transport import PATIENCE_S, Progress, Transport
@@ -20,7 +20,7 @@ from etude.webhooks import Webhook
 Json = dict[str, Any]
 
 
-class Client(Models):
+class Client(Registry):
     """One service, as one key sees it; a context manager closes its connections."""
 
     def __init__(self, url: str | None = None, key: str | None = None, *, patience_s: float = PATIENCE_S) -> None:

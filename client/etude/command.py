@@ -23,6 +23,7 @@ from etude import (
     outcome,
     page,
     recommend_commands,
+    registry_commands,
     schedule_commands,
     show,
     tune_commands,
@@ -65,6 +66,7 @@ for each in (
     *compose_commands.COMMANDS,
     *recommend_commands.COMMANDS,
     *look_commands.COMMANDS,
+    *registry_commands.COMMANDS,
     *schedule_commands.COMMANDS,
     *webhook_commands.COMMANDS,
 ):
@@ -126,19 +128,6 @@ def retry(job_id: str, is_watching: bool, as_json: bool) -> None:
     """Run a failed job again."""
     with Client() as client:
         outcome.end(client.job(job_id).retry(), is_watching=is_watching, as_json=as_json)
-
-
-@etude.command()
-@click.argument("model")
-@click.argument("alias")
-@click.argument("version", type=click.IntRange(1))
-@click.option("--require", help="A gate: metric=alias, such as accuracy=champion.")
-@options.as_json
-def alias(model: str, alias: str, version: int, require: str | None, as_json: bool) -> None:
-    """Point ALIAS of MODEL to VERSION."""
-    with Client() as client:
-        moved = client.set_alias(model, alias, version, require=options.read_gate(require))
-        show.as_json(moved) if as_json else page.say(f"{model}@{alias} is now version {moved['version']}.")
 
 
 @etude.command(short_help="Erase versions of datasets, or models.")

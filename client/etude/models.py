@@ -80,11 +80,6 @@ class Models:
             raise NotFound(f"There is no {reference}: `etude models {name}` lists the versions that there are.")
         return name, int(number)
 
-    def set_alias(self, model: str, alias: str, version: int, *, require: Json | None = None) -> Json:
-        """Point an alias to a version; `require` is the gate: `{"metric", "not_worse_than"}`."""
-        body: Json = {"version": version, **({"require": require} if require else {})}
-        return self._transport.put(f"/v1/models/{quote(model, safe='')}/aliases/{quote(alias, safe='')}", body)
-
     def recommend(
         self,
         model: str,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from etude import jobs
+from etude import gate, jobs
 from etude.errors import EtudeError
 
 # Of recordings; without them they are found by their names.
@@ -161,7 +161,7 @@ def demand_lines(output: str) -> None:
 
 def promotion(command: Command) -> Command:
     """`--promote` and `--require`."""
-    told = "A gate for --promote: metric=alias, such as accuracy=champion; an alias left out is champion."
+    told = f"A gate for --promote: {gate.TOLD}; an alias left out is champion."
     command = click.option("--require", help=told)(command)
     told = "The alias that the new version shall have, such as champion."
     return click.option("--promote", metavar="ALIAS", help=told)(command)
@@ -171,14 +171,8 @@ def read_promotion(alias: str | None, require: str | None) -> Json:
     """What a training's body has of `--promote` and `--require`: nothing without them."""
     if alias is None and require is not None:
         raise click.UsageError("--require says what --promote ALIAS requires: name an alias.")
-    gate = read_gate(require)
-    return {} if alias is None else {"promote": {"alias": alias, **({"require": gate} if gate else {})}}
-
-
-def read_gate(require: str | None) -> Json | None:
-    """`accuracy=champion` as the service has it; `accuracy` means the champion."""
-    metric, _, other = (require or "").partition("=")
-    return {"metric": metric, "not_worse_than": other or "champion"} if metric else None
+    asked = gate.read(require)
+    return {} if alias is None else {"promote": {"alias": alias, **({"require": asked} if asked else {})}}
 
 
 def params(command: Command) -> Command:

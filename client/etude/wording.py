@@ -35,7 +35,8 @@ PLACES = (
     (re.compile("^(?:/params)?/min_listeners$"), "--min-listeners"),
     (re.compile("^/items(?=/|$)"), "--played"),
     (re.compile("^/promote/alias$"), "--promote"),
-    (re.compile("^/promote/require/.*$"), "--require"),
+    (re.compile("^(?:/promote)?/require(?=/|$).*$"), "--require"),
+    (re.compile("^/expected_version$"), "--expect"),
 )
 
 Json = dict[str, Any]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 import pytest
-from etude import options
+from etude import gate, options
 
 
 @pytest.mark.parametrize(("content", "told"), [("{", "not JSON"), ("[1]", "received list"), ("3", "received int")])
@@ -37,14 +37,37 @@ def test_a_file_of_a_form_that_is_not_asked_for_is_refused() -> None:
 
 
 def test_an_alias_is_asked_for_with_a_gate_or_without() -> None:
-    gate = {"metric": "f1", "not_worse_than": "challenger"}
+    asked = {"metric": "f1", "not_worse_than": "challenger"}
 
     assert options.read_promotion(None, None) == {}
     assert options.read_promotion("champion", None) == {"promote": {"alias": "champion"}}
-    assert options.read_promotion("champion", "f1=challenger") == {"promote": {"alias": "champion", "require": gate}}
-    assert options.read_gate("f1") == {"metric": "f1", "not_worse_than": "champion"}
+    assert options.read_promotion("champion", "f1=challenger") == {"promote": {"alias": "champion", "require": asked}}
+    assert gate.read("f1") == {"metric": "f1", "not_worse_than": "champion"}
 
 
 def test_a_gate_without_an_alias_is_refused() -> None:
     with pytest.raises(click.UsageError, match="--promote ALIAS"):
         options.read_promotion(None, "accuracy")
+
+
+@pytest.mark.parametrize(
+    ("require", "asked"),
+    [
+        (None, None),
+        ("f1=best,by=0.01,significant", {"not_worse_than": "best", "by": 0.01, "significant": True}),
+        ("f1,at_least=0.8", {"at_least": 0.8}),
+        ("f1, min_rows=100, no_leakage_warning", {"min_rows": 100, "no_leakage_warning": True}),
+        # What needs another version is compared with the champion unless one is named.
+        ("f1,at_least=0.8,significant", {"not_worse_than": "champion", "at_least": 0.8, "significant": True}),
+    ],
+)
+def test_a_gate_has_more_after_commas(require: str | None, asked: dict[str, object] | None) -> None:
+    assert gate.read(require) == (None if asked is None else {"metric": "f1", **asked})
+
+
+@pytest.mark.parametrize("wrong", ["=champion", "f1,min_rows=many", "f1,significant=no", "f1,at_most=3", "f1,"])
+def test_a_gate_that_cannot_be_read_is_said_of_the_option(wrong: str) -> None:
+    with pytest.raises(click.BadParameter) as caught:
+        gate.read(wrong)
+
+    assert caught.value.param_hint == "--require"

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import func, select, update
 
-from shared import jobs, models
+from shared import alias_moves, jobs, models
 from shared.database import Database
 from shared.settings import Settings
 from shared.storage import Storage
@@ -117,6 +117,24 @@ def test_a_worse_version_is_kept_and_moves_nothing(post: Post, tenant: str, data
     assert "champion (version 1) has" in said["reason"]["detail"]
     assert told(post, row.id) == [said]
     assert (champion(post, tenant), count_moves(post)) == (1, 1)
+
+
+def test_a_gate_tells_all_that_a_training_misses_and_the_history_who_passed(
+    post: Post, tenant: str, dataset: str
+) -> None:
+    wanted = {"metric": "accuracy", "at_least": 0.5, "min_rows": 20, "no_leakage_warning": True}
+    passed = train(post, tenant, dataset, promote={**CHAMPION, "require": wanted})
+
+    refused = train(post, tenant, dataset, promote={**CHAMPION, "require": {**wanted, "at_least": 2.0, "min_rows": 21}})
+
+    said = refused.result["promotion"]["reason"]["detail"]
+    assert "at least 2 is required" in said and "20 rows, at least 21 are required" in said
+    with post.database.reading() as sql:
+        (move,) = alias_moves.page(sql, models.find(sql, tenant, "songs").id, "champion", limit=9, before=None)
+        version = models.find_version(sql, tenant, "songs", 1)
+    assert (move.how, move.job, move.key, move.gate["require"]) == ("promoted", passed.id, None, wanted)
+    assert move.gate["candidate"] == passed.result["metrics"]["validation"]["accuracy"]["value"]
+    assert version.lineage["machine"]["cpu"] and version.lineage["machine"]["threads"] >= 1
 
 
 def test_without_a_gate_a_worse_version_takes_the_alias_over(post: Post, tenant: str, dataset: str) -> None:

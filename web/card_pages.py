@@ -1,0 +1,228 @@
+"""A model card as sections of text, facts, tables and figures, which web/card_html.py and web/card_markdown.py set."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+Json = dict[str, Any]
+
+# Neither controls nor what turns text around: labels and columns come from the files of clients.
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+TEXT_SHOWN, CELL_SHOWN, ROWS_SHOWN, CODE_SHOWN = 4000, 200, 50, 8000
+UNSAID = "not stated by its owner"
+UNMEASURED = "not measured"
+# Have sections of their own.
+APART = ("calibration", "importance", "leakage")
+
+
+@dataclass(frozen=True)
+class Text:
+    said: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    pairs: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Grid:
+    head: list[str]
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A metric with what holds 95 % of its like, and what others come to."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+    others: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Figures:
+    part: str
+    figures: list[Figure]
+
+
+@dataclass(frozen=True)
+class Code:
+    said: str
+
+
+Block = Text | Facts | Grid | Figures | Code
+
+
+@dataclass(frozen=True)
+class Section:
+    title: str
+    blocks: list[Block]
+
+
+def sections(card: Json) -> Iterator[Section]:
+    """The whole card, in the order in which it is read."""
+    yield Section("Purpose", [_purpose(card)])
+    yield Section("Data", list(_blocks(card["data"])))
+    yield Section("Metrics", list(_metrics(card)) or [Text(UNMEASURED)])
+    yield Section("Calibration", _or_unmeasured(card["calibration"]))
+    yield Section("Leakage and warnings", list(_warnings(card)))
+    yield Section("What it looks at", _or_unmeasured(card["importance"]))
+    yield Section("Beside the champion", list(_champion(card["champion"])))
+    yield Section("Aliases", list(_moves(card["moves"])))
+    yield Section("Architecture", list(_blocks(card["architecture"])))
+    yield Section("Settings", list(_blocks(card["params"])) or [Text("none")])
+    yield Section("Networks of others", [Facts(_pairs(each)) for each in card["base_weights"]] or [Text("none")])
+    yield Section("Cost", _or_unmeasured(card["cost"]))
+    yield Section("To train it again", list(_blocks(card["reproduce"])))
+    yield Section("Not measured", [Text(", ".join(card["not_measured"]).replace("_", " ") or "nothing is missing")])
+
+
+def plain(said: Any, most: int = CELL_SHOWN) -> str:
+    """Text in one line, without signs that hide or turn it."""
+    text = _UNFIT.sub(" ", str(said)).strip()
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def figure(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.4g}" if isinstance(value, float) else plain(value)
+
+
+def _purpose(card: Json) -> Facts:
+    asked = ("description", "intended_use", "limits", "licence")
+    said = [(name.replace("_", " "), plain(card[name] or UNSAID, TEXT_SHOWN)) for name in asked]
+    names = [("model", plain(card["reference"])), ("kind", card["kind"]), ("made", card["created_at"])]
+    return Facts([*names, ("by job", card["job"] or "none: it comes with the service"), *said])
+
+
+def _or_unmeasured(said: Any) -> list[Block]:
+    return list(_blocks(said)) or [Text(UNMEASURED)]
+
+
+def _blocks(said: Any) -> Iterator[Block]:
+    """Facts of what is short, tables of what is alike, JSON of the rest."""
+    if not said:
+        return
+    if isinstance(said, list):
+        yield _grid(said) if all(isinstance(each, dict) for each in said) else Text(_cell(said))
+        return
+    short = {name: value for name, value in said.items() if not _is_long(value)}
+    if short:
+        yield Facts(_pairs(short))
+    for name, value in said.items():
+        if _is_long(value):
+            yield Text(f"{plain(name).replace('_', ' ')}:")
+            yield _long(value)
+
+
+def _pairs(said: Json) -> list[tuple[str, str]]:
+    return [(plain(name).replace("_", " "), _cell(value)) for name, value in said.items()]
+
+
+def _is_long(value: Any) -> bool:
+    return isinstance(value, dict | list) and len(_as_json(value)) > CELL_SHOWN
+
+
+def _long(value: Any) -> Block:
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        return _grid(value)
+    if isinstance(value, dict) and _is_flat(value.values()):
+        return Facts(_pairs(value))
+    if isinstance(value, dict) and all(isinstance(each, dict) and "value" not in each for each in value.values()):
+        return _grid([{"": name, **each} for name, each in value.items()])
+    text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
+    return Code(text if len(text) <= CODE_SHOWN else f"{text[:CODE_SHOWN]}…")
+
+
+def _grid(rows: Sequence[Json]) -> Grid:
+    head = list(dict.fromkeys(name for row in rows[:ROWS_SHOWN] for name in row))
+    shown = [[_cell(row.get(name)) for name in head] for row in rows[:ROWS_SHOWN]]
+    if len(rows) > ROWS_SHOWN:
+        shown.append([f"… {len(rows) - ROWS_SHOWN} more", *[""] * (len(head) - 1)])
+    return Grid([plain(name).replace("_", " ") for name in head], shown)
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict) and "value" in value:
+        return with_interval(value["value"], value.get("interval"))
+    if isinstance(value, dict) and _is_flat(value.values()):
+        return plain(", ".join(f"{name} {figure(each)}" for name, each in value.items()) or "none")
+    if isinstance(value, list) and _is_flat(value):
+        return plain(", ".join(map(figure, value)) or "none")
+    return plain(_as_json(value)) if isinstance(value, dict | list) else figure(value)
+
+
+def _is_flat(values: Iterable[Any]) -> bool:
+    return not any(isinstance(each, dict | list) for each in values)
+
+
+def _as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def with_interval(value: Any, interval: Sequence[Any] | None) -> str:
+    ends = f" ({figure(interval[0])} to {figure(interval[1])})" if interval else ""
+    return f"{figure(value)}{ends}"
+
+
+def _metrics(card: Json) -> Iterator[Block]:
+    """Of each part the figures as bars, and what belongs to single classes or groups as tables."""
+    for part, said in card["metrics"].items():
+        if part in APART or not isinstance(said, dict):
+            continue
+        found = list(_figures(said, card["baselines"].get(part) or {}))
+        if found:
+            yield Figures(plain(part).replace("_", " "), found)
+        for name, value in said.items():
+            if isinstance(value, dict | list) and value and "value" not in value and name not in APART:
+                yield Text(f"{plain(part)}, {plain(name)}:".replace("_", " "))
+                yield _long(value)
+
+
+def _figures(said: Json, baselines: Json) -> Iterator[Figure]:
+    for name, metric in said.items():
+        if not isinstance(metric, dict) or not isinstance(metric.get("value"), int | float):
+            continue
+        low, high = metric.get("interval") or (None, None)
+        others = {plain(other): each[name].get("value") for other, each in baselines.items() if name in each}
+        known = {other: float(value) for other, value in others.items() if value is not None}
+        interval = None if low is None or high is None else (float(low), float(high))
+        yield Figure(plain(name).replace("_", " "), float(metric["value"]), interval, known)
+
+
+def _warnings(card: Json) -> Iterator[Block]:
+    told = "suspected" if card["leakage"]["suspected"] else "nothing was found that looks like it"
+    yield Text(f"Leakage: {told}.")
+    yield from _blocks(card["leakage"]["report"])
+    if card["warnings"]:
+        yield _grid(card["warnings"])
+
+
+def _champion(said: Json | None) -> Iterator[Block]:
+    if said is None:
+        yield Text("It is the champion, or there is none.")
+        return
+    rows = "the same held-out rows" if said["on_same_rows"] else "different rows, so that the two say little"
+    yield Text(f"{plain(said['reference'])}, on {rows}.")
+    rows_of = [
+        [
+            plain(each["metric"]).replace("_", " "),
+            *(with_interval(of["value"], of["interval"]) for of in each["values"]),
+        ]
+        for each in said["metrics"]
+    ]
+    yield Grid(["metric", "this one", "the champion"], rows_of)
+
+
+def _moves(moves: dict[str, list[Json]]) -> Iterator[Block]:
+    if not moves:
+        yield Text("No alias has pointed to any version of this model.")
+    for alias, found in moves.items():
+        yield Text(f"{plain(alias)}:")
+        names = ("at", "version", "from", "how", "key", "job", "reason")
+        yield _grid([{name: move[name] for name in names} for move in found])
