@@ -4,17 +4,18 @@ Both sides come back in file order; the order within an epoch is the training's 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row places, rising; `validation` may be empty."""
+    """Row places, rising; `validation` may be empty, and so may `test`, which neither trains nor chooses."""
 
     train: np.ndarray
     validation: np.ndarray
+    test: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def last_rows(rows: int, fraction: float) -> Split:
