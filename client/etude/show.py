@@ -17,6 +17,7 @@ from etude import (
     page,
     show_audio,
     show_composed,
+    show_divided,
     show_lists,
     show_plays,
     show_recommender,
@@ -169,10 +170,13 @@ def _judged(out: Console, result: Json) -> None:
     # Recordings are learned in segments, and judged as wholes.
     unit = "tracks" if "segments" in result["metrics"] else "rows"
     for part, metrics in result["metrics"].items():
+        if part in show_divided.APART:
+            continue
         name = "validation segments" if part == "segments" else f"{part} {unit}"
         out.print(metrics_table(name, metrics, result["baselines"].get(part, {})))
         if "per_class" in metrics and part != "segments":
             out.print(_per_class(metrics["per_class"]))
+    show_divided.show(out, result)
 
 
 def _promoted(out: Console, result: Json) -> None:
