@@ -75,13 +75,18 @@ def demand_metric(kind: str, metric: str, *, pointer: str) -> None:
 
 
 def are_on_same_rows(lineage: Json, other: Json) -> bool:
-    """Whether two trainings held out the same rows: of the same content, divided alike."""
+    """Whether two trainings were judged on the same rows: of the same content, divided alike, or with one test."""
     return _held_out(lineage) == _held_out(other)
 
 
 def _held_out(lineage: Json) -> Json:
     split = lineage.get("split") or {}
-    drawn = {"seed": lineage.get("seed"), "validation": lineage.get("params", {}).get("validation")}
+    validation = lineage.get("params", {}).get("validation")
+    drawn = {"seed": lineage.get("seed"), "validation": validation}
+    if lineage.get("params", {}).get("test") is not None and "test" in split:
+        # It has a seed of its own, and a version that has a test is judged by it.
+        split = {"test": split["test"]}
+        drawn = {"validation": {name: (validation or {}).get(name) for name in ("group", "time")}}
     # The last rows are the same whatever the seed.
     how = {} if split.get("by") == "last_rows" else drawn
     form = {"representation": lineage["representation"]} if "representation" in lineage else {}

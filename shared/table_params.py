@@ -14,11 +14,34 @@ EPOCHS_WITH_EARLY_STOPPING = 300
 EPOCHS_WITHOUT = 50
 
 
-class Validation(Closed):
-    """A shuffled share of the rows, or of the groups when `group` names a column (or the dataset has one)."""
+Share = Annotated[Float, Field(gt=0, lt=1)]
+ColumnName = Annotated[str, Field(min_length=1, max_length=255)]
+MOST_FOLDS, MOST_REPORTED = 20, 5
 
-    fraction: Annotated[Float, Field(gt=0, lt=1)] = 0.2
-    group: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+
+class Validation(Closed):
+    """A share of the rows, or of the groups when `group` names a column (or the dataset has one).
+
+    Shuffled; the latest where `time` names a column; with `folds` each row in turn, and `fraction` says nothing.
+    """
+
+    fraction: Share = 0.2
+    group: ColumnName | None = None
+    time: ColumnName | None = None
+    folds: Annotated[Int, Field(ge=2, le=MOST_FOLDS)] | None = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Validation":
+        if self.time is not None and self.folds is not None:
+            raise ValueError("expected time or folds, received both: folds would validate the past by the future")
+        return self
+
+
+class HeldOutTest(Closed):
+    """Rows that neither train nor choose, drawn with a seed of their own so that many trainings share them."""
+
+    fraction: Share = 0.2
+    seed: Annotated[Int, Field(ge=0, lt=2**31)] = 0
 
 
 class Preprocessing(Closed):
@@ -38,6 +61,10 @@ class TableTraining(Training):
     hidden: Hidden = DEFAULT_HIDDEN
     validation: Validation | None = None
     validation_split: Annotated[Float, Field(ge=0, lt=1)] | None = None
+    test: Share | HeldOutTest | None = None
+    report_by: Annotated[list[ColumnName], Field(max_length=MOST_REPORTED)] = Field(default_factory=list)
+    # None: where a group divides a table and the training is cheap.
+    compare_random_split: bool | None = None
     baselines: bool = True
     # How much worse the answers become once a column is shuffled among the held-out rows.
     importance: bool = True
@@ -49,6 +76,19 @@ class TableTraining(Training):
         if self.validation is not None and self.validation_split is not None:
             raise ValueError("expected validation or validation_split, received both")
         return self
+
+    @property
+    def held_out_test(self) -> HeldOutTest | None:
+        """The test as it will be drawn; None: nothing is held out for one."""
+        return HeldOutTest(fraction=self.test) if isinstance(self.test, float) else self.test
+
+    @property
+    def folds(self) -> int | None:
+        return None if self.validation is None else self.validation.folds
+
+    @property
+    def time(self) -> str | None:
+        return None if self.validation is None else self.validation.time
 
     @property
     def stopping(self) -> EarlyStopping | None:

@@ -172,8 +172,10 @@ def _number(examples: Examples, found: Segments) -> Examples:
 
 def _fill(prepared: Prepared, found: Segments, params: AudioTraining) -> Prepared:
     """What was heard in place of the numbers of the segments."""
-    train, validation = _numbers(prepared.train), _numbers(prepared.validation)
+    train, validation, test = map(_numbers, (prepared.train, prepared.validation, prepared.test))
     sides = {"train": len(np.unique(found.owners[train])), "validation": len(np.unique(found.owners[validation]))}
+    if prepared.test is not None:
+        sides["test"] = len(np.unique(found.owners[test]))
     prepared = replace(
         prepared,
         train=weigh(prepared.train, found.owners[train], is_balanced=getattr(params, "class_weights", 0) == "balanced"),
@@ -181,13 +183,13 @@ def _fill(prepared: Prepared, found: Segments, params: AudioTraining) -> Prepare
         is_pooled=True,
     )
     if params.front is not None:
-        return _with(prepared, found.take(train), found.take(validation), features=())
-    matrix, split = np.concatenate(found.parts), Split(train, validation)
+        return _with(prepared, *map(found.take, (train, validation, test)), features=())
+    matrix, split = np.concatenate(found.parts), Split(train, validation, test)
     columns: dict[str, Column] = {name: matrix[:, place] for place, name in enumerate(FEATURES)}
     rows = np.arange(len(matrix))
     examples = Examples(columns, list(FEATURES), [], None, None, rows, has_duplicates=False)
     made = preparation.tabulate(examples, split, params)
-    filled = _with(prepared, made.train, made.validation, features=made.features)
+    filled = _with(prepared, made.train, made.validation, made.test, features=made.features)
     # Of the embedding's numbers that never vary nobody need be told, one by one.
     told = [caution for caution in made.cautions if caution.code != "column_left_out"]
     return replace(filled, cautions=[*filled.cautions, *told])
@@ -197,9 +199,13 @@ def _numbers(table: Table | None) -> np.ndarray:
     return np.empty(0, np.int64) if table is None else table.x[:, 0].round().astype(np.int64)
 
 
-def _with(prepared: Prepared, train: np.ndarray, validation: np.ndarray, *, features: Any) -> Prepared:
+def _with(
+    prepared: Prepared, train: np.ndarray, validation: np.ndarray, test: np.ndarray, *, features: Any
+) -> Prepared:
     held_out = None if prepared.validation is None else replace(prepared.validation, x=validation)
-    return replace(prepared, train=replace(prepared.train, x=train), validation=held_out, features=features)
+    tested = None if prepared.test is None else replace(prepared.test, x=test)
+    learned = replace(prepared.train, x=train)
+    return replace(prepared, train=learned, validation=held_out, test=tested, features=features)
 
 
 def weigh(table: Table, owners: np.ndarray, *, is_balanced: bool) -> Table:

@@ -1,20 +1,21 @@
-"""Which rows train and which validate: the last rows, a seeded shuffle, or whole groups; pure NumPy.
+"""Which rows train and which validate: the last rows, the latest, a seeded shuffle, whole groups, folds; pure NumPy.
 
 Both sides come back in file order; the order within an epoch is the training's own affair.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 
 @dataclass(frozen=True)
 class Split:
-    """Row places, rising; `validation` may be empty."""
+    """Row places, rising; `validation` may be empty, and so may `test`, which neither trains nor chooses."""
 
     train: np.ndarray
     validation: np.ndarray
+    test: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
 
 
 def last_rows(rows: int, fraction: float) -> Split:
@@ -63,6 +64,53 @@ def grouped(groups: np.ndarray, fraction: float, *, seed: int, strata: np.ndarra
     if not chosen:
         chosen = _choose(np.arange(len(sizes)), sizes, fraction, random=random)
     return _split(np.isin(places, chosen))
+
+
+def latest(times: np.ndarray, groups: np.ndarray, fraction: float) -> Split:
+    """About this share of the rows validates, the latest of them; rows of one moment or one group stay together.
+
+    A group stands where its latest row stands, so nothing that trains is later than anything that was cut off. Where
+    all are of one moment nothing can validate.
+    """
+    _, places = np.unique(groups, return_inverse=True)
+    moments = np.full(int(places.max()) + 1, -np.inf)
+    np.maximum.at(moments, places, times)
+    stands = moments[places]
+    cuts, counts = np.unique(stands, return_counts=True)
+    if len(cuts) < 2:
+        return Split(np.arange(len(times)), np.empty(0, np.int64))
+    # From each moment on so many rows validate; the first moment of all would leave nobody to train.
+    validating = counts[::-1].cumsum()[::-1][1:]
+    cut = cuts[1:][np.argmin(np.abs(validating - fraction * len(times)))]
+    return _split(stands >= cut)
+
+
+def folds(groups: np.ndarray, k: int, *, seed: int, strata: np.ndarray) -> list[Split]:
+    """Splits in which every row validates once: whole groups, strata spread evenly over folds of about one size.
+
+    A group of one row each gives the stratified folds of rows. Groups are dealt in random order, the larger first,
+    each to the fold that has the fewest rows of its commonest stratum, of equals to the smallest. With fewer groups
+    than folds some validate nothing.
+    """
+    random = np.random.default_rng(seed)
+    _, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    main = _commonest(places, np.unique(strata, return_inverse=True)[1])
+    of_stratum, of_fold = np.zeros((int(main.max()) + 1, k), np.int64), np.zeros(k, np.int64)
+    fold_of = np.zeros(len(sizes), np.int64)
+    order = random.permutation(len(sizes))
+    for group in order[np.argsort(-sizes[order], kind="stable")].tolist():
+        fold = int(np.lexsort((of_fold, of_stratum[main[group]]))[0])
+        fold_of[group] = fold
+        of_stratum[main[group], fold] += sizes[group]
+        of_fold[fold] += sizes[group]
+    return [_split(fold_of[places] == fold) for fold in range(k)]
+
+
+def first_seen(codes: np.ndarray) -> np.ndarray:
+    """The same codes numbered by where each first stands, whatever they were called."""
+    _, first, places = np.unique(codes, return_index=True, return_inverse=True)
+    ranks: np.ndarray = np.argsort(np.argsort(first))
+    return ranks[places]
 
 
 def _commonest(places: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -252,6 +252,11 @@ class Desk:
         self.heart.check()
         self.heart.report(self.pace.progress(done, total, unit="pieces"))
 
+    def report_folds(self, done: int, total: int, *, metrics: Mapping[str, float]) -> None:
+        """Take the progress of trainings that are judged and not kept; leave instead, if that is asked."""
+        self.heart.check()
+        self.heart.report(self.pace.progress(done, total, unit="folds", metrics=dict(metrics)))
+
     def report_models(self, done: int, total: int, *, metrics: Mapping[str, float]) -> None:
         """Take the progress of a stage that tries models; leave instead, if that is asked."""
         self.heart.check()

@@ -1,6 +1,6 @@
 """Judges a trained network and simpler models on the very same held-out rows, by the same metrics."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -9,6 +9,7 @@ import numpy as np
 
 from shared.table_params import TableTraining
 from worker import baselines, crops, forward, fronts, resampling
+from worker.baselines import Baseline
 from worker.kinds.protocol import Kind, Prepared
 from worker.networks import NetworkSpec
 
@@ -27,22 +28,46 @@ def judge(
     params: TableTraining,
     *,
     check: Callable[[], None],
+    part: str = "validation",
 ) -> tuple[Json, Json]:
-    """The metrics of a network's `answers` and those of each baseline; named after the rows that they are about."""
-    part, held_out = ("validation", prepared.validation) if prepared.validation else ("training", prepared.train)
+    """The metrics of a network's `answers` and those of each baseline; named after the rows that they are about.
+
+    Of what is held out the name is `part`; where nothing is, the rows that trained are judged, and named so.
+    """
+    part, held_out = (part, prepared.validation) if prepared.validation else ("training", prepared.train)
     judge_rows = partial(_judge_rows, kind, prepared, held_out.y, seed=params.seed, check=check)
     metrics = {part: judge_rows(outputs)}
-    if prepared.is_pooled and prepared.validation:
+    if prepared.is_pooled and part == "validation":
         # A track's segments are heard together, or the interval would be that of as many tracks.
-        metrics["segments"] = _with_intervals(
+        metrics["segments"] = with_intervals(
             kind, prepared.target, held_out.y, outputs, _units(prepared), seed=params.seed, check=check
         )
     if not params.baselines:
         return metrics, {}
+    rivals = simpler(prepared, held_out.x, params, check=check)
+    return metrics, {part: judge_simpler(kind, prepared, rivals, params, check=check)}
+
+
+def simpler(
+    prepared: Prepared, x: np.ndarray, params: TableTraining, *, check: Callable[[], None]
+) -> dict[str, Baseline]:
+    """What simpler models that learn from the same rows answer for `x`."""
     train = replace(prepared.train, x=_plain(prepared.train.x))
-    rivals = baselines.fit(prepared.task, train, _plain(held_out.x), seed=params.seed, check=check)
-    judged = {name: _noted(judge_rows(rival.outputs), rival) for name, rival in rivals.items()}
-    return metrics, {part: judged}
+    return baselines.fit(prepared.task, train, _plain(x), seed=params.seed, check=check)
+
+
+def judge_simpler(
+    kind: Kind,
+    prepared: Prepared,
+    rivals: Mapping[str, Baseline],
+    params: TableTraining,
+    *,
+    check: Callable[[], None],
+) -> Json:
+    """The metrics of each simpler model on what was held out, or on what trained without any."""
+    truth = (prepared.validation or prepared.train).y
+    judge_rows = partial(_judge_rows, kind, prepared, truth, seed=params.seed, check=check)
+    return {name: _noted(judge_rows(rival.outputs), rival) for name, rival in rivals.items()}
 
 
 def _compile(network: NetworkSpec, weights: dict[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
@@ -58,7 +83,7 @@ def _plain(x: np.ndarray) -> np.ndarray:
     return crops.over_time(x) if x.ndim > 2 else x
 
 
-def _noted(said: Json, rival: baselines.Baseline) -> Json:
+def _noted(said: Json, rival: Baseline) -> Json:
     return said if rival.note is None else {**said, "note": rival.note}
 
 
@@ -66,12 +91,10 @@ def _judge_rows(
     kind: Kind, prepared: Prepared, truth: np.ndarray, outputs: np.ndarray, *, seed: int, check: Callable[[], None]
 ) -> Json:
     true, said = by_row(prepared, truth), by_row(prepared, outputs)
-    return _with_intervals(
-        kind, prepared.target, true, said, units_of_rows(prepared, len(true)), seed=seed, check=check
-    )
+    return with_intervals(kind, prepared.target, true, said, units_of_rows(prepared, len(true)), seed=seed, check=check)
 
 
-def _with_intervals(
+def with_intervals(
     kind: Kind,
     target: Json,
     truth: np.ndarray,

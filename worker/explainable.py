@@ -17,6 +17,7 @@ from worker.desk import Desk
 from worker.explanations import Explainer
 from worker.kinds.protocol import Kind, Prepared
 from worker.predictions import Scorer
+from worker.training import Table
 
 Json = dict[str, Any]
 # From a target, the truth and the outputs to a metric; None where it cannot be told.
@@ -48,7 +49,7 @@ def measure_importance(
     kind: Kind, model: Model, prepared: Prepared, params: TableTraining, *, parameters: int, check: Callable[[], None]
 ) -> dict[str, list[Json]]:
     """`importance` of each column on the held-out rows; nothing where that is not wanted, or costs too much."""
-    held_out = prepared.validation
+    held_out = _held_out(prepared)
     if not params.importance or model.inputs is None or held_out is None:
         return {}
     columns = len(prepared.features)
@@ -68,6 +69,12 @@ def measure_importance(
         check=check,
     )
     return {"importance": found} if found else {}
+
+
+def _held_out(prepared: Prepared) -> Table | None:
+    """What was held out with its inputs; after folds that is the test alone."""
+    validation = prepared.validation
+    return validation if validation is None or validation.x.shape[1] else prepared.test
 
 
 def _headline(kind: Kind, metric: str) -> Headline:

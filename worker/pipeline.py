@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,15 +22,18 @@ from worker import (
     audio_scoring,
     audio_training,
     composing,
+    cross_validation,
     distribution,
     evaluation,
     explainable,
     explanations,
     input_statistics,
+    judgement,
     kinds,
     lineage,
     perception,
     promotion,
+    random_split,
     recommending,
     recordings,
     scored,
@@ -38,6 +42,7 @@ from worker import (
     watching,
 )
 from worker.audio_scoring import TrackScoring
+from worker.cross_validation import Crossed, Make
 from worker.desk import Desk
 from worker.drift import Counts
 from worker.ending import Ending
@@ -86,22 +91,31 @@ def _learn(desk: Desk, params: Any) -> Learned:
     row = desk.dataset_rows()[0]
     params = params.of_recordings() if row.format == "audio" else params
     paths = desk.fetch_parts(row)
-    prepared, listens_to = _prepare(desk, kind, row, paths, params)
+    make, listens_to = _open(desk, kind, row, paths, params)
+    prepared = make()
     cautions = [caution.as_json() for caution in prepared.cautions]
     desk.warn(cautions)
-    network, objective = kind.model.describe(prepared, params)
-    if listens_to is not None and params.front is not None:
-        network = network.under(params.front)
-    fitted = _fit(desk, network, objective, params, prepared)
+    describe = partial(_describe, kind, params, is_heard=listens_to is not None)
+    crossed = None
+    if params.folds is not None:
+        crossed = cross_validation.run(desk, kind, prepared, make, describe, params)
+        desk.warn(more := [caution.as_json() for caution in crossed.cautions])
+        cautions += more
+    network, objective = describe(prepared)
+    fitted = _fit(desk, network, objective, _settled(params, crossed), prepared)
     desk.enter("evaluating")
-    outputs = evaluation.answers(network, fitted.weights, prepared)
-    metrics, baselines = evaluation.judge(kind, prepared, outputs, params, check=desk.check)
+    judged = judgement.judge(kind, prepared, (network, fitted.weights), params, crossed=crossed, check=desk.check)
+    prepared, outputs = judged.prepared, judged.outputs
+    metrics = judged.metrics | judgement.by_columns(kind, judged, paths, params, contract.METRICS, check=desk.check)
+    parameters = _count_parameters(network, params)
+    is_table, is_cut = listens_to is None, fitted.stopped_by in ("cancel", "budget")
+    if not is_cut and random_split.is_wanted(params, prepared, parameters=parameters, is_table=is_table):
+        metrics |= random_split.judge(desk, kind, make, describe, params)
     desk.enter("storing")
     name = contract.__name__.rpartition(".")[2]
     features = as_json(prepared.features)
     inputs = input_statistics.learn(prepared.train.x) if listens_to is None else None
     model = artifacts.Model(name, network, fitted.weights, features, prepared.target, listens_to, inputs=inputs)
-    parameters = _count_parameters(network, params)
     metrics |= explainable.measure_importance(kind, model, prepared, params, parameters=parameters, check=desk.check)
     scorer = kind.predict.open(model)
     counts = distribution.at_training(scorer, prepared, evaluation.by_row(prepared, outputs))
@@ -111,13 +125,17 @@ def _learn(desk: Desk, params: Any) -> Learned:
     version = NewVersion(
         files=files,
         metrics=metrics,
-        baselines=baselines,
+        baselines=judged.baselines,
         warnings=cautions,
-        lineage=lineage.of_training(desk.claim, row, params, prepared.split, features=prepared.features),
+        lineage={
+            **lineage.of_training(desk.claim, row, params, prepared.split, features=prepared.features),
+            "leakage": prepared.leakage,
+        },
         parameters=parameters,
     )
     held_out = HeldOut(row, paths, prepared)
-    said = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}
+    said: Json = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}
+    said["leakage"] = prepared.leakage
     return Learned(version, said, measured=lambda: promotion.measure(desk, held_out, version))
 
 
@@ -147,12 +165,26 @@ def _count_parameters(network: NetworkSpec, params: Any) -> int:
     return size.parameters
 
 
-def _prepare(desk: Desk, kind: Kind, row: Row[Any], paths: Sequence[Path], params: Any) -> tuple[Prepared, Json | None]:
-    """The matrices of a training, and what the model will listen to; None for a table."""
+def _describe(kind: Kind, params: Any, prepared: Prepared, *, is_heard: bool) -> tuple[NetworkSpec, Objective]:
+    network, objective = kind.model.describe(prepared, params)
+    if is_heard and params.front is not None:
+        network = network.under(params.front)
+    return network, objective
+
+
+def _settled(params: Any, crossed: Crossed | None) -> Any:
+    """The params of the model itself: after folds nothing validates, and the folds have said how long it learns."""
+    if crossed is None:
+        return params
+    return params.model_copy(update={"epochs": crossed.epochs, "early_stopping": False})
+
+
+def _open(desk: Desk, kind: Kind, row: Row[Any], paths: Sequence[Path], params: Any) -> tuple[Make, Json | None]:
+    """What makes the matrices of a training, and what the model will listen to; None for a table."""
     if row.format != "audio":
         examples = kind.data.load(paths, row.profile, params)
         desk.enter("preparing")
-        return kind.data.prepare(examples, params), None
+        return lambda **how: kind.data.prepare(replace(examples, **how), params), None
     tracks = recordings.read(paths)
     examples = audio_training.examples_of_tracks(paths, row.profile, params)
     desk.enter("listening")
@@ -160,7 +192,11 @@ def _prepare(desk: Desk, kind: Kind, row: Row[Any], paths: Sequence[Path], param
     with closing(perception.perceive(desk, chosen, _uploads(desk, [row]), audio_training.wants(params))) as heard:
         found = audio_training.gather(heard, params)
     desk.enter("preparing")
-    return audio_training.prepare(kind, examples, tracks, found, params), audio_heads.describe(params)
+
+    def make(**how: Any) -> Prepared:
+        return audio_training.prepare(kind, replace(examples, **how), tracks, found, params)
+
+    return make, audio_heads.describe(params)
 
 
 def read_weights(content: bytes) -> dict[str, np.ndarray]:

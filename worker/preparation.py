@@ -34,15 +34,20 @@ class Examples:
     rows: np.ndarray  # the number of each row in the dataset
     has_duplicates: bool
     cautions: list[Caution] = field(default_factory=list)
+    # Of params with folds the one that validates; None: all rows train.
+    fold: int | None = None
+    # Divide as if nothing said what belongs together, for a comparison.
+    at_random: bool = False
 
 
 @dataclass(frozen=True)
 class Matrices:
-    """The features, and both sides of the split as float32 (rows, outputs)."""
+    """The features, and each part of the split as float32 (rows, outputs)."""
 
     features: tuple[Feature, ...]
     train: np.ndarray
     validation: np.ndarray
+    test: np.ndarray
     cautions: list[Caution]
 
 
@@ -51,12 +56,14 @@ def load(paths: Sequence[Path], profile: Profile, params: TableTraining) -> Exam
     roles, types = profile["roles"], tables.schema(paths)
     group = params.validation.group if params.validation and params.validation.group else roles["group"]
     _refuse_absent(list(types), roles["target"], group)
+    _refuse_unknown(list(types), params)
     kept_out = {*roles["target"], group, roles["id"], *roles["mask"], *roles["drop"]}
     named = [name for name in types if name not in kept_out]
     _refuse_mixed(profile, named)
     texts = [name for name, kind in types.items() if pa.types.is_string(kind)]
     # Texts that are no features may tell of leakage; all else counts only in telling repeated rows from like ones.
-    needed = set(types) if profile["duplicates"] else {*named, *roles["target"], group, roles["id"], *texts}
+    needed = {*named, *roles["target"], group, roles["id"], params.time, *texts}
+    needed = set(types) if profile["duplicates"] else needed
     columns = tables.read(paths, [name for name in types if name in needed])
     rows = np.arange(tables.count_rows(paths))
     has_duplicates = bool(profile["duplicates"])
@@ -75,6 +82,17 @@ def _refuse_absent(present: list[str], targets: list[str], group: str | None) ->
     if group is not None and group not in present:
         fault = Fault("expected a column of this name", column=group, pointer="/params/validation/group")
         raise JobFailed(f"The table has no column {group!r} to group by.", code="group_missing", faults=[fault])
+
+
+def _refuse_unknown(present: list[str], params: TableTraining) -> None:
+    """Refuse params that name a column which the table lacks, before anything is learned."""
+    named = [("/params/validation/time", params.time)] if params.time is not None else []
+    named += [(f"/params/report_by/{place}", name) for place, name in enumerate(params.report_by)]
+    absent = [(pointer, name) for pointer, name in named if name not in present]
+    if absent:
+        faults = [Fault("expected a column of this name", column=name, pointer=pointer) for pointer, name in absent]
+        said = f"The table has no column {listed(name for _, name in absent)}: name one of {listed(present)}."
+        raise JobFailed(said, code="column_missing", faults=faults)
 
 
 def _refuse_mixed(profile: Profile, named: list[str]) -> None:
@@ -108,21 +126,24 @@ def _with_targets(examples: Examples) -> Examples:
 
 
 def tabulate(examples: Examples, split: Split, params: TableTraining) -> Matrices:
-    """Learn the features on the training rows, then make both matrices."""
+    """Learn the features on the training rows, then make the matrix of each part."""
     columns = {name: examples.columns[name] for name in examples.features}
     numbers = {name: column for name, column in columns.items() if not isinstance(column, Texts)}
     refuse_cells(numbers, examples.rows, is_beyond, code="non_finite", expected="a finite number that fits 32 bits")
-    train = {name: tables.take(column, split.train) for name, column in columns.items()}
+    taught = {name: tables.take(column, split.train) for name, column in columns.items()}
     if params.preprocessing is None:
         _refuse_words(columns, examples.rows)
         refuse_cells(columns, examples.rows, tables.is_missing, code="cells_missing", expected="a number in every cell")
         learned, cautions = learning.untouched(columns), list[Caution]()
     else:
-        learned, cautions = learning.learn(train, params.preprocessing)
+        learned, cautions = learning.learn(taught, params.preprocessing)
     if not learned:
         raise JobFailed("No column is left to learn from: " + _reasons(cautions), code="no_features")
-    validation = {name: tables.take(column, split.validation) for name, column in columns.items()}
-    return Matrices(learned, features.matrix(learned, train)[0], features.matrix(learned, validation)[0], cautions)
+    train, validation, test = (
+        features.matrix(learned, {name: tables.take(column, places) for name, column in columns.items()})[0]
+        for places in (split.train, split.validation, split.test)
+    )
+    return Matrices(learned, train, validation, test, cautions)
 
 
 def refuse_cells(

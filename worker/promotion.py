@@ -40,13 +40,18 @@ class HeldOut:
     paths: Sequence[Path]
     prepared: Prepared
 
+    @property
+    def judged_on(self) -> Prepared:
+        """With the test in the place of the validation, where there is one: by it a version is judged."""
+        return self.prepared if self.prepared.test is None else self.prepared.on_test()
+
 
 def measure(desk: Desk, held_out: HeldOut, version: NewVersion) -> Measured | None:
     """What the version that the new one must not be worse than comes to on the new one's held-out rows.
 
     None where that is not asked for: no gate, no rival, the same rows held out by both, or none.
     """
-    has_held_out = held_out.prepared.validation is not None
+    has_held_out = held_out.judged_on.validation is not None
     return measure_by(desk, version, lambda rival: _measure(desk, held_out, rival), has_held_out=has_held_out)
 
 
@@ -134,7 +139,7 @@ def _require(desk: Desk) -> Json:
 
 def _measure(desk: Desk, held_out: HeldOut, rival: Row[Any]) -> Measured:
     """Score the rival and judge it as the candidate was. Raises NotAllowedNow or JobFailed where that cannot be."""
-    kind, prepared = kinds.find(desk.claim.kind or ""), held_out.prepared
+    kind, prepared = kinds.find(desk.claim.kind or ""), held_out.judged_on
     model = artifacts.unpack({file["name"]: desk.get(file["key"], sha256=file["sha256"]) for file in rival.files})
     if (model.kind, model.input is None) != (desk.claim.kind, held_out.dataset.format != "audio"):
         raise _refused("it is of another kind, or was trained on another format.")
@@ -159,9 +164,9 @@ def measured(desk: Desk, rival: Row[Any], metrics: Json, *, rows: int) -> Measur
 def _outputs(desk: Desk, held_out: HeldOut, model: Model, scorer: Scorer) -> np.ndarray:
     """The model's own outputs for what was held out, a row each."""
     if held_out.dataset.format != "audio":
-        return _of_rows(scorer, held_out.paths, held_out.prepared.validation_rows)
+        return _of_rows(scorer, held_out.paths, held_out.judged_on.validation_rows)
     head, every = audio_heads.open(model, scorer, precision="float32"), recordings.read(held_out.paths)
-    chosen = [every[row] for row in np.unique(held_out.prepared.validation_rows).tolist()]
+    chosen = [every[row] for row in np.unique(held_out.judged_on.validation_rows).tolist()]
     uploads = {file.sha256: file for file in desk.uploads(held_out.dataset)}
     with closing(perception.perceive(desk, chosen, uploads, head.wants)) as heard:
         return np.stack([_of_track(head, each) for each in heard])

@@ -22,7 +22,9 @@ from worker.study import HALVING, Study, enough, open_study, spent_s
 # What a trial leaves behind of its metrics: the columns of the leader board.
 PARTS = ("validation", "test")
 # What a training does for its reader, and not for the choice.
-BARE = {"baselines": False, "importance": False, "keep_examples": False}
+BARE = {
+    "baselines": False, "importance": False, "keep_examples": False, "compare_random_split": False, "report_by": [],
+}  # fmt: skip
 
 Json = dict[str, Any]
 

@@ -23,6 +23,7 @@ from etude.listing import Wanted
 @click.option("--kind", help="classification, regression, recommendation; found from the target without it.")
 @click.option("--model", help="The model's name; the dataset's without it.")
 @click.option("--recordings", metavar="DATASET", help="Of plays: recordings of the items, named as these are.")
+@options.division
 @options.promotion
 @options.params
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
@@ -34,6 +35,9 @@ def train(
     recordings: str | None,
     promote: str | None,
     require: str | None,
+    folds: int | None,
+    test: float | None,
+    report_by: tuple[str, ...],
     param: tuple[str, ...],
     params_file: str | None,
     is_watching: bool,
@@ -47,7 +51,13 @@ def train(
     The labels of recordings stand in a CSV beside them; without one `--target folder` learns the names of subfolders.
     With `--kind recommendation` the files are plays: who has played what, maybe how much and when.
     """
-    params, promotion = options.read_params(param, params_file), options.read_promotion(promote, require)
+    # Of plays `--time` is the column that the dataset has of them; of tables the latest rows validate by it.
+    is_by_time = columns["time"] if _divides_by_time(kind, format_, columns) else None
+    divided = options.read_division(folds, test, is_by_time, report_by)
+    if is_by_time is not None:
+        columns = {**columns, "time": None}
+    params = {**divided, **options.read_params(param, params_file)}
+    promotion = options.read_promotion(promote, require)
     with Client() as client:
         is_new = given.is_file(data)
         learned_from = _to_learn if is_new else given.dataset
@@ -57,6 +67,15 @@ def train(
         with near.named(client):
             job = client.train(dataset, kind=kind, model=model, recordings=recordings, params=params, **promotion)
         outcome.end(job, is_watching=is_watching, as_json=as_json)
+
+
+def _divides_by_time(kind: str | None, format_: Format | None, columns: dict[str, Any]) -> bool:
+    is_of_plays = (
+        kind == "recommendation"
+        or format_ == "interactions"
+        or any(columns[name] for name in ("items", "user", "item"))
+    )
+    return columns["time"] is not None and not is_of_plays
 
 
 def _to_learn(

@@ -130,6 +130,25 @@ def _read_file(file: str) -> Json:
     return params
 
 
+def division(command: Command) -> Command:
+    """How rows are held out: `--folds`, `--test`, `--time`, and `--report-by`."""
+    told = "A column: figures of each of its values, too (repeatable)."
+    command = click.option("--report-by", multiple=True, metavar="COLUMN", help=told)(command)
+    told = "A share of the rows, such as 0.2, that neither trains nor chooses."
+    command = click.option("--test", type=click.FloatRange(0, 1, min_open=True, max_open=True), help=told)(command)
+    told = "Validate each row in turn, in so many folds."
+    return click.option("--folds", type=click.IntRange(2, 20), help=told)(command)
+
+
+def read_division(folds: int | None, test: float | None, time: str | None, report_by: tuple[str, ...]) -> Json:
+    """What a training's params have of them: nothing without."""
+    if folds is not None and time is not None:
+        raise click.UsageError("--folds would validate the past by the future: take --time without it.")
+    validation = {name: value for name, value in (("folds", folds), ("time", time)) if value is not None}
+    said = {"validation": validation, "test": test, "report_by": list(report_by)}
+    return {name: value for name, value in said.items() if value}
+
+
 def read_pairs(text: tuple[str, ...], option: str) -> dict[str, str]:
     """`genre=rock` as a dictionary."""
     pairs = {}

@@ -18,6 +18,7 @@ from etude import (
     page,
     show_audio,
     show_composed,
+    show_divided,
     show_lists,
     show_plays,
     show_reasons,
@@ -173,12 +174,15 @@ def _judged(out: Console, result: Json) -> None:
     """What the network comes to on each part, beside the simpler models, and on each class."""
     # Recordings are learned in segments, and judged as wholes.
     unit = "tracks" if "segments" in result["metrics"] else "rows"
-    parts = {name: part for name, part in result["metrics"].items() if name not in show_reasons.APART}
-    for part, metrics in parts.items():
+    apart = (*show_reasons.APART, *show_divided.APART)
+    for part, metrics in result["metrics"].items():
+        if part in apart:
+            continue
         name = "validation segments" if part == "segments" else f"{part} {unit}"
         out.print(metrics_table(name, metrics, result["baselines"].get(part, {})))
         if "per_class" in metrics and part != "segments":
             out.print(_per_class(metrics["per_class"]))
+    show_divided.show(out, result)
     if found := result["metrics"].get("importance"):
         show_reasons.importance(out, found)
 

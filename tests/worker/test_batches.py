@@ -3,6 +3,8 @@
 import keras.src.trainers.data_adapters.array_slicing as keras_slicing
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from worker import batches
 
@@ -127,3 +129,51 @@ def test_a_single_group_cannot_be_split() -> None:
     split = batches.grouped(np.zeros(10, np.int64), 0.2, seed=0, strata=np.zeros(10, np.int64))
 
     assert len(split.validation) == 0
+
+
+@given(st.integers(0, 1000), st.integers(2, 20), st.lists(st.integers(0, 12), min_size=1, max_size=80))
+def test_every_row_validates_in_one_fold_and_no_group_is_torn(seed: int, k: int, named: list[int]) -> None:
+    groups = np.array(named)
+
+    splits = batches.folds(groups, k, seed=seed, strata=groups % 3)
+
+    assert sorted(np.concatenate([split.validation for split in splits]).tolist()) == list(range(len(groups)))
+    for split in splits:
+        assert not set(groups[split.train]) & set(groups[split.validation])
+        assert len(split.train) + len(split.validation) == len(groups)
+
+
+def test_folds_of_rows_keep_the_shares_of_strata() -> None:
+    strata = np.repeat([0, 1, 2], [70, 25, 5])
+
+    splits = batches.folds(np.arange(100), 5, seed=3, strata=strata)
+
+    assert [np.bincount(strata[split.validation]).tolist() for split in splits] == [[14, 5, 1]] * 5
+
+
+@given(
+    st.floats(0.05, 0.95),
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), min_size=2, max_size=60),
+)
+def test_nothing_that_trains_is_later_than_what_a_group_was_cut_at(
+    fraction: float, rows: list[tuple[int, int]]
+) -> None:
+    times, groups = np.array([float(time) for time, _ in rows]), np.array([group for _, group in rows])
+
+    split = batches.latest(times, groups, fraction)
+
+    assert not set(groups[split.train]) & set(groups[split.validation])
+    latest = [times[groups == group].max() for group in np.unique(groups[split.validation])]
+    assert not latest or times[split.train].max() < min(latest)
+    assert bool(latest) == (len({times[groups == group].max() for group in groups}) > 1)
+
+
+def test_rows_of_one_moment_stay_on_one_side() -> None:
+    split = batches.latest(np.array([1.0, 2, 3, 3, 3, 0, 1, 1, 2, 1]), np.arange(10), 0.2)
+
+    assert split.validation.tolist() == [2, 3, 4]
+
+
+def test_codes_are_numbered_as_they_first_stand() -> None:
+    assert batches.first_seen(np.array([7, 2, 7, 5])).tolist() == [0, 1, 0, 2]
+    assert batches.first_seen(np.array([0, 9, 0, 1])).tolist() == [0, 1, 0, 2]

@@ -117,20 +117,6 @@ def test_the_last_rows_of_a_grouped_dataset_are_suspected_when_groups_are_torn(t
     assert whole.cautions == []
 
 
-def test_nearly_equal_rows_on_both_sides_are_suspected(tmp_path: Path) -> None:
-    random = np.random.default_rng(0)
-    once = random.normal(size=(100, 6))
-    twice = np.repeat(once, 2, axis=0) + random.normal(scale=1e-4, size=(200, 6))
-    columns = {**{f"f{place}": values for place, values in enumerate(twice.T)}, "genre": ["a", "a", "b", "b"] * 50}
-    params = TableTraining()
-    examples = examples_of(tmp_path, columns, params)
-    split = division.divide(examples, params, np.zeros(200, np.int64)).split
-
-    (caution,) = division.near_rows(examples, preparation.tabulate(examples, split, params))
-
-    assert caution.code == "leakage_suspected" and "nearly equal" in caution.detail
-
-
 @pytest.mark.parametrize("rows", [2, 3])
 def test_too_few_rows_fail(tmp_path: Path, rows: int) -> None:
     columns = {"x": np.arange(float(rows)), "genre": list("aab")[:rows]}
@@ -141,8 +127,99 @@ def test_too_few_rows_fail(tmp_path: Path, rows: int) -> None:
     assert failed.value.code == "too_few_rows"
 
 
-def test_one_group_cannot_validate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("asked", [{}, {"test": 0.2}, {"validation": {"folds": 3}}])
+def test_one_group_cannot_validate(tmp_path: Path, asked: dict[str, Any]) -> None:
     with pytest.raises(JobFailed) as failed:
-        divided(tmp_path, {**table(), "work": ["w"] * 100}, {}, group="work")
+        divided(tmp_path, {**table(), "work": ["w"] * 100}, asked, group="work")
+
+    assert failed.value.code == "too_few_rows" and "'work'" in failed.value.detail
+
+
+def test_a_test_too_many_leaves_too_few(tmp_path: Path) -> None:
+    columns = {"x": [1.0, 2.0, 3.0], "genre": list("aba")}
+
+    with pytest.raises(JobFailed) as failed:
+        divided(tmp_path, columns, {"test": 0.4, "validation": {"fraction": 0.5}})
+
+    assert failed.value.code == "too_few_rows" and "would test" in failed.value.detail
+
+
+@pytest.mark.parametrize("roles", [{}, {"group": "work"}])
+def test_the_test_is_the_same_whatever_else_is_asked(tmp_path: Path, roles: dict[str, str]) -> None:
+    columns = {**table(), "work": np.repeat(np.arange(20), 5)}
+    trials: list[dict[str, Any]] = [
+        {}, {"seed": 5}, {"validation": {"fraction": 0.4}}, {"validation": {"folds": 3}}, {"validation_split": 0.1},
+        {"preprocess": "none"}, {"batch_size": 7, "optimizer": "sgd"},
+    ]  # fmt: skip
+
+    tests = [divided(tmp_path, columns, {**trial, "test": {"fraction": 0.25, "seed": 3}}, **roles) for trial in trials]
+    other = divided(tmp_path, columns, {"test": {"fraction": 0.25, "seed": 4}}, **roles)
+
+    assert len(tests[0].split.test) == 25 and len({tuple(each.split.test.tolist()) for each in tests}) == 1
+    assert other.split.test.tolist() != tests[0].split.test.tolist()
+    for each in tests:
+        assert not set(each.split.test) & {*each.split.train, *each.split.validation}
+    assert tests[0].as_json()["test"] == {
+        "by": "group" if roles else "shuffle", "rows": 25, "fraction": 0.25, "seed": 3,
+    }  # fmt: skip
+
+
+def test_the_latest_rows_test_and_those_before_them_validate(tmp_path: Path) -> None:
+    days = np.random.default_rng(1).permutation(100)
+    columns = {**table(), "day": [f"2024-{1 + day // 28:02}-{1 + day % 28:02}" for day in days.tolist()]}
+
+    result = divided(tmp_path, columns, {"test": 0.1, "validation": {"time": "day", "fraction": 0.2}}, drop=["day"])
+
+    assert result.by == "time"
+    assert sorted(days[result.split.test]) == list(range(90, 100))
+    assert sorted(days[result.split.validation]) == list(range(72, 90))
+
+
+def test_a_group_stands_where_its_latest_row_stands(tmp_path: Path) -> None:
+    columns = {**table(), "work": np.repeat(np.arange(20), 5), "year": np.arange(100.0)}
+    columns["work"][0] = 19
+
+    result = divided(tmp_path, columns, {"validation": {"time": "year"}}, group="work")
+
+    assert result.split.validation.tolist() == [0, *range(80, 100)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [([1.0, None, 3.0, 4.0], "nothing"), (["2024-01-01", "soon", "2024-01-02", "2024-01-03"], "else")],
+)
+def test_a_cell_that_tells_no_moment_is_named(tmp_path: Path, cells: list[Any], said: str) -> None:
+    columns = {"x": [1.0, 2.0, 3.0, 4.0], "genre": list("abab"), "at": cells}
+
+    with pytest.raises(JobFailed) as failed:
+        divided(tmp_path, columns, {"validation": {"time": "at"}})
+
+    (fault,) = failed.value.faults
+    assert failed.value.code == "time_unreadable" and (fault.row, fault.column) == (1, "at") and said in fault.message
+
+
+def test_all_rows_of_one_moment_cannot_be_divided_by_time(tmp_path: Path) -> None:
+    with pytest.raises(JobFailed) as failed:
+        divided(tmp_path, {**table(), "at": [1.0] * 100}, {"validation": {"time": "at"}})
 
     assert failed.value.code == "too_few_rows"
+
+
+@pytest.mark.parametrize("roles", [{}, {"group": "work"}])
+def test_more_folds_than_there_are_things_to_divide_are_refused(tmp_path: Path, roles: dict[str, str]) -> None:
+    columns = {**table(6), "work": list("aabbcc")}
+
+    with pytest.raises(JobFailed) as failed:
+        divided(tmp_path, columns, {"validation": {"folds": 7}}, **roles)
+
+    assert failed.value.code == "too_few_rows" and "fewer folds" in failed.value.detail
+
+
+@pytest.mark.parametrize("asked", [{"validation": {"time": "when"}}, {"report_by": ["x", "decade"]}])
+def test_a_column_that_is_not_there_is_named_before_anything_is_learned(tmp_path: Path, asked: dict[str, Any]) -> None:
+    with pytest.raises(JobFailed) as failed:
+        divided(tmp_path, table(), asked)
+
+    (fault,) = failed.value.faults
+    assert failed.value.code == "column_missing" and fault.column in ("when", "decade")
+    assert fault.pointer in ("/params/validation/time", "/params/report_by/1")

@@ -56,21 +56,22 @@ def test_rows_measured_twice_are_found_on_both_sides() -> None:
     train = random.normal(size=(500, 8)).astype(np.float32)
     validation = np.concatenate([train[:25] * 1.0001, random.normal(size=(75, 8)).astype(np.float32)])
 
-    assert leakage.near_share(train, validation) == 0.25
+    found = leakage.near(train, validation)
+
+    assert found is not None and found.share == 0.25
+    assert len(found.pairs) == 10 and all(ours == its < 25 for its, ours in found.pairs)
 
 
 @pytest.mark.parametrize("columns", [1, 2, 3, 4, 8, 64])
 def test_independent_rows_are_not_near(columns: int) -> None:
     random = np.random.default_rng(columns)
 
-    share = leakage.near_share(random.normal(size=(4000, columns)), random.normal(size=(1000, columns)))
+    found = leakage.near(random.normal(size=(4000, columns)), random.normal(size=(1000, columns)))
 
-    assert share < leakage.NEAR_SHARE
+    assert found is None or found.share < leakage.NEAR_SHARE
 
 
 def test_columns_of_few_values_make_no_neighbours() -> None:
     random = np.random.default_rng(0)
 
-    share = leakage.near_share(random.integers(3, size=(2000, 6)) * 1.0, random.integers(3, size=(500, 6)) * 1.0)
-
-    assert share == 0
+    assert leakage.near(random.integers(3, size=(2000, 6)) * 1.0, random.integers(3, size=(500, 6)) * 1.0) is None

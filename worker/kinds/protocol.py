@@ -7,7 +7,7 @@ Outputs are always the network's own: probabilities for classes, numbers in the 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +44,16 @@ class Prepared:
     validation_groups: np.ndarray | None = None
     # Several examples of one row are judged as one: their outputs are averaged.
     is_pooled: bool = False
+    # What neither trains nor chooses; None: nothing was held out for it.
+    test: Table | None = None
+    test_rows: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
+    test_groups: np.ndarray | None = None
+    # What was looked for on both sides of the split, and what was found: worker/leakage_report.py.
+    leakage: Json = field(default_factory=dict)
+
+    def on_test(self) -> "Prepared":
+        """The same with the test in the place of the validation, to be judged by the same steps."""
+        return replace(self, validation=self.test, validation_rows=self.test_rows, validation_groups=self.test_groups)
 
 
 class Data(Protocol):

@@ -11,7 +11,7 @@ import numpy as np
 from shared.errors import FAULTS_SHOWN, Fault, JobFailed
 from shared.kinds.classification import TrainParams
 from shared.schema import Closed
-from worker import division, preparation, tables
+from worker import division, leakage_report, preparation, tables
 from worker.cautions import Caution
 from worker.kinds.protocol import Prepared
 from worker.preparation import Examples, Profile, listed
@@ -64,7 +64,8 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
     encoded = encode(examples, params)
     divided = division.divide(examples, params, encoded.strata)
     matrices = preparation.tabulate(examples, divided.split, params)
-    train, validation = divided.split.train, divided.split.validation
+    leaks, near = leakage_report.look(examples, divided.split, matrices, told=divided.cautions)
+    train, validation, test = divided.split.train, divided.split.validation, divided.split.test
     weight = _weights(encoded, train, params)
     return Prepared(
         train=Table(matrices.train, encoded.y[train], weight),
@@ -76,11 +77,15 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
         train_rows=examples.rows[train],
         validation_rows=examples.rows[validation],
         validation_groups=divided.validation_groups,
+        test=Table(matrices.test, encoded.y[test], None) if len(test) else None,
+        test_rows=examples.rows[test],
+        test_groups=divided.test_groups,
+        leakage=leaks,
         cautions=[
             *examples.cautions,
             *divided.cautions,
             *matrices.cautions,
-            *division.near_rows(examples, matrices),
+            *near,
             *_absent(encoded, train),
         ],
     )

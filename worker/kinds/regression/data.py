@@ -8,7 +8,7 @@ import numpy as np
 from shared.errors import Fault, JobFailed
 from shared.kinds.regression import TrainParams
 from shared.schema import Closed
-from worker import division, preparation
+from worker import division, leakage_report, preparation
 from worker.features import numbers
 from worker.kinds.protocol import Prepared
 from worker.preparation import Examples, Profile
@@ -49,7 +49,8 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
     y = _read(examples)
     divided = division.divide(examples, params, np.zeros(len(y), np.int64))
     matrices = preparation.tabulate(examples, divided.split, params)
-    train, validation = divided.split.train, divided.split.validation
+    leaks, near = leakage_report.look(examples, divided.split, matrices, told=divided.cautions)
+    train, validation, test = divided.split.train, divided.split.validation, divided.split.test
     target = _units(examples.targets, y[train], is_standard=params.preprocessing is not None)
     standard = ((y - np.array(target.mean)) / np.array(target.scale)).astype(np.float32)
     return Prepared(
@@ -62,11 +63,15 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
         train_rows=examples.rows[train],
         validation_rows=examples.rows[validation],
         validation_groups=divided.validation_groups,
+        test=Table(matrices.test, standard[test], None) if len(test) else None,
+        test_rows=examples.rows[test],
+        test_groups=divided.test_groups,
+        leakage=leaks,
         cautions=[
             *examples.cautions,
             *divided.cautions,
             *matrices.cautions,
-            *division.near_rows(examples, matrices),
+            *near,
         ],
     )
 
