@@ -23,6 +23,10 @@ class Measured:
     value: float | None = None
     rows: int = 0
     reason: str = ""
+    # The newer version less this one on the same rows, its 95 % interval, and how likely it is one of chance.
+    difference: float | None = None
+    interval: list[float] | None = None
+    p: float | None = None
 
 
 def demand_not_worse(

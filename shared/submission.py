@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row
 from shared import (
     builtin,
     columns,
+    comparing,
     composing,
     datasets,
     expectation,
@@ -50,6 +51,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     if version is not None:
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     _check_hearing(params, rows)
+    params = comparing.freeze(sql, tenant, params, version)
     _check_resume(sql, tenant, params, [row.id for row in rows], version)
     expected_s = expectation.of_listening(_hours(rows), has_networks=getattr(params, "front", None) is None)
     if isinstance(params, TableTraining):

@@ -87,3 +87,12 @@ class TableScoring(Closed):
     # Leave out what the same version has scored in a job that had this set, and remember what is scored now.
     skip_scored: bool = False
     drift_threshold: DriftThreshold = 0.2
+
+
+class Evaluation(Closed):
+    """What an evaluation on a table, or on recordings, takes."""
+
+    # Another version, name@3 or name@champion, that is judged on the same rows.
+    against: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    # Of the rows that are drawn again for intervals and tests.
+    seed: Annotated[Int, Field(ge=0, lt=2**31)] = 0

@@ -9,7 +9,7 @@ import numpy as np
 
 from shared.table_params import TableTraining
 from worker import baselines, crops, forward, fronts, resampling
-from worker.kinds.protocol import Kind, Prepared
+from worker.kinds.protocol import Kind, Prepared, Settled
 from worker.networks import NetworkSpec
 
 Json = dict[str, Any]
@@ -20,28 +20,46 @@ def answers(network: NetworkSpec, weights: dict[str, np.ndarray], prepared: Prep
     return _compile(network, weights)((prepared.validation or prepared.train).x)
 
 
+def settle(kind: Kind, prepared: Prepared, outputs: np.ndarray, params: TableTraining) -> Settled:
+    """What the held-out rows teach beside the network, of the kinds that learn such; from the network's `answers`."""
+    rows = by_row(prepared, outputs)
+    if kind.certainty is None:
+        return Settled(prepared.target, rows, {}, [])
+    if prepared.validation is None:
+        none = rows[:0]
+        settled = kind.certainty.settle(prepared.target, none, none, np.arange(0), params)
+        return replace(settled, outputs=rows)
+    truth = by_row(prepared, prepared.validation.y)
+    return kind.certainty.settle(prepared.target, truth, rows, units_of_rows(prepared, len(rows)), params)
+
+
 def judge(
     kind: Kind,
     prepared: Prepared,
     outputs: np.ndarray,
     params: TableTraining,
     *,
+    settled: Settled | None = None,
     check: Callable[[], None],
 ) -> tuple[Json, Json]:
-    """The metrics of a network's `answers` and those of each baseline; named after the rows that they are about."""
+    """The metrics of a network's `answers` and those of each baseline; named after the rows that they are about.
+
+    With `settled` its rows are judged instead, and what it tells stands beside them.
+    """
     part, held_out = ("validation", prepared.validation) if prepared.validation else ("training", prepared.train)
     judge_rows = partial(_judge_rows, kind, prepared, held_out.y, seed=params.seed, check=check)
-    metrics = {part: judge_rows(outputs)}
+    said = Settled(prepared.target, by_row(prepared, outputs), {}, []) if settled is None else settled
+    metrics = {part: {**judge_rows(said.outputs), **said.told}}
     if prepared.is_pooled and prepared.validation:
         # A track's segments are heard together, or the interval would be that of as many tracks.
-        metrics["segments"] = _with_intervals(
+        metrics["segments"] = with_intervals(
             kind, prepared.target, held_out.y, outputs, _units(prepared), seed=params.seed, check=check
         )
     if not params.baselines:
         return metrics, {}
     train = replace(prepared.train, x=_plain(prepared.train.x))
     rivals = baselines.fit(prepared.task, train, _plain(held_out.x), seed=params.seed, check=check)
-    judged = {name: _noted(judge_rows(rival.outputs), rival) for name, rival in rivals.items()}
+    judged = {name: _noted(judge_rows(by_row(prepared, rival.outputs)), rival) for name, rival in rivals.items()}
     return metrics, {part: judged}
 
 
@@ -65,13 +83,13 @@ def _noted(said: Json, rival: baselines.Baseline) -> Json:
 def _judge_rows(
     kind: Kind, prepared: Prepared, truth: np.ndarray, outputs: np.ndarray, *, seed: int, check: Callable[[], None]
 ) -> Json:
-    true, said = by_row(prepared, truth), by_row(prepared, outputs)
-    return _with_intervals(
-        kind, prepared.target, true, said, units_of_rows(prepared, len(true)), seed=seed, check=check
-    )
+    """Of outputs that are of rows already."""
+    true = by_row(prepared, truth)
+    units = units_of_rows(prepared, len(true))
+    return with_intervals(kind, prepared.target, true, outputs, units, seed=seed, check=check)
 
 
-def _with_intervals(
+def with_intervals(
     kind: Kind,
     target: Json,
     truth: np.ndarray,
@@ -88,6 +106,11 @@ def _with_intervals(
         if metrics[name]["value"] is not None:
             metrics[name]["interval"] = interval
     return metrics
+
+
+def rows_judged(prepared: Prepared) -> np.ndarray:
+    """The number of each row that was held out, in the order in which they are judged, (rows,)."""
+    return np.unique(prepared.validation_rows) if prepared.is_pooled else prepared.validation_rows
 
 
 def units_of_rows(prepared: Prepared, rows: int) -> np.ndarray:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from sqlalchemy import Connection, Row
 
 from shared import chunks, datasets, history, job_list, models
@@ -21,6 +22,8 @@ from worker import (
     composing,
     distribution,
     evaluation,
+    judging,
+    kept_rows,
     kinds,
     lineage,
     perception,
@@ -37,6 +40,7 @@ from worker.desk import Desk
 from worker.drift import Counts
 from worker.ending import Ending
 from worker.features import as_json
+from worker.kept_rows import Kept
 from worker.kinds.protocol import Kind, Prepared
 from worker.learned import Learned, publish
 from worker.listener import Listener
@@ -89,25 +93,37 @@ def _learn(desk: Desk, params: Any) -> Learned:
     fitted = _fit(desk, network, objective, params, prepared)
     desk.enter("evaluating")
     outputs = evaluation.answers(network, fitted.weights, prepared)
-    metrics, baselines = evaluation.judge(kind, prepared, outputs, params, check=desk.check)
+    settled = evaluation.settle(kind, prepared, outputs, params)
+    metrics, baselines = evaluation.judge(kind, prepared, outputs, params, settled=settled, check=desk.check)
+    told = [caution.as_json() for caution in settled.cautions]
+    desk.warn(told)
     desk.enter("storing")
     name = contract.__name__.rpartition(".")[2]
     features = as_json(prepared.features)
-    model = artifacts.Model(name, network, fitted.weights, features, prepared.target, listens_to)
+    model = artifacts.Model(name, network, fitted.weights, features, settled.target, listens_to)
     counts = distribution.at_training(kind.predict.open(model), prepared, evaluation.by_row(prepared, outputs))
     model = replace(model, counts=counts)
-    files = [desk.put(name, content) for name, content in artifacts.pack(model).items()]
+    stored = {**artifacts.pack(model), **_kept(prepared, settled.outputs)}
+    files = [desk.put(name, content) for name, content in stored.items()]
     version = NewVersion(
         files=files,
         metrics=metrics,
         baselines=baselines,
-        warnings=cautions,
+        warnings=[*cautions, *told],
         lineage=lineage.of_training(desk.claim, row, params, prepared.split, features=prepared.features),
         parameters=_count_parameters(network, params),
     )
-    held_out = HeldOut(row, paths, prepared)
+    held_out = HeldOut(row, paths, prepared, settled.outputs)
     said = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}
     return Learned(version, said, measured=lambda: promotion.measure(desk, held_out, version))
+
+
+def _kept(prepared: Prepared, outputs: np.ndarray) -> dict[str, bytes]:
+    """What is kept of the held-out rows with the version."""
+    if prepared.validation is None:
+        return {}
+    rows = evaluation.rows_judged(prepared)
+    return kept_rows.pack(Kept(outputs, prepared.target), rows, evaluation.units_of_rows(prepared, len(rows)))
 
 
 def _fit(desk: Desk, network: NetworkSpec, objective: Objective, params: Any, prepared: Prepared) -> Fitted:
@@ -152,7 +168,8 @@ def _prepare(desk: Desk, kind: Kind, row: Row[Any], paths: Sequence[Path], param
 
 def evaluate(desk: Desk) -> Ending:
     """Judge a model version on a dataset that it has not seen."""
-    return OF_FORMAT[KINDS[desk.claim.kind or ""].FORMATS[0]].evaluate(desk)
+    other = OF_FORMAT.get(KINDS[desk.claim.kind or ""].FORMATS[0])
+    return judging.evaluate(desk) if other is None else other.evaluate(desk)
 
 
 def score(desk: Desk) -> Ending:
@@ -200,7 +217,7 @@ def open_scoring(desk: Desk) -> Scoring:
         return TrackScoring(desk, catalogue, listener, params, size=size, known=known, before=before)
     model = _fetch_model(desk)
     files = [file for row in rows for file in desk.open_parts(row)]
-    scorer, size = _kind(desk).predict.open(model), desk.settings.chunk_rows
+    scorer, size = _kind(desk).predict.open(_as_asked(model, params)), desk.settings.chunk_rows
     return RowScoring(files, rows[0].profile, scorer, params, size=size, known=known, before=model.counts)
 
 
@@ -229,9 +246,16 @@ def _listener(desk: Desk, params: Any) -> tuple[Listener, Counts | None]:
     kind = desk.claim.kind or ""
     if "train" not in KINDS[kind].ACTIONS:
         return kinds.find_listener(kind).open(desk.claim.model or "", params), None
-    model = _fetch_model(desk)
+    model = _as_asked(_fetch_model(desk), params)
     scorer = kinds.find(kind).predict.open(model)
     return audio_heads.open(model, scorer, precision=params.precision or "float32"), model.counts
+
+
+def _as_asked(model: artifacts.Model, params: Any) -> artifacts.Model:
+    """The model with what a scoring has set otherwise than its target has it."""
+    names = getattr(KINDS[model.kind], "OF_TARGET", ())
+    stated = {name: value for name in names if (value := getattr(params, name)) is not None}
+    return replace(model, target={**model.target, **stated}) if stated else model
 
 
 def _uploads(desk: Desk, rows: Sequence[Row[Any]]) -> dict[str, Row[Any]]:
