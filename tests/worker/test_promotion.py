@@ -160,7 +160,8 @@ def test_on_a_dataset_that_has_grown_both_are_measured_on_the_new_rows(
     interval, p = (said["compared"].pop(name) for name in ("interval", "p"))
     assert interval[0] <= difference <= interval[1] and 0 < p <= 1
     assert said["compared"] == {
-        "difference": pytest.approx(difference), "metric": metric, "candidate": ours, "rival": pytest.approx(theirs, rel=1e-5), "rows": 40,
+        "difference": pytest.approx(difference),
+        "metric": metric, "candidate": ours, "rival": pytest.approx(theirs, rel=1e-5), "rows": 40,
         "measured": ON_THESE_ROWS,
     }  # fmt: skip
     assert "comparing" in working.stages(post, row.id)

@@ -155,7 +155,7 @@ def test_abstaining_reaches_the_accuracy_that_is_wanted(encoding: str) -> None:
 
 
 def test_an_accuracy_that_nothing_reaches_is_said_and_every_row_gets_its_label() -> None:
-    truth, outputs = held_out("binary")
+    _, outputs = held_out("binary")
 
     settled = settle("binary", 1 - (outputs > 0.5).astype(np.float32), outputs, abstain={"accuracy": 0.99})
 
