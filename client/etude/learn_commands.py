@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from etude import Client, Dataset, choice, given, list_options, near, options, outcome, show
+from etude import Client, Dataset, choice, given, list_options, near, options, outcome, show, sure_options
 from etude.choice import Choice, Format
 from etude.listing import Wanted
 
@@ -24,6 +24,7 @@ from etude.listing import Wanted
 @click.option("--model", help="The model's name; the dataset's without it.")
 @click.option("--recordings", metavar="DATASET", help="Of plays: recordings of the items, named as these are.")
 @options.promotion
+@sure_options.learned
 @options.params
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
 @options.as_json
@@ -40,6 +41,9 @@ def train(
     as_json: bool,
     id_: str | None,
     format_: Format | None,
+    calibration: str | None,
+    thresholds: tuple[tuple[str, float] | str, ...],
+    abstain: float | None,
     **columns: Any,
 ) -> None:
     """Train a model on DATA: a folder of recordings, files (CSV, Parquet, NPZ), or a dataset such as songs@2.
@@ -47,7 +51,8 @@ def train(
     The labels of recordings stand in a CSV beside them; without one `--target folder` learns the names of subfolders.
     With `--kind recommendation` the files are plays: who has played what, maybe how much and when.
     """
-    params, promotion = options.read_params(param, params_file), options.read_promotion(promote, require)
+    sure = sure_options.read(calibration=calibration, thresholds=thresholds, abstain=abstain)
+    params, promotion = {**sure, **options.read_params(param, params_file)}, options.read_promotion(promote, require)
     with Client() as client:
         is_new = given.is_file(data)
         learned_from = _to_learn if is_new else given.dataset
@@ -95,6 +100,8 @@ def _demand_labels(chosen: Choice, target: tuple[str, ...]) -> None:
 @click.option(
     "--resume", metavar="JOB", help="A cancelled or failed scoring of the same: only what is missing is done."
 )
+@click.option("--abstain-below", metavar="SHARE", type=click.FloatRange(0, 1),
+              help="Of classes: no label for a row that is less sure; 0 for none without.")  # fmt: skip
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
 @options.as_json
 def score(
@@ -107,6 +114,7 @@ def score(
     param: tuple[str, ...],
     params_file: str | None,
     resume: str | None,
+    abstain_below: float | None,
     is_watching: bool,
     as_json: bool,
     **more: Any,
@@ -117,6 +125,7 @@ def score(
     """
     wanted, columns = list_options.read(**more)
     params = {**wanted, **options.read_params(param, params_file), **({} if resume is None else {"resume_of": resume})}
+    params |= {} if abstain_below is None else {"abstain_below": abstain_below}
     options.demand_format(output, params)
     if resume is not None and given.is_file(data):
         said = f"--resume goes on with the dataset that {resume} had: name it, such as songs@2; files make another one."

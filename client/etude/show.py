@@ -17,6 +17,7 @@ from etude import (
     page,
     show_audio,
     show_composed,
+    show_judged,
     show_lists,
     show_plays,
     show_recommender,
@@ -109,7 +110,7 @@ def job(shown: Job, *, is_saving: bool = False) -> None:
 
 def _made(out: Console, shown: Job, *, is_saving: bool) -> None:
     """What a job came to, by what it did; an ingest has rows too, which its dataset shows."""
-    result, recommends = shown.result, shown.raw["kind"] == "recommendation"
+    result = shown.result
     match shown.raw["action"]:
         # A scoring has metrics too, where the truth is known.
         case "train" if "metrics" in result:
@@ -117,7 +118,8 @@ def _made(out: Console, shown: Job, *, is_saving: bool) -> None:
         case "generate":
             show_composed.composition(out, shown, is_saving=is_saving)
         case "evaluate":
-            (show_recommender if recommends else show_composed).evaluation(out, shown)
+            judges = {"recommendation": show_recommender, "generation": show_composed}
+            judges.get(shown.raw["kind"], show_judged).evaluation(out, shown)
             cautions.show(out, result.get("warnings", ()))
         case "erase":
             show_lists.erased(out, shown)
@@ -173,6 +175,7 @@ def _judged(out: Console, result: Json) -> None:
         out.print(metrics_table(name, metrics, result["baselines"].get(part, {})))
         if "per_class" in metrics and part != "segments":
             out.print(_per_class(metrics["per_class"]))
+        show_judged.certainty(out, metrics)
 
 
 def _promoted(out: Console, result: Json) -> None:
