@@ -1,4 +1,4 @@
-"""How far a classifier can be trusted, for a person to read: its reliability, its silence, and two versions compared."""
+"""How far a classifier can be trusted, for a person to read: its reliability, its silence, two versions compared."""
 
 from typing import Any
 
@@ -21,9 +21,8 @@ def evaluation(out: Console, shown: Job) -> None:
     reliability(out, judged.get("reliability", ()))
     _silence(out, judged.get("abstaining"))
     left_out = ", ".join(f"{number:,} {name}" for name, number in result["left_out"].items() if number)
-    out.print(
-        escape(f"{result['model']} on {page.count(result['rows'], 'row')}{left_out and f', {left_out} left out'}")
-    )
+    rows = page.count(result["rows"], "row")
+    out.print(escape(f"{result['model']} on {rows}{left_out and f', {left_out} left out'}"))
     if against and "mcnemar" in against:
         _rows(out, against)
 
@@ -49,10 +48,8 @@ def reliability(out: Console, bins: Any) -> None:
         return
     shown = page.table("sure", "right", "", "rows")
     for each in bins:
-        share = each["accuracy"]
-        shown.add_row(
-            page.short(each["confidence"], 2), page.short(share, 2), page.bar(share, WIDTH), f"{each['rows']:,}"
-        )
+        figures = (page.short(each[name], 2) for name in ("confidence", "accuracy"))
+        shown.add_row(*figures, page.bar(each["accuracy"], WIDTH), f"{each['rows']:,}")
     out.print(shown)
 
 
