@@ -350,6 +350,7 @@ def test_a_web_process_that_is_killed_meanwhile_is_not_noticed(shell: Shell, son
 def test_two_versions_are_judged_side_by_side_and_one_is_silent_where_it_is_unsure(shell: Shell, songs: Path) -> None:
     sure = ("--threshold", "auto", "--abstain", "0.8", "--calibration", "temperature")
     trained = shell.run("train", str(songs), "--target", "genre", "--model", "judged", *sure, "--watch")
+    assert trained.code == 0, trained.err
     badly = ("--param", "epochs=1", "--param", "learning_rate=0.000001")
     assert shell.run("train", "songs@latest", "--model", "judged", *badly, "--watch").code == 0
 
@@ -357,7 +358,6 @@ def test_two_versions_are_judged_side_by_side_and_one_is_silent_where_it_is_unsu
     scored = shell.run("score", "judged@1", "songs@latest", "--abstain-below", "1", "--watch")
     wrong = shell.run("train", "songs@latest", "--threshold", "rock=2")
 
-    assert trained.code == 0, trained.err
     for told in ("calibration error", "rock is said from", "it says nothing", "█"):
         assert told in trained.out
     assert judged.code == 0, judged.err
