@@ -27,6 +27,7 @@ class Measured:
     value: float | None = None
     rows: int = 0
     reason: str = ""
+    # The newer version less this one on the same rows, its 95 % interval, and how likely it is one of chance.
     difference: float | None = None
     interval: Sequence[float] | None = None
     p: float | None = None

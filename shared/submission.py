@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row
 from shared import (
     builtin,
     columns,
+    comparing,
     composing,
     datasets,
     expectation,
@@ -58,6 +59,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     _check_hearing(params, rows)
     explanation.refuse_unfit(params, rows, version)
+    params = comparing.freeze(sql, tenant, params, version)
     _check_resume(sql, tenant, params, [row.id for row in rows], version)
     expected_s = expectation.of_listening(_hours(rows), has_networks=getattr(params, "front", None) is None)
     if isinstance(params, TableTraining):

@@ -176,3 +176,12 @@ class TableScoring(Closed):
         if isinstance(self.explain, RowExplanation):
             return self.explain
         return RowExplanation() if self.explain else None
+
+
+class Evaluation(Closed):
+    """What an evaluation on a table, or on recordings, takes."""
+
+    # Another version, name@3 or name@champion, that is judged on the same rows.
+    against: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    # Of the rows that are drawn again for intervals and tests.
+    seed: Annotated[Int, Field(ge=0, lt=2**31)] = 0

@@ -17,6 +17,7 @@ from worker.model_files import SPEC, VERSION, WEIGHTS
 from worker.networks import NetworkSpec
 
 COUNTS = "distribution.json"
+FILES = (SPEC, WEIGHTS, COUNTS)
 
 Json = dict[str, Any]
 

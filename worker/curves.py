@@ -57,6 +57,23 @@ def calibration_error(confidence: np.ndarray, is_right: np.ndarray) -> float:
     return float(np.abs(gaps).sum() / len(confidence))
 
 
+def reliability(confidence: np.ndarray, is_right: np.ndarray) -> list[dict[str, float | int]]:
+    """How sure and how often right the rows of each bin are that has some, from the least confidence on."""
+    places = bins_of(confidence)
+    rows = np.bincount(places, minlength=CALIBRATION_BINS)
+    sums = [np.bincount(places, weights=each, minlength=CALIBRATION_BINS) for each in (confidence, is_right)]
+    return [
+        {
+            "lower": place / CALIBRATION_BINS,
+            "upper": (place + 1) / CALIBRATION_BINS,
+            "rows": int(rows[place]),
+            "confidence": float(sums[0][place] / rows[place]),
+            "accuracy": float(sums[1][place] / rows[place]),
+        }
+        for place in np.flatnonzero(rows).tolist()
+    ]
+
+
 def bins_of(confidence: np.ndarray) -> np.ndarray:
     """The bin of each confidence, the upper bound being in it."""
     return np.clip(np.ceil(confidence * CALIBRATION_BINS).astype(np.int64) - 1, 0, CALIBRATION_BINS - 1)

@@ -10,7 +10,7 @@ import numpy as np
 from shared.table_params import TableTraining
 from worker import baselines, crops, forward, fronts, resampling
 from worker.baselines import Baseline
-from worker.kinds.protocol import Kind, Prepared
+from worker.kinds.protocol import Kind, Prepared, Settled
 from worker.networks import NetworkSpec
 
 Json = dict[str, Any]
@@ -21,22 +21,38 @@ def answers(network: NetworkSpec, weights: dict[str, np.ndarray], prepared: Prep
     return _compile(network, weights)((prepared.validation or prepared.train).x)
 
 
+def settle(kind: Kind, prepared: Prepared, outputs: np.ndarray, params: TableTraining) -> Settled:
+    """What the held-out rows teach beside the network, of the kinds that learn such; from the network's `answers`."""
+    rows = by_row(prepared, outputs)
+    if kind.certainty is None:
+        return Settled(prepared.target, rows, {}, [])
+    if prepared.validation is None:
+        none = rows[:0]
+        settled = kind.certainty.settle(prepared.target, none, none, np.arange(0), params)
+        return replace(settled, outputs=rows)
+    truth = by_row(prepared, prepared.validation.y)
+    return kind.certainty.settle(prepared.target, truth, rows, units_of_rows(prepared, len(rows)), params)
+
+
 def judge(
     kind: Kind,
     prepared: Prepared,
     outputs: np.ndarray,
     params: TableTraining,
     *,
+    settled: Settled | None = None,
     check: Callable[[], None],
     part: str = "validation",
 ) -> tuple[Json, Json]:
     """The metrics of a network's `answers` and those of each baseline; named after the rows that they are about.
 
-    Of what is held out the name is `part`; where nothing is, the rows that trained are judged, and named so.
+    Of what is held out the name is `part`; where nothing is, the rows that trained are judged, and named so. With
+    `settled` its rows are judged instead, and what it tells stands beside them.
     """
     part, held_out = (part, prepared.validation) if prepared.validation else ("training", prepared.train)
     judge_rows = partial(_judge_rows, kind, prepared, held_out.y, seed=params.seed, check=check)
-    metrics = {part: judge_rows(outputs)}
+    said = Settled(prepared.target, by_row(prepared, outputs), {}, []) if settled is None else settled
+    metrics = {part: {**judge_rows(said.outputs), **said.told}}
     if prepared.is_pooled and part == "validation":
         # A track's segments are heard together, or the interval would be that of as many tracks.
         metrics["segments"] = with_intervals(
@@ -67,7 +83,7 @@ def judge_simpler(
     """The metrics of each simpler model on what was held out, or on what trained without any."""
     truth = (prepared.validation or prepared.train).y
     judge_rows = partial(_judge_rows, kind, prepared, truth, seed=params.seed, check=check)
-    return {name: _noted(judge_rows(rival.outputs), rival) for name, rival in rivals.items()}
+    return {name: _noted(judge_rows(by_row(prepared, rival.outputs)), rival) for name, rival in rivals.items()}
 
 
 def _compile(network: NetworkSpec, weights: dict[str, np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
@@ -90,8 +106,10 @@ def _noted(said: Json, rival: Baseline) -> Json:
 def _judge_rows(
     kind: Kind, prepared: Prepared, truth: np.ndarray, outputs: np.ndarray, *, seed: int, check: Callable[[], None]
 ) -> Json:
-    true, said = by_row(prepared, truth), by_row(prepared, outputs)
-    return with_intervals(kind, prepared.target, true, said, units_of_rows(prepared, len(true)), seed=seed, check=check)
+    """Of outputs that are of rows already."""
+    true = by_row(prepared, truth)
+    units = units_of_rows(prepared, len(true))
+    return with_intervals(kind, prepared.target, true, outputs, units, seed=seed, check=check)
 
 
 def with_intervals(
@@ -111,6 +129,11 @@ def with_intervals(
         if metrics[name]["value"] is not None:
             metrics[name]["interval"] = interval
     return metrics
+
+
+def rows_judged(prepared: Prepared) -> np.ndarray:
+    """The number of each row that was held out, in the order in which they are judged, (rows,)."""
+    return np.unique(prepared.validation_rows) if prepared.is_pooled else prepared.validation_rows
 
 
 def units_of_rows(prepared: Prepared, rows: int) -> np.ndarray:

@@ -89,8 +89,11 @@ def _headline(kind: Kind, metric: str) -> Headline:
     return among_all
 
 
-def fetch(desk: Desk, model: Model, scorer: Scorer, asked: RowExplanation) -> Explainer:
+def fetch(desk: Desk, kind: Kind, model: Model, asked: RowExplanation) -> Explainer:
     """The model ready to explain. Raises JobFailed where its examples have gone since the job was accepted."""
+    # Reasons are for the probability that is said.
+    model = model if kind.certainty is None else kind.certainty.fold(model)
+    scorer = kind.predict.open(model)
     if not asked.nearest:
         return explanations.open(model, scorer, asked, examples=None)
     with desk.database.reading() as sql:

@@ -9,8 +9,9 @@ import numpy as np
 
 from shared.table_params import TableTraining
 from worker import evaluation, per_group, tables
+from worker.cautions import Caution
 from worker.cross_validation import Crossed
-from worker.kinds.protocol import Kind, Prepared
+from worker.kinds.protocol import Kind, Prepared, Settled
 from worker.networks import NetworkSpec
 
 Json = dict[str, Any]
@@ -18,12 +19,20 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Judged:
-    """The figures, and the examples with the answers that the first of them are about."""
+    """The figures, and the examples with the answers that the first of them are about.
+
+    `target` has what the held-out rows taught beside the network. `rows` (rows, outputs) are the answers by which the
+    version is compared with others, those of the test where there is one, about what `judged_on` has held out.
+    """
 
     prepared: Prepared
     outputs: np.ndarray
     metrics: Json
     baselines: Json
+    target: Json
+    judged_on: Prepared
+    rows: np.ndarray
+    cautions: list[Caution]
 
 
 def judge(
@@ -38,19 +47,29 @@ def judge(
     """Judge on what was held out, or out of fold, and then on the test, where there is one."""
     if crossed is None:
         outputs = evaluation.answers(*model, prepared)
-        metrics, baselines = evaluation.judge(kind, prepared, outputs, params, check=check)
+        settled = evaluation.settle(kind, prepared, outputs, params)
+        metrics, baselines = evaluation.judge(kind, prepared, outputs, params, settled=settled, check=check)
     else:
         prepared, outputs = crossed.prepared, crossed.outputs
+        settled = evaluation.settle(kind, prepared, outputs, params)
         plain = params.model_copy(update={"baselines": False})
-        metrics, _ = evaluation.judge(kind, prepared, outputs, plain, check=check)
+        metrics, _ = evaluation.judge(kind, prepared, outputs, plain, settled=settled, check=check)
         metrics["folds"] = crossed.folds
         rivals = evaluation.judge_simpler(kind, prepared, crossed.rivals, params, check=check)
         baselines = {"validation": rivals} if rivals else {}
+    judged_on, rows = prepared, settled.outputs
     if prepared.test is not None:
-        tested = prepared.on_test()
-        said = evaluation.judge(kind, tested, evaluation.answers(*model, tested), params, check=check, part="test")
+        judged_on = prepared.on_test()
+        rows = _as_settled(kind, judged_on, settled.target, evaluation.answers(*model, judged_on))
+        tested = Settled(prepared.target, rows, {}, [])
+        said = evaluation.judge(kind, judged_on, rows, params, settled=tested, check=check, part="test")
         metrics, baselines = {**metrics, **said[0]}, {**baselines, **said[1]}
-    return Judged(prepared, outputs, metrics, baselines)
+    return Judged(prepared, outputs, metrics, baselines, settled.target, judged_on, rows, settled.cautions)
+
+
+def _as_settled(kind: Kind, prepared: Prepared, target: Json, outputs: np.ndarray) -> np.ndarray:
+    """The network's answers as a scoring would say them, with what was learned beside it; a row each."""
+    return kind.metrics.translate(prepared.target, target, evaluation.by_row(prepared, outputs))
 
 
 def by_columns(

@@ -130,7 +130,8 @@ def _value(array: pa.Array) -> pa.Array:
         return _or_null(_value(array.dictionary).take(array.indices))
     if pa.types.is_list(array.type):
         quoted = pa.ListArray.from_arrays(array.offsets, _value(array.values).cast(pa.large_string()))
-        return _joined(["[", pc.binary_join(quoted, pa.scalar(", ", pa.large_string())), "]"])
+        joined = _joined(["[", pc.binary_join(quoted, pa.scalar(", ", pa.large_string())), "]"])
+        return _or_null(pc.if_else(array.is_valid(), joined, None)) if array.null_count else joined
     if pa.types.is_large_string(array.type):
         # JSON already; a client's own texts are never large strings.
         return _or_null(array)

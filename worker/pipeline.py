@@ -1,9 +1,7 @@
 """Training and scoring, step by step; the steps themselves are elsewhere. Only a worker with TensorFlow loads this."""
 
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,50 +11,32 @@ from sqlalchemy import Connection, Row
 
 from shared import chunks, datasets, explanation, history, job_list, models
 from shared.kinds import KINDS
-from shared.models import NewVersion
-from shared.networks import measure
 from shared.queue import TRAIN
 from worker import (
     artifacts,
     audio_heads,
     audio_scoring,
-    audio_training,
     composing,
-    cross_validation,
-    distribution,
-    evaluation,
     explainable,
     explanations,
-    input_statistics,
-    judgement,
     kinds,
     lineage,
-    perception,
-    promotion,
-    random_split,
     recommending,
-    recordings,
+    row_training,
     scored,
     scoring,
-    training,
     watching,
 )
 from worker.audio_scoring import TrackScoring
-from worker.cross_validation import Crossed, Make
 from worker.desk import Desk
 from worker.drift import Counts
 from worker.ending import Ending
-from worker.features import as_json
-from worker.fitted import Fitted
-from worker.kinds.protocol import Kind, Prepared
+from worker.kinds.protocol import Kind
 from worker.learned import Learned, publish
 from worker.listener import Listener
-from worker.networks import NetworkSpec
 from worker.predictions import RowScoring
-from worker.promotion import HeldOut
 from worker.scored import Scored
 from worker.scoring import Scoring
-from worker.training import Objective
 
 Json = dict[str, Any]
 
@@ -70,7 +50,7 @@ class Steps(Protocol):
 
 
 QUEUE = TRAIN
-# Kinds that learn from something else than rows have steps of their own, by the format that they read.
+# Kinds that learn from something else than rows, or recordings, have steps of their own, by the format that they read.
 OF_FORMAT: dict[str, Steps] = {"symbolic": composing, "interactions": recommending}
 
 
@@ -81,122 +61,12 @@ def train(desk: Desk) -> Ending:
 
 def learn(desk: Desk, params: Any) -> Learned:
     """Carry out a training of the job's kind, and publish nothing."""
-    other = OF_FORMAT.get(KINDS[desk.claim.kind or ""].FORMATS[0])
-    return _learn(desk, params) if other is None else other.learn(desk, params)
+    return _steps(desk).learn(desk, params)
 
 
-def _learn(desk: Desk, params: Any) -> Learned:
-    kind, contract = _kind(desk), KINDS[desk.claim.kind or ""]
-    desk.enter("loading")
-    row = desk.dataset_rows()[0]
-    params = params.of_recordings() if row.format == "audio" else params
-    paths = desk.fetch_parts(row)
-    make, listens_to = _open(desk, kind, row, paths, params)
-    prepared = make()
-    cautions = [caution.as_json() for caution in prepared.cautions]
-    desk.warn(cautions)
-    describe = partial(_describe, kind, params, is_heard=listens_to is not None)
-    crossed = None
-    if params.folds is not None:
-        crossed = cross_validation.run(desk, kind, prepared, make, describe, params)
-        desk.warn(more := [caution.as_json() for caution in crossed.cautions])
-        cautions += more
-    network, objective = describe(prepared)
-    fitted = _fit(desk, network, objective, _settled(params, crossed), prepared)
-    desk.enter("evaluating")
-    judged = judgement.judge(kind, prepared, (network, fitted.weights), params, crossed=crossed, check=desk.check)
-    prepared, outputs = judged.prepared, judged.outputs
-    metrics = judged.metrics | judgement.by_columns(kind, judged, paths, params, contract.METRICS, check=desk.check)
-    parameters = _count_parameters(network, params)
-    is_table, is_cut = listens_to is None, fitted.stopped_by in ("cancel", "budget")
-    if not is_cut and random_split.is_wanted(params, prepared, parameters=parameters, is_table=is_table):
-        metrics |= random_split.judge(desk, kind, make, describe, params)
-    desk.enter("storing")
-    name = contract.__name__.rpartition(".")[2]
-    features = as_json(prepared.features)
-    inputs = input_statistics.learn(prepared.train.x) if listens_to is None else None
-    model = artifacts.Model(name, network, fitted.weights, features, prepared.target, listens_to, inputs=inputs)
-    metrics |= explainable.measure_importance(kind, model, prepared, params, parameters=parameters, check=desk.check)
-    scorer = kind.predict.open(model)
-    counts = distribution.at_training(scorer, prepared, evaluation.by_row(prepared, outputs))
-    packed = artifacts.pack(replace(model, counts=counts))
-    packed |= explainable.examples(model, scorer, prepared, params, paths=paths, key=row.profile["roles"]["id"])
-    files = [desk.put(name, content) for name, content in packed.items()]
-    version = NewVersion(
-        files=files,
-        metrics=metrics,
-        baselines=judged.baselines,
-        warnings=cautions,
-        lineage={
-            **lineage.of_training(desk.claim, row, params, prepared.split, features=prepared.features),
-            "leakage": prepared.leakage,
-        },
-        parameters=parameters,
-    )
-    held_out = HeldOut(row, paths, prepared)
-    said: Json = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}
-    said["leakage"] = prepared.leakage
-    return Learned(version, said, measured=lambda: promotion.measure(desk, held_out, version))
-
-
-def _fit(desk: Desk, network: NetworkSpec, objective: Objective, params: Any, prepared: Prepared) -> Fitted:
-    if desk.given is not None:
-        return desk.given
-    desk.enter("training")
-    return training.fit(
-        network,
-        objective,
-        params,
-        train=prepared.train,
-        validation=prepared.validation,
-        watch=desk,
-        checkpoint=desk.checkpoints.last(desk),
-    )
-
-
-def _count_parameters(network: NetworkSpec, params: Any) -> int:
-    size = measure(
-        network.hidden,
-        inputs=network.inputs,
-        outputs=network.outputs,
-        batch_size=params.batch_size,
-        front=network.front,
-    )
-    return size.parameters
-
-
-def _describe(kind: Kind, params: Any, prepared: Prepared, *, is_heard: bool) -> tuple[NetworkSpec, Objective]:
-    network, objective = kind.model.describe(prepared, params)
-    if is_heard and params.front is not None:
-        network = network.under(params.front)
-    return network, objective
-
-
-def _settled(params: Any, crossed: Crossed | None) -> Any:
-    """The params of the model itself: after folds nothing validates, and the folds have said how long it learns."""
-    if crossed is None:
-        return params
-    return params.model_copy(update={"epochs": crossed.epochs, "early_stopping": False})
-
-
-def _open(desk: Desk, kind: Kind, row: Row[Any], paths: Sequence[Path], params: Any) -> tuple[Make, Json | None]:
-    """What makes the matrices of a training, and what the model will listen to; None for a table."""
-    if row.format != "audio":
-        examples = kind.data.load(paths, row.profile, params)
-        desk.enter("preparing")
-        return lambda **how: kind.data.prepare(replace(examples, **how), params), None
-    tracks = recordings.read(paths)
-    examples = audio_training.examples_of_tracks(paths, row.profile, params)
-    desk.enter("listening")
-    chosen = audio_training.usable(examples, tracks)
-    with closing(perception.perceive(desk, chosen, _uploads(desk, [row]), audio_training.wants(params))) as heard:
-        found = audio_training.gather(heard, params)
-    desk.enter("preparing")
-
-    def make(**how: Any) -> Prepared:
-        return audio_training.prepare(kind, replace(examples, **how), tracks, found, params)
-
-    return make, audio_heads.describe(params)
+def _steps(desk: Desk) -> Steps:
+    """Those of the job's kind."""
+    return OF_FORMAT.get(KINDS[desk.claim.kind or ""].FORMATS[0], row_training)
 
 
 def read_weights(content: bytes) -> dict[str, np.ndarray]:
@@ -206,7 +76,7 @@ def read_weights(content: bytes) -> dict[str, np.ndarray]:
 
 def evaluate(desk: Desk) -> Ending:
     """Judge a model version on a dataset that it has not seen."""
-    return OF_FORMAT[KINDS[desk.claim.kind or ""].FORMATS[0]].evaluate(desk)
+    return _steps(desk).evaluate(desk)
 
 
 def score(desk: Desk) -> Ending:
@@ -252,10 +122,11 @@ def open_scoring(desk: Desk) -> Scoring:
         listener, before = _listener(desk, params)
         size = desk.settings.chunk_tracks
         return TrackScoring(desk, catalogue, listener, params, size=size, known=known, before=before)
-    model, files = _fetch_model(desk), [file for row in rows for file in desk.open_parts(row)]
-    scorer, size, explain = _kind(desk).predict.open(model), desk.settings.chunk_rows, None
+    model, files = _as_asked(_fetch_model(desk), params), [file for row in rows for file in desk.open_parts(row)]
+    kind, size, explain = _kind(desk), desk.settings.chunk_rows, None
+    scorer = kind.predict.open(model)
     if params.explained_rows is not None:
-        explain = explainable.fetch(desk, model, scorer, params.explained_rows).explain
+        explain = explainable.fetch(desk, kind, model, params.explained_rows).explain
         size = min(size, explanations.chunk_rows(model.network))
     return RowScoring(
         files, rows[0].profile, scorer, params, size=size, known=known, before=model.counts, explain=explain
@@ -287,9 +158,16 @@ def _listener(desk: Desk, params: Any) -> tuple[Listener, Counts | None]:
     kind = desk.claim.kind or ""
     if "train" not in KINDS[kind].ACTIONS:
         return kinds.find_listener(kind).open(desk.claim.model or "", params), None
-    model = _fetch_model(desk)
+    model = _as_asked(_fetch_model(desk), params)
     scorer = kinds.find(kind).predict.open(model)
     return audio_heads.open(model, scorer, precision=params.precision or "float32"), model.counts
+
+
+def _as_asked(model: artifacts.Model, params: Any) -> artifacts.Model:
+    """The model with what a scoring has set otherwise than its target has it."""
+    names = getattr(KINDS[model.kind], "OF_TARGET", ())
+    stated = {name: value for name in names if (value := getattr(params, name)) is not None}
+    return replace(model, target={**model.target, **stated}) if stated else model
 
 
 def _uploads(desk: Desk, rows: Sequence[Row[Any]]) -> dict[str, Row[Any]]:

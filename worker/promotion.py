@@ -6,7 +6,7 @@ preprocessing: so a dataset that has grown since leaves the gate something to co
 
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +18,31 @@ from shared.alias_moves import Mover
 from shared.errors import JobCancelled, JobFailed, NotAllowedNow, NotFound, RequestRefused, Unavailable
 from shared.gate import Measured
 from shared.models import NewVersion
-from worker import artifacts, audio_heads, evaluation, features, kinds, perception, recordings, tables
+from worker import (
+    artifacts,
+    audio_heads,
+    evaluation,
+    features,
+    kept_rows,
+    kinds,
+    perception,
+    recordings,
+    resampling,
+    tables,
+)
 from worker.artifacts import Model
 from worker.audio_heads import Head
 from worker.desk import Desk
 from worker.heard import Heard
-from worker.kinds.protocol import Prepared
+from worker.kinds.protocol import Kind, Prepared
 from worker.predictions import NOT_FINITE, Scorer
 from worker.preparation import listed
 
 Json = dict[str, Any]
 
 WHERE = "on the candidate's held-out rows"
+# Of both versions the same rows are drawn, whatever their own seeds.
+RESAMPLED_BY = 0
 
 
 @dataclass(frozen=True)
@@ -39,30 +52,39 @@ class HeldOut:
     dataset: Row[Any]
     paths: Sequence[Path]
     prepared: Prepared
-
-    @property
-    def judged_on(self) -> Prepared:
-        """With the test in the place of the validation, where there is one: by it a version is judged."""
-        return self.prepared if self.prepared.test is None else self.prepared.on_test()
+    # Those by which the candidate was judged, a row each.
+    outputs: np.ndarray
 
 
 def measure(desk: Desk, held_out: HeldOut, version: NewVersion) -> Measured | None:
     """What the version that the new one must not be worse than comes to on the new one's held-out rows.
 
-    None where that is not asked for: no gate, no rival, the same rows held out by both, or none.
+    None where that is not asked for: no gate, no rival, nothing held out, or the same rows and nothing kept of them.
     """
-    has_held_out = held_out.judged_on.validation is not None
-    return measure_by(desk, version, lambda rival: _measure(desk, held_out, rival), has_held_out=has_held_out)
+    has_held_out = held_out.prepared.validation is not None
+
+    def judge(rival: Row[Any]) -> Measured:
+        return _measure(desk, held_out, rival, version)
+
+    return measure_by(desk, version, judge, has_held_out=has_held_out, knows_same_rows=True)
 
 
 def measure_by(
-    desk: Desk, version: NewVersion, judge: Callable[[Row[Any]], Measured], *, has_held_out: bool
+    desk: Desk,
+    version: NewVersion,
+    judge: Callable[[Row[Any]], Measured],
+    *,
+    has_held_out: bool,
+    knows_same_rows: bool = False,
 ) -> Measured | None:
-    """The same with another way to judge a rival, which raises NotAllowedNow or JobFailed where it cannot."""
+    """The same with another way to judge a rival, which raises NotAllowedNow or JobFailed where it cannot.
+
+    What both held out is judged once, unless it `knows_same_rows`: then their difference is wanted all the same.
+    """
     rival = _rival(desk)
     if rival is None or not has_held_out or desk.heart.is_enough:
         return None
-    if gate.are_on_same_rows(version.lineage, rival.lineage):
+    if gate.are_on_same_rows(version.lineage, rival.lineage) and not (knows_same_rows and kept_rows.has(rival.files)):
         return None
     desk.enter("comparing")
     try:
@@ -116,7 +138,8 @@ def _compared(sql: Connection, desk: Desk, version: NewVersion, measured: Measur
     metric = _require(desk)["metric"]
     ours = gate.value_of(version.metrics, metric)
     values = {"metric": metric, "candidate": ours, "rival": measured.value, "rows": measured.rows}
-    return {"compared": {**values, "measured": WHERE}}
+    chance = {"difference": measured.difference, "interval": measured.interval, "p": measured.p}
+    return {"compared": {**values, "measured": WHERE, **({} if measured.difference is None else chance)}}
 
 
 def _rival(desk: Desk) -> Row[Any] | None:
@@ -137,19 +160,45 @@ def _require(desk: Desk) -> Json:
     return (desk.claim.promote or {}).get("require") or {}
 
 
-def _measure(desk: Desk, held_out: HeldOut, rival: Row[Any]) -> Measured:
+def _measure(desk: Desk, held_out: HeldOut, rival: Row[Any], version: NewVersion) -> Measured:
     """Score the rival and judge it as the candidate was. Raises NotAllowedNow or JobFailed where that cannot be."""
-    kind, prepared = kinds.find(desk.claim.kind or ""), held_out.judged_on
+    kind, prepared = kinds.find(desk.claim.kind or ""), held_out.prepared
+    assert prepared.validation is not None
+    truth = evaluation.by_row(prepared, prepared.validation.y)
+    if gate.are_on_same_rows(version.lineage, rival.lineage):
+        kept = kept_rows.read(desk, rival.files, evaluation.rows_judged(prepared))
+        said = kind.metrics.translate(prepared.target, kept.target, kept.outputs)
+    else:
+        said = _translated(desk, kind, held_out, rival)
+    metrics = kind.metrics.evaluate(prepared.target, truth, said)
+    found = measured(desk, rival, metrics, rows=len(said))
+    return _with_chance(desk, kind, held_out, found, (truth, said))
+
+
+def _translated(desk: Desk, kind: Kind, held_out: HeldOut, rival: Row[Any]) -> np.ndarray:
+    """What the rival says of the rows that were held out, as the candidate would say it."""
     model = artifacts.unpack({file["name"]: desk.get(file["key"], sha256=file["sha256"]) for file in rival.files})
     if (model.kind, model.input is None) != (desk.claim.kind, held_out.dataset.format != "audio"):
         raise _refused("it is of another kind, or was trained on another format.")
     outputs = _outputs(desk, held_out, model, kind.predict.open(model))
     if not np.isfinite(outputs).all():
         raise _refused(f"{NOT_FINITE}.")
-    assert prepared.validation is not None
-    truth = evaluation.by_row(prepared, prepared.validation.y)
-    said = kind.metrics.evaluate(prepared.target, truth, kind.metrics.translate(prepared.target, model.target, outputs))
-    return measured(desk, rival, said, rows=len(outputs))
+    return kind.metrics.translate(held_out.prepared.target, model.target, outputs)
+
+
+def _with_chance(
+    desk: Desk, kind: Kind, held_out: HeldOut, found: Measured, theirs: tuple[np.ndarray, np.ndarray]
+) -> Measured:
+    """The same with how far the candidate is from it, on the same rows drawn again; `theirs`: truth and outputs."""
+    prepared, metric, (truth, said) = held_out.prepared, _require(desk)["metric"], theirs
+    ours = kind.metrics.evaluate(prepared.target, truth, held_out.outputs).get(metric, {}).get("value")
+    if ours is None or found.value is None:
+        return found
+    one, other = (kind.metrics.resampled(prepared.target, truth, each) for each in (held_out.outputs, said))
+    units = evaluation.units_of_rows(prepared, len(truth))
+    chance = resampling.paired(one, other, units, seed=RESAMPLED_BY, check=desk.check).get(metric)
+    interval, p = (None, None) if chance is None else (chance.interval, chance.p)
+    return replace(found, difference=ours - found.value, interval=interval, p=p)
 
 
 def measured(desk: Desk, rival: Row[Any], metrics: Json, *, rows: int) -> Measured:
@@ -164,9 +213,9 @@ def measured(desk: Desk, rival: Row[Any], metrics: Json, *, rows: int) -> Measur
 def _outputs(desk: Desk, held_out: HeldOut, model: Model, scorer: Scorer) -> np.ndarray:
     """The model's own outputs for what was held out, a row each."""
     if held_out.dataset.format != "audio":
-        return _of_rows(scorer, held_out.paths, held_out.judged_on.validation_rows)
+        return _of_rows(scorer, held_out.paths, held_out.prepared.validation_rows)
     head, every = audio_heads.open(model, scorer, precision="float32"), recordings.read(held_out.paths)
-    chosen = [every[row] for row in np.unique(held_out.judged_on.validation_rows).tolist()]
+    chosen = [every[row] for row in np.unique(held_out.prepared.validation_rows).tolist()]
     uploads = {file.sha256: file for file in desk.uploads(held_out.dataset)}
     with closing(perception.perceive(desk, chosen, uploads, head.wants)) as heard:
         return np.stack([_of_track(head, each) for each in heard])

@@ -5,6 +5,7 @@ not, and the interval would be too narrow (Field and Welsh 2007, "Bootstrapping 
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +22,18 @@ Weighted = Callable[[np.ndarray], Mapping[str, np.ndarray]]
 Interval = list[float] | None
 
 
+@dataclass(frozen=True)
+class Paired:
+    """How far the difference of a metric between two versions moves, and how likely it is one of chance.
+
+    `p` is two-sided: twice the share of resamples on the rarer side of no difference, by which the percentile interval
+    becomes a test (Efron and Tibshirani 1993, chapters 13 and 15; one is added to both counts, so that no p is 0).
+    """
+
+    interval: list[float]
+    p: float
+
+
 def intervals(weighted: Weighted, units: np.ndarray, *, seed: int, check: Callable[[], None]) -> dict[str, Interval]:
     """The 95 % interval of each metric; None where it cannot be told. `units` (rows,) says which rows are one.
 
@@ -31,6 +44,30 @@ def intervals(weighted: Weighted, units: np.ndarray, *, seed: int, check: Callab
         check()
         parts.append(weighted(drawn))
     return {name: _interval(np.concatenate([part[name] for part in parts])) for name in (parts[0] if parts else {})}
+
+
+def paired(
+    ours: Weighted, theirs: Weighted, units: np.ndarray, *, seed: int, check: Callable[[], None]
+) -> dict[str, Paired | None]:
+    """Ours less theirs, both on the same resamples of the same rows; None where that cannot be told.
+
+    `check` is called between, and may raise.
+    """
+    parts: list[dict[str, np.ndarray]] = []
+    for drawn in draw(units, seed):
+        check()
+        one, other = ours(drawn), theirs(drawn)
+        parts.append({name: one[name] - other[name] for name in one if name in other})
+    return {name: _paired(np.concatenate([part[name] for part in parts])) for name in (parts[0] if parts else {})}
+
+
+def _paired(differences: np.ndarray) -> Paired | None:
+    interval = _interval(differences)
+    if interval is None:
+        return None
+    defined = differences[np.isfinite(differences)]
+    rarer = min(int((defined <= 0).sum()), int((defined >= 0).sum()))
+    return Paired(interval, min(1.0, 2 * (rarer + 1) / (len(defined) + 1)))
 
 
 def draw(units: np.ndarray, seed: int) -> Iterator[np.ndarray]:

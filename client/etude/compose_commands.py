@@ -1,4 +1,4 @@
-"""The commands of models that learned from scores: compose; and evaluate, of these and of those that recommend."""
+"""The commands of models that learned from scores: compose; and evaluate, of all that were trained."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,9 @@ from etude.choice import Format
 from etude.composing import Asked, Composition
 from etude.errors import EtudeError
 
-EVALUATED = ("generation", "recommendation")
+EVALUATED = ("generation", "recommendation", "classification", "regression")
+# Of which two are judged side by side.
+COMPARED = ("classification", "regression")
 FORMATS = ("midi", "musicxml", "json", "png", "wav")
 
 Score = click.Path(exists=True, dir_okay=False)
@@ -131,10 +133,12 @@ def _free_folder(name: str) -> str:
     return folder
 
 
-@click.command(short_help="Say what MODEL comes to on scores, or plays, that it has never seen.")
+@click.command(short_help="Say what MODEL comes to on DATA that it has never seen.")
 @click.argument("model")
 @click.argument("data", nargs=-1, required=True)
 @click.option("--name", help="The name for the dataset, when DATA are files.")
+@click.option("--against", metavar="OTHER", help="Another version, judged on the same rows, with what is chance.")
+@click.option("--target", multiple=True, help="The column with what is true, when DATA are files.")
 @options.plays
 @options.format
 @options.params
@@ -144,6 +148,7 @@ def evaluate(
     model: str,
     data: tuple[str, ...],
     name: str | None,
+    against: str | None,
     format_: Format | None,
     param: tuple[str, ...],
     params_file: str | None,
@@ -151,13 +156,16 @@ def evaluate(
     as_json: bool,
     **columns: Any,
 ) -> None:
-    """Say what MODEL, which composes or recommends, comes to on DATA.
+    """Say what MODEL comes to on DATA.
 
-    Of scores how well it foretells them, and its music beside theirs; of plays how much of what came later it finds.
+    Of a table or recordings how often it is right, and how sure it is, beside OTHER if one is named; of scores how well
+    it foretells them, and its music beside theirs; of plays how much of what came later it finds.
     """
-    params = options.read_params(param, params_file)
+    params = {**({} if against is None else {"against": against}), **options.read_params(param, params_file)}
     with Client() as client:
-        kind = _demand_kind(client, model, EVALUATED, "learned from scores, or recommends, is evaluated")
+        kind = _demand_kind(client, model, EVALUATED, "was trained is evaluated")
+        if against is not None:
+            _demand_kind(client, model, COMPARED, "classifies or predicts numbers is judged against another")
         dataset = given.dataset(client, data, format=format_, kind=kind, name=name, **columns)
         with near.named(client):
             job = client.evaluate(model, dataset, params=params)

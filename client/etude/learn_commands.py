@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from etude import Client, Dataset, choice, given, list_options, near, options, outcome, show
+from etude import Client, Dataset, choice, given, list_options, near, options, outcome, show, sure_options
 from etude.choice import Choice, Format
 from etude.listing import Wanted
 
@@ -25,6 +25,7 @@ from etude.listing import Wanted
 @click.option("--recordings", metavar="DATASET", help="Of plays: recordings of the items, named as these are.")
 @options.division
 @options.promotion
+@sure_options.learned
 @options.params
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
 @options.as_json
@@ -44,6 +45,9 @@ def train(
     as_json: bool,
     id_: str | None,
     format_: Format | None,
+    calibration: str | None,
+    thresholds: tuple[tuple[str, float] | str, ...],
+    abstain: float | None,
     **columns: Any,
 ) -> None:
     """Train a model on DATA: a folder of recordings, files (CSV, Parquet, NPZ), or a dataset such as songs@2.
@@ -56,7 +60,8 @@ def train(
     divided = options.read_division(folds, test, is_by_time, report_by)
     if is_by_time is not None:
         columns = {**columns, "time": None}
-    params = {**divided, **options.read_params(param, params_file)}
+    sure = sure_options.read(calibration=calibration, thresholds=thresholds, abstain=abstain)
+    params = {**divided, **sure, **options.read_params(param, params_file)}
     promotion = options.read_promotion(promote, require)
     with Client() as client:
         is_new = given.is_file(data)
@@ -115,6 +120,8 @@ def _demand_labels(chosen: Choice, target: tuple[str, ...]) -> None:
     "--resume", metavar="JOB", help="A cancelled or failed scoring of the same: only what is missing is done."
 )
 @click.option("--explain", is_flag=True, help="Say of each row or recording what spoke for its answer.")
+@click.option("--abstain-below", metavar="SHARE", type=click.FloatRange(0, 1),
+              help="Of classes: no label for a row that is less sure; 0 for none without.")  # fmt: skip
 @click.option("--watch", "is_watching", is_flag=True, help="Stay and show how it goes.")
 @options.as_json
 def score(
@@ -128,6 +135,7 @@ def score(
     params_file: str | None,
     resume: str | None,
     explain: bool,
+    abstain_below: float | None,
     is_watching: bool,
     as_json: bool,
     **more: Any,
@@ -139,6 +147,7 @@ def score(
     wanted, columns = list_options.read(**more)
     asked = {**({"explain": True} if explain else {}), **options.read_params(param, params_file)}
     params = {**wanted, **asked, **({} if resume is None else {"resume_of": resume})}
+    params |= {} if abstain_below is None else {"abstain_below": abstain_below}
     options.demand_format(output, params)
     if resume is not None and given.is_file(data):
         said = f"--resume goes on with the dataset that {resume} had: name it, such as songs@2; files make another one."

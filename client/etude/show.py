@@ -19,6 +19,7 @@ from etude import (
     show_audio,
     show_composed,
     show_divided,
+    show_judged,
     show_lists,
     show_plays,
     show_reasons,
@@ -112,7 +113,7 @@ def job(shown: Job, *, is_saving: bool = False) -> None:
 
 def _made(out: Console, shown: Job, *, is_saving: bool) -> None:
     """What a job came to, by what it did; an ingest has rows too, which its dataset shows."""
-    result, recommends = shown.result, shown.raw["kind"] == "recommendation"
+    result = shown.result
     match shown.raw["action"]:
         case "tune":
             leaders.show(out, shown)
@@ -123,7 +124,8 @@ def _made(out: Console, shown: Job, *, is_saving: bool) -> None:
         case "generate":
             show_composed.composition(out, shown, is_saving=is_saving)
         case "evaluate":
-            (show_recommender if recommends else show_composed).evaluation(out, shown)
+            judges = {"recommendation": show_recommender, "generation": show_composed}
+            judges.get(shown.raw["kind"], show_judged).evaluation(out, shown)
             cautions.show(out, result.get("warnings", ()))
         case "erase":
             show_lists.erased(out, shown)
@@ -182,6 +184,7 @@ def _judged(out: Console, result: Json) -> None:
         out.print(metrics_table(name, metrics, result["baselines"].get(part, {})))
         if "per_class" in metrics and part != "segments":
             out.print(_per_class(metrics["per_class"]))
+        show_judged.certainty(out, metrics)
     show_divided.show(out, result)
     if found := result["metrics"].get("importance"):
         show_reasons.importance(out, found)

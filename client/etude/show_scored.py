@@ -29,6 +29,8 @@ def scored(out: Console, shown: Job, *, is_saving: bool) -> None:
         for name, count in sorted(result["classes"].items(), key=lambda pair: -pair[1])[:CLASSES_SHOWN]:
             table.add_row(Text(str(name)), f"{count:,}")
         out.print(table)
+    if "abstained" in result:
+        out.print(f"{page.count(result['abstained'], 'row')} given no label: it is not sure enough")
     reasons(out, shown)
     show_drift.drift(out, result)
     if not is_saving:

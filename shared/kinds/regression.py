@@ -7,6 +7,7 @@ from pydantic import Field
 from shared.audio_params import AudioScoring, AudioTraining
 from shared.schema import Float
 from shared.table_params import SPACE as SPACE
+from shared.table_params import Evaluation
 
 FORMATS = ("table", "audio")
 # The first is the one by which versions are compared.
@@ -20,4 +21,8 @@ class TrainParams(AudioTraining):
     huber_delta: Annotated[Float, Field(gt=0)] = 1.0
 
 
-ACTIONS = {"train": TrainParams, "score": AudioScoring}
+class EvaluateParams(Evaluation):
+    """What a version comes to on rows of which the numbers are known."""
+
+
+ACTIONS = {"train": TrainParams, "score": AudioScoring, "evaluate": EvaluateParams}

@@ -345,3 +345,24 @@ def test_a_web_process_that_is_killed_meanwhile_is_not_noticed(shell: Shell, son
     assert watching.returncode == 5, err
     assert out == ""
     assert shell.run("job", job, "--json").json["result"]["version"] >= 1
+
+
+def test_two_versions_are_judged_side_by_side_and_one_is_silent_where_it_is_unsure(shell: Shell, songs: Path) -> None:
+    sure = ("--threshold", "auto", "--abstain", "0.8", "--calibration", "temperature")
+    trained = shell.run("train", str(songs), "--target", "genre", "--model", "judged", *sure, "--watch")
+    assert trained.code == 0, trained.err
+    badly = ("--param", "epochs=1", "--param", "learning_rate=0.000001")
+    assert shell.run("train", "songs@latest", "--model", "judged", *badly, "--watch").code == 0
+
+    judged = shell.run("evaluate", "judged@1", "songs@latest", "--against", "judged@2")
+    scored = shell.run("score", "judged@1", "songs@latest", "--abstain-below", "1", "--watch")
+    wrong = shell.run("train", "songs@latest", "--threshold", "rock=2")
+
+    for told in ("calibration error", "rock is said from", "it says nothing", "█"):
+        assert told in trained.out
+    assert judged.code == 0, judged.err
+    for told in ("judged@2", "difference", "McNemar", "█"):
+        assert told in judged.out
+    assert "judged@1 was trained on rows of this dataset" in judged.out + judged.err
+    assert scored.code == 0 and "given no label" in scored.out, scored.err
+    assert wrong.code == 2 and "expected auto, or label=share" in wrong.err

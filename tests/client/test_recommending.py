@@ -210,7 +210,7 @@ def test_too_few_plays_are_said_with_what_to_do(client: Client, tmp_path: Path) 
         (("recommend", "etude.tagger-mtt", "--user", "x"), 2, "recommends nothing"),
         (("forget", "none-such", "x", "--yes"), 3, "There is no dataset none-such"),
         (("score", "etude.tagger-mtt", "taste@1", "--cap", "artist=2"), 2, "are for models that recommend"),
-        (("evaluate", "etude.tagger-mtt", "taste@1"), 2, "or recommends, is evaluated"),
+        (("evaluate", "etude.tagger-mtt", "taste@1"), 2, "was trained is evaluated"),
     ],
 )
 def test_what_cannot_be_is_said_in_the_words_of_the_command(

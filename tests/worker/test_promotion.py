@@ -17,7 +17,7 @@ from shared.storage import Storage
 from shared.tables import aliases, datasets, events
 from tests.worker import canonical, recorded, working
 from tests.worker.working import ENDLESS, Working
-from worker import pipeline, promotion, runner
+from worker import promotion, row_training, runner
 from worker.runner import Post
 
 # The last rows of a file that grows are the newest, which no version before has seen.
@@ -102,8 +102,15 @@ def test_a_better_version_takes_the_alias_over(post: Post, tenant: str, dataset:
 
     row = train(post, tenant, dataset)
 
-    assert row.result["promotion"] == {"alias": "champion", "moved": True, "from": 1}
+    said = row.result["promotion"]
+    compared = said.pop("compared")
+    assert said == {"alias": "champion", "moved": True, "from": 1}
     assert champion(post, tenant) == 2
+    # Both held out the same rows: what the older one said of them is kept with it.
+    first = working.made(post, row.id)[0].metrics["validation"]["log_loss"]["value"]
+    assert compared["difference"] == pytest.approx(first - compared["rival"], abs=1e-6)
+    assert compared["interval"][0] <= compared["difference"] <= compared["interval"][1]
+    assert compared["difference"] < 0 < compared["p"] <= 1
 
 
 def test_a_worse_version_is_kept_and_moves_nothing(post: Post, tenant: str, dataset: str) -> None:
@@ -167,7 +174,11 @@ def test_on_a_dataset_that_has_grown_both_are_measured_on_the_new_rows(
     assert (said["moved"], said["from"], champion(post, tenant)) == (True, 1, 2)
     ours = row.result["metrics"]["validation"][metric]["value"]
     theirs = measured_by_hand(post, tenant, nights[1], kind, columns[target][-40:])
+    difference = ours - said["compared"]["rival"]
+    interval, p = (said["compared"].pop(name) for name in ("interval", "p"))
+    assert interval[0] <= difference <= interval[1] and 0 < p <= 1
     assert said["compared"] == {
+        "difference": pytest.approx(difference),
         "metric": metric, "candidate": ours, "rival": pytest.approx(theirs, rel=1e-5), "rows": 40,
         "measured": ON_THESE_ROWS,
     }  # fmt: skip
@@ -270,7 +281,7 @@ def test_an_alias_that_moves_while_its_version_is_measured_is_left_where_it_is(
             models.move_alias(sql, tenant, "songs", "champion", number=2)
         return found
 
-    monkeypatch.setattr(pipeline, "promotion", SimpleNamespace(measure=measure, settle=promotion.settle))
+    monkeypatch.setattr(row_training, "promotion", SimpleNamespace(measure=measure, settle=promotion.settle))
     row = train(post, tenant, store(post, tenant, tmp_path, canonical.music(120)))
 
     said = row.result["promotion"]

@@ -54,6 +54,19 @@ def train(post: Post, tenant: str, dataset: str, params: Json) -> Json:
     return result
 
 
+def evaluate(post: Post, tenant: str, trained: Json, *, against: str) -> Json:
+    """The result of judging the version that a training made on the dataset that it was trained on."""
+    with post.database.reading() as sql:
+        version = models.find_version(sql, tenant, "songs", trained["version"])
+    dataset = version.lineage["dataset"]["id"]
+    job = working.submit(post, tenant, dataset, action="evaluate", version=version.id, params={"against": against})
+    runner.run(post, "train", only_tenant=None)
+    row = working.find(post, job)
+    assert row.state == jobs.SUCCEEDED, row.error
+    result: Json = row.result
+    return result
+
+
 @pytest.mark.parametrize(
     "listening", [{"windows_per_segment": 1}, {"segments_per_track": 1}], ids=["as the new one", "otherwise"]
 )
@@ -71,6 +84,11 @@ def test_a_rival_is_judged_on_the_tracks_of_a_catalogue_that_has_grown(
         each["rows"] for each in result["metrics"]["validation"]["per_class"].values()
     )
     assert promotion["compared"]["candidate"] < promotion["compared"]["rival"]
+    # Both judged on the whole catalogue, which the newer one was trained on and the older one in part.
+    judged = evaluate(post, tenant, result, against="songs@1")
+    assert (judged["rows"], judged["left_out"]) == (12, {"unlabelled": 0, "unreadable": 0})
+    assert [warning["code"] for warning in judged["warnings"]] == ["leakage_suspected"] * 2
+    assert judged["against"]["differences"]["log_loss"]["difference"] < 0
 
 
 def test_a_rival_that_was_trained_on_a_table_is_no_judge_of_recordings(

@@ -121,3 +121,40 @@ def test_an_area_needs_both_sides() -> None:
 
     assert np.isnan(roc[:2]).all() and np.isnan(precision[:2]).all()
     assert (roc[2], precision[2]) == (1, 1)
+
+
+def test_two_versions_are_compared_on_the_same_resamples() -> None:
+    """Rows that are hard for both make both uncertain, and their difference is not."""
+    random = np.random.default_rng(0)
+    hard = random.normal(0, 10, 300)
+    ours, theirs = hard + random.normal(0.2, 0.1, 300), hard
+
+    found = resampling.paired(mean_of(ours), mean_of(theirs), np.arange(300), seed=1, check=never)["mean"]
+
+    assert found is not None and found.p < 0.01
+    assert 0.15 < found.interval[0] < (ours - theirs).mean() < found.interval[1] < 0.25
+
+
+def test_a_version_is_no_better_than_itself() -> None:
+    values = np.random.default_rng(0).normal(size=50)
+
+    found = resampling.paired(mean_of(values), mean_of(values), np.arange(50), seed=1, check=never)["mean"]
+
+    assert found == resampling.Paired([0.0, 0.0], 1.0)
+
+
+def test_of_two_that_are_alike_the_p_is_small_as_often_as_it_says() -> None:
+    random = np.random.default_rng(3)
+    found = [
+        resampling.paired(mean_of(one), mean_of(other), np.arange(60), seed=0, check=never)["mean"]
+        for one, other in random.normal(size=(200, 2, 60))
+    ]
+
+    small = np.mean([each.p < 0.1 for each in found if each is not None])
+    assert 0.04 < small < 0.18
+
+
+def test_of_one_unit_no_difference_can_be_told() -> None:
+    values = np.arange(5.0)
+
+    assert resampling.paired(mean_of(values), mean_of(values), np.zeros(5), seed=0, check=never) == {}

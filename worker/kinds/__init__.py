@@ -1,16 +1,18 @@
 """How each kind reads its data, describes its network, measures it and predicts: one folder a kind."""
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from worker.kinds.protocol import Kind
 
+PARTS, OPTIONAL = ("data", "model", "metrics", "predict"), ("certainty", "truth")
+
 
 def find(name: str) -> Kind:
     """A kind by name; it has a folder here and a contract in shared/kinds."""
-    return Kind(
-        **{part: import_module(f"{__name__}.{name}.{part}") for part in ("data", "model", "metrics", "predict")}
-    )
+    present = [part for part in OPTIONAL if find_spec(f"{__name__}.{name}.{part}") is not None]
+    return Kind(**{part: import_module(f"{__name__}.{name}.{part}") for part in (*PARTS, *present)})
 
 
 def find_listener(name: str) -> Any:  # Any: a module with `open(model, params) -> worker.audio_scoring.Listener`

@@ -6,7 +6,7 @@ The target is the kind's own JSON: made by data.prepare, stored with the model, 
 Outputs are always the network's own: probabilities for classes, numbers in the units that it was trained in.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +21,7 @@ from worker.networks import NetworkSpec
 from worker.predictions import Scorer
 from worker.preparation import Examples, Profile
 from worker.resampling import Weighted
+from worker.tables import Column
 from worker.training import Objective, Table
 
 Json = dict[str, Any]
@@ -56,6 +57,28 @@ class Prepared:
         return replace(self, validation=self.test, validation_rows=self.test_rows, validation_groups=self.test_groups)
 
 
+@dataclass(frozen=True)
+class Settled:
+    """A target with what held-out rows taught beside the network: how sure it is, and when it says something.
+
+    `outputs` (rows, outputs) are those by which the version is judged, `told` stands beside its metrics.
+    """
+
+    target: Json
+    outputs: np.ndarray
+    told: Json
+    cautions: list[Caution]
+
+
+@dataclass(frozen=True)
+class Known:
+    """The truth of some rows (rows, outputs), and the target by which each version is judged by it."""
+
+    truth: np.ndarray
+    targets: list[Json]
+    cautions: list[Caution]
+
+
 class Data(Protocol):
     def load(self, paths: Sequence[Path], profile: Profile, params: Params) -> Examples:
         """Read the table. Raises JobFailed when it cannot be learned from, with every place."""
@@ -88,11 +111,38 @@ class Predict(Protocol):
         """Make a model ready to score."""
 
 
+class Certainty(Protocol):
+    def settle(
+        self, target: Json, truth: np.ndarray, outputs: np.ndarray, units: np.ndarray, params: Params
+    ) -> Settled:
+        """What held-out rows teach beside the network; without any, what can be said without."""
+
+    def fold(self, model: Model) -> Model:
+        """The model whose network says by itself what it says with its target's temperatures."""
+
+
+class Truth(Protocol):
+    def columns(self, targets: Sequence[Json]) -> list[str]:
+        """The columns in which the truth stands. Raises JobFailed when the versions answer different questions."""
+
+    def read(self, cells: Mapping[str, Column], targets: Sequence[Json]) -> Known:
+        """The truth of rows in which no cell is missing. Raises JobFailed."""
+
+    def tell(self, target: Json, truth: np.ndarray, outputs: np.ndarray) -> Json:
+        """What stands beside the metrics of an evaluation."""
+
+    def right(self, target: Json, truth: np.ndarray, outputs: np.ndarray) -> np.ndarray | None:
+        """Which rows are right, bool (rows,); None where nothing is right or wrong."""
+
+
 @dataclass(frozen=True)
 class Kind:
-    """One kind's four modules."""
+    """One kind's four modules, and those that it may do without."""
 
     data: Data
     model: Network
     metrics: Metrics
     predict: Predict
+    certainty: Certainty | None = None
+    # Of a kind that has the action `evaluate`.
+    truth: Truth | None = None

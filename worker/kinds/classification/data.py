@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from pydantic import Field
 
 from shared.errors import FAULTS_SHOWN, Fault, JobFailed
 from shared.kinds.classification import TrainParams
@@ -38,6 +39,12 @@ class Target(Closed):
     positive: str | None = None
     columns: tuple[str, ...]
     separator: str | None = None
+    # What the logits are divided by, one for each output of multi_hot; none: the network's own probabilities.
+    temperatures: tuple[float, ...] = ()
+    # From where on a label is said; one half, or the likeliest, where it is not named.
+    thresholds: dict[str, float] = Field(default_factory=dict)
+    # Below this confidence nothing is said of a row; None: something always is.
+    abstain_below: float | None = None
 
     @property
     def outputs(self) -> int:

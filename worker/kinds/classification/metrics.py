@@ -7,7 +7,16 @@ import numpy as np
 
 from shared.errors import NotAllowedNow
 from worker import curves
-from worker.kinds.classification.answers import LEAST_PROBABILITY, probabilities_of, rates, ratio, unfold
+from worker.kinds.classification.answers import (
+    LEAST_PROBABILITY,
+    decided,
+    probabilities_of,
+    rates,
+    ratio,
+    said_of,
+    sureness,
+    unfold,
+)
 from worker.kinds.classification.data import Target
 from worker.kinds.classification.headline import headline
 from worker.kinds.classification.resampled import resampled
@@ -26,8 +35,11 @@ def evaluate(target: Json, truth: np.ndarray, outputs: np.ndarray) -> Json:
     """
     described = Target.model_validate(target)
     if described.encoding == "multi_hot":
-        return _several(described, truth > 0, outputs.astype(np.float64))
-    return _one(described, *unfold(described, truth, outputs))
+        metrics = _several(described, truth > 0, probabilities_of(described, outputs).astype(np.float64))
+    else:
+        metrics = _one(described, *unfold(described, truth, outputs))
+    metrics["calibration_error"] = _value(curves.calibration_error(*sureness(described, truth, outputs)))
+    return metrics
 
 
 def translate(target: Json, other: Json, outputs: np.ndarray) -> np.ndarray:
@@ -58,7 +70,7 @@ def _refuse_another_question(ours: Target, theirs: Target) -> None:
 
 def _one(target: Target, classes: np.ndarray, probabilities: np.ndarray) -> Json:
     """Metrics of one class a row."""
-    labels, predicted = len(target.labels), probabilities.argmax(axis=1)
+    labels, predicted = len(target.labels), decided(target, probabilities)
     confusion = np.bincount(classes * labels + predicted, minlength=labels**2).reshape(labels, labels)
     right, true, said = confusion.diagonal(), confusion.sum(axis=1), confusion.sum(axis=0)
     each = rates(right, true, said)
@@ -71,7 +83,6 @@ def _one(target: Target, classes: np.ndarray, probabilities: np.ndarray) -> Json
         "roc_auc": _area(curves.roc_auc, target, is_class, probabilities),
         "pr_auc": _area(curves.average_precision, target, is_class, probabilities),
         "log_loss": _value(-np.log(np.clip(probabilities[is_class], LEAST_PROBABILITY, 1)).mean()),
-        "calibration_error": _value(curves.calibration_error(probabilities.max(axis=1), predicted == classes)),
         "per_class": _per_class(target, each, true),
         "confusion_matrix": {"labels": list(target.labels), "rows": confusion.tolist()},
     }
@@ -83,13 +94,12 @@ def _one(target: Target, classes: np.ndarray, probabilities: np.ndarray) -> Json
 
 def _several(target: Target, truth: np.ndarray, probabilities: np.ndarray) -> Json:
     """Metrics of any number of labels a row."""
-    predicted = probabilities >= 0.5
+    predicted = said_of(target, probabilities)
     right, true, said = (truth & predicted).sum(axis=0), truth.sum(axis=0), predicted.sum(axis=0)
     each = rates(right, true, said)
     micro = rates(*(np.asarray(np.sum(counts)) for counts in (right, true, said)))
     rejected = ratio((~truth & ~predicted).sum(axis=0), (~truth).sum(axis=0))
     chosen = np.clip(np.where(truth, probabilities, 1 - probabilities), LEAST_PROBABILITY, 1)
-    confidence = np.maximum(probabilities, 1 - probabilities)
     return {
         "accuracy": _value((truth == predicted).all(axis=1).mean()),
         "balanced_accuracy": _value(((each["recall"] + rejected) / 2).mean()),
@@ -98,7 +108,6 @@ def _several(target: Target, truth: np.ndarray, probabilities: np.ndarray) -> Js
         "roc_auc": _area(curves.roc_auc, target, truth, probabilities),
         "pr_auc": _area(curves.average_precision, target, truth, probabilities),
         "log_loss": _value(-np.log(chosen).mean()),
-        "calibration_error": _value(curves.calibration_error(confidence.ravel(), (truth == predicted).ravel())),
         "per_class": _per_class(target, each, true),
     }
 

@@ -1,6 +1,7 @@
 """The network of a classifier and what it minimises."""
 
 from shared.kinds.classification import TrainParams
+from worker.kinds.classification import certainty
 from worker.kinds.classification.data import Target
 from worker.kinds.protocol import Prepared
 from worker.networks import NetworkSpec
@@ -14,7 +15,11 @@ FITTING_LOSS = {
 
 
 def describe(prepared: Prepared, params: TrainParams) -> tuple[NetworkSpec, Objective]:
-    """The hidden layers asked for, and an output for the encoding: sigmoid, or softmax over classes."""
+    """The hidden layers asked for, and an output for the encoding: sigmoid, or softmax over classes.
+
+    Raises JobFailed for thresholds that the target cannot have.
+    """
+    certainty.refuse(prepared.target, params)
     target = Target.model_validate(prepared.target)
     spec = NetworkSpec(
         inputs=prepared.train.x.shape[1],

@@ -10,14 +10,13 @@ import pyarrow as pa
 from worker import features, forward
 from worker.artifacts import Model
 from worker.attribution import Readout
+from worker.calibration import THRESHOLD
 from worker.drift import Values, Words
 from worker.features import Feature
-from worker.kinds.classification.answers import probabilities_of
+from worker.kinds.classification.answers import confidence_of, decided, probabilities_of, said_of
 from worker.kinds.classification.data import Target
 from worker.predictions import Answer
 
-# A label among several is said from here on.
-THRESHOLD = 0.5
 NO_AND_YES = ("no", "yes")
 # Beside the labels among what is watched for drift; a label of a client that is written like it takes its place.
 CONFIDENCE = "(confidence)"
@@ -44,37 +43,48 @@ class Classifier:
         return self.target.outputs
 
     def answer(self, outputs: np.ndarray) -> Answer:
-        """The label of each row, or its labels, and the probability of every label."""
+        """The label of each row, or its labels, and the probability of every label; no label where it abstains."""
         probabilities = probabilities_of(self.target, outputs)
+        confidence = confidence_of(self.target, probabilities)
         columns = {label: pa.array(column) for label, column in zip(self.target.labels, probabilities.T, strict=True)}
+        is_silent = np.zeros(len(outputs), bool)
+        if self.target.abstain_below is not None:
+            is_silent = confidence < self.target.abstain_below
         if self.target.encoding == "multi_hot":
-            said = probabilities >= THRESHOLD
-            prediction, confidence = self._several(said), np.maximum(probabilities, 1 - probabilities).mean(axis=1)
+            said = said_of(self.target, probabilities)
+            prediction = self._several(said, is_silent)
             flags = zip(self.target.labels, said.T, strict=True)
             watched: dict[str, Values] = {label: Words(NO_AND_YES, each) for label, each in flags}
         else:
-            places = probabilities.argmax(axis=1)
+            places = decided(self.target, probabilities)
             said = places[:, None] == np.arange(len(self.target.labels))
-            prediction = pa.DictionaryArray.from_arrays(places.astype(np.int32), self._labels())
-            confidence = probabilities.max(axis=1)
+            prediction = pa.DictionaryArray.from_arrays(
+                pa.array(places.astype(np.int32), mask=is_silent), self._labels()
+            )
             watched = {"prediction": Words(self.target.labels, places)}
-        totals = np.array([*said.sum(axis=0), confidence.sum(dtype=np.float64)])
-        fields = {"prediction": prediction, "probabilities": columns}
+        counts = said[~is_silent].sum(axis=0)
+        totals = np.array([*counts, confidence.sum(dtype=np.float64), is_silent.sum()])
+        abstained = {} if self.target.abstain_below is None else {"abstained": pa.array(is_silent)}
+        fields = {"prediction": prediction, **abstained, "probabilities": columns}
         return Answer(fields, totals, {CONFIDENCE: confidence, **watched})
 
-    def _several(self, said: np.ndarray) -> pa.Array:
+    def _several(self, said: np.ndarray, is_silent: np.ndarray) -> pa.Array:
+        said = said & ~is_silent[:, None]
         places = pa.array(np.nonzero(said)[1])
         offsets = np.concatenate([[0], np.cumsum(said.sum(axis=1))]).astype(np.int32)
-        return pa.ListArray.from_arrays(offsets, self._labels().take(places))
+        mask = pa.array(is_silent) if is_silent.any() else None
+        return pa.ListArray.from_arrays(pa.array(offsets), self._labels().take(places), mask=mask)
 
     def _labels(self) -> pa.Array:
         return pa.array(self.target.labels, pa.string())
 
     def readouts(self, outputs: np.ndarray) -> list[Readout]:
         """The probability of what is predicted; of several labels those of the most probable ones."""
-        ranked = (-probabilities_of(self.target, outputs)).argsort(axis=1, kind="stable")
-        count = min(EXPLAINED, len(self.target.labels)) if self.target.encoding == "multi_hot" else 1
-        return [self._readout(ranked[:, place]) for place in range(count)]
+        probabilities = probabilities_of(self.target, outputs)
+        if self.target.encoding != "multi_hot":
+            return [self._readout(decided(self.target, probabilities))]
+        ranked = (-probabilities).argsort(axis=1, kind="stable")
+        return [self._readout(ranked[:, place]) for place in range(min(EXPLAINED, len(self.target.labels)))]
 
     def _readout(self, places: np.ndarray) -> Readout:
         names = [self.target.labels[place] for place in places.tolist()]
@@ -87,13 +97,19 @@ class Classifier:
         """How much more probable another label is than the one before; of several labels, how far one has crossed."""
         was, now = (probabilities_of(self.target, each) for each in (before[None], outputs))
         if self.target.encoding == "multi_hot":
-            return np.where(was >= THRESHOLD, THRESHOLD - now, now - THRESHOLD).max(axis=1)
+            at = np.array([self.target.thresholds.get(label, THRESHOLD) for label in self.target.labels])
+            return np.where(was >= at, at - now, now - at).max(axis=1)
+        if self.target.positive in self.target.thresholds:
+            least, place = self.target.thresholds[self.target.positive], self.target.labels.index(self.target.positive)
+            return least - now[:, place] if was[0, place] >= least else now[:, place] - least
         others = now.copy()
         own = int(was.argmax())
         others[:, own] = -np.inf
         return np.asarray(others.max(axis=1) - now[:, own])
 
     def summarise(self, totals: np.ndarray, rows: int) -> dict[str, Any]:
-        """How many rows were given each label, and the mean confidence in what was said."""
-        counts = {label: int(count) for label, count in zip(self.target.labels, totals, strict=False)}
-        return {"classes": counts, "mean_confidence": float(totals[-1] / rows) if rows else None}
+        """How many rows were given each label, or none, and the mean confidence in what was said."""
+        *counts, confidence, silent = totals
+        classes = {label: int(count) for label, count in zip(self.target.labels, counts, strict=True)}
+        abstained = {} if self.target.abstain_below is None else {"abstained": int(silent)}
+        return {"classes": classes, **abstained, "mean_confidence": float(confidence / rows) if rows else None}

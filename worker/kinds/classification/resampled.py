@@ -7,31 +7,43 @@ import numpy as np
 from scipy import sparse
 
 from worker import curves
-from worker.kinds.classification.answers import LEAST_PROBABILITY, rates, ratio, unfold
+from worker.kinds.classification.answers import (
+    LEAST_PROBABILITY,
+    decided,
+    probabilities_of,
+    rates,
+    ratio,
+    said_of,
+    sureness,
+    unfold,
+)
 from worker.kinds.classification.data import Target
 from worker.resampling import Weighted
 
 Json = dict[str, Any]
 Figures = dict[str, np.ndarray]
+Error = Callable[[np.ndarray], np.ndarray]
 
 
 def resampled(target: Json, truth: np.ndarray, outputs: np.ndarray) -> Weighted:
     """What `metrics.evaluate` says, of rows that count so many times."""
     described = Target.model_validate(target)
     if described.encoding == "multi_hot":
-        return _several(described, truth > 0, outputs.astype(np.float64))
-    return _one(described, *unfold(described, truth, outputs))
+        calibration = _calibration(*(each.reshape(truth.shape) for each in sureness(described, truth, outputs)))
+        probabilities = probabilities_of(described, outputs).astype(np.float64)
+        return _several(described, truth > 0, probabilities, calibration)
+    calibration = _calibration(*(each[:, None] for each in sureness(described, truth, outputs)))
+    return _one(described, *unfold(described, truth, outputs), calibration)
 
 
-def _one(target: Target, classes: np.ndarray, probabilities: np.ndarray) -> Weighted:
-    labels, predicted = len(target.labels), probabilities.argmax(axis=1)
+def _one(target: Target, classes: np.ndarray, probabilities: np.ndarray, calibration: Error) -> Weighted:
+    labels, predicted = len(target.labels), decided(target, probabilities)
     is_right = predicted == classes
     is_class = classes[:, None] == np.arange(labels)
     counts = [
         _counter(part) for part in (is_class & is_right[:, None], is_class, predicted[:, None] == np.arange(labels))
     ]
     loss = -np.log(np.clip(probabilities[is_class], LEAST_PROBABILITY, 1))
-    calibration = _calibration(probabilities.max(axis=1)[:, None], is_right[:, None])
     areas = _areas(target, is_class, probabilities)
 
     def weighted(drawn: np.ndarray) -> Figures:
@@ -53,13 +65,12 @@ def _one(target: Target, classes: np.ndarray, probabilities: np.ndarray) -> Weig
     return weighted
 
 
-def _several(target: Target, truth: np.ndarray, probabilities: np.ndarray) -> Weighted:
-    predicted = probabilities >= 0.5
+def _several(target: Target, truth: np.ndarray, probabilities: np.ndarray, calibration: Error) -> Weighted:
+    predicted = said_of(target, probabilities)
     is_right = truth == predicted
     counts = [_counter(part) for part in (truth & predicted, truth, predicted, ~truth & ~predicted, ~truth)]
     chosen = np.clip(np.where(truth, probabilities, 1 - probabilities), LEAST_PROBABILITY, 1)
     loss, is_whole = -np.log(chosen).mean(axis=1), is_right.all(axis=1)
-    calibration = _calibration(np.maximum(probabilities, 1 - probabilities), is_right)
     areas = _areas(target, truth, probabilities)
 
     def weighted(drawn: np.ndarray) -> Figures:
