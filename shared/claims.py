@@ -5,7 +5,7 @@ can write nothing. Each function is called inside one transaction.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
@@ -64,6 +64,8 @@ class Claim:
     helped_s: float
     deadline_in_s: float | None
     lease_s: float
+    # Of earlier attempts, in full.
+    cost: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,7 @@ def as_claim(row: Row[Any], worker: str, lease_s: float) -> Claim:
         kind=row.kind, datasets=row.datasets, model=row.model, version=row.version, params=row.params,
         budget=row.budget, promote=row.promote, checkpoint=row.checkpoint,
         compute_s=max(0.0, compute_s - helped_s), helped_s=helped_s, deadline_in_s=row.deadline_in_s, lease_s=lease_s,
+        cost=row.cost or {},
     )  # fmt: skip
 
 

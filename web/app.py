@@ -31,6 +31,7 @@ from web import (
     recommendations,
     schedules,
     similar,
+    usage,
     webhooks,
     workers,
 )
@@ -54,6 +55,7 @@ DECLARED = (
     recommendations,
     schedules,
     similar,
+    usage,
     webhooks,
     workers,
 )

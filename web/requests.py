@@ -159,6 +159,14 @@ class RowsPage(Closed):
     cursor: Annotated[int, Field(ge=0, lt=2**53)] = 0
 
 
+class UsageQuery(RowsPage):
+    """Jobs that ended from `from` to before `to`, each a day (UTC) or a moment of RFC 3339; and what to sum by."""
+
+    since: Annotated[str, Field(alias="from", max_length=40)] | None = None
+    until: Annotated[str, Field(alias="to", max_length=40)] | None = None
+    by: Literal["day", "model", "label", "kind", "job"] = "day"
+
+
 class RunsPage(Closed):
     """A page of the runs of a schedule: the cursor is what the page before said."""
 
