@@ -162,8 +162,8 @@ class RowsPage(Closed):
 class UsageQuery(RowsPage):
     """Jobs that ended from `from` to before `to`, each a day (UTC) or a moment of RFC 3339; and what to sum by."""
 
-    since: Annotated[str, Field(alias="from", max_length=40)] | None = None
-    until: Annotated[str, Field(alias="to", max_length=40)] | None = None
+    since: Annotated[Annotated[str, StringConstraints(max_length=40)] | None, Field(alias="from")] = None
+    until: Annotated[Annotated[str, StringConstraints(max_length=40)] | None, Field(alias="to")] = None
     by: Literal["day", "model", "label", "kind", "job"] = "day"
 
 
