@@ -25,12 +25,13 @@ Json = dict[str, Any]
 
 
 def measure(rounds: int) -> list[Measurement]:
-    """The share of the judged jobs whose time was within FACTOR of what was told; each round is a service of its own."""
+    """The share of the judged jobs that took what was told, within FACTOR; each round has a service of its own."""
     found = [_ratios(seed) for seed in range(rounds)]
     pairs = [(max(share(ratios), 1e-9), 1.0) for ratios in found]
     every = sorted(ratio for ratios in found for ratio in ratios)
     worst = max(every, key=lambda ratio: abs(math.log(ratio)))
-    note = f"{len(found[0])} jobs after {LEARNED_FROM}; real to told: median {every[len(every) // 2]:.2f}, worst {worst:.2f}"
+    middle = every[len(every) // 2]
+    note = f"{len(found[0])} jobs after {LEARNED_FROM}; real to told: median {middle:.2f}, worst {worst:.2f}"
     return [compare(f"jobs told within a factor of {FACTOR}", pairs, unit="share", bar=BAR, note=note)]
 
 

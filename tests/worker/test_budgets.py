@@ -27,8 +27,11 @@ def dataset(post: Post, tenant: str, tmp_path: Path) -> str:
 
 
 def test_a_budget_of_energy_ends_a_training_with_its_best_epoch(post: Post, tenant: str, dataset: str) -> None:
+    working.submit(post, tenant, dataset)
+    # What TensorFlow takes to load is paid for by whose job it is loaded for.
+    runner.run(post, "train", only_tenant=None)
     params = {**ENDLESS, "validation_split": 0.2}
-    job = working.submit(post, tenant, dataset, params=params, budget={"energy_wh": 0.008})
+    job = working.submit(post, tenant, dataset, model="other", params=params, budget={"energy_wh": 0.005})
 
     runner.run(post, "train", only_tenant=None)
 
@@ -36,7 +39,7 @@ def test_a_budget_of_energy_ends_a_training_with_its_best_epoch(post: Post, tena
     assert (row.state, row.result["stopped_by"]) == (jobs.SUCCEEDED, "budget")
     assert 1 <= row.result["best_epoch"] <= row.result["epochs"] < 100_000
     assert len(working.made(post, job)) == 1
-    assert row.cost["energy_wh"] >= 0.008 and row.cost["cpu_s"] > 0 and row.cost["money"] is None
+    assert row.cost["energy_wh"] >= 0.005 and row.cost["cpu_s"] > 0 and row.cost["money"] is None
 
 
 def test_a_budget_that_earlier_attempts_have_spent_fails_before_the_first_epoch(
