@@ -5,7 +5,7 @@ can write nothing. Each function is called inside one transaction.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import (
@@ -69,6 +69,8 @@ class Claim:
     lease_s: float
     # Of a trial: the search that it belongs to.
     parent: str | None = None
+    # Of earlier attempts, in full.
+    cost: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -239,7 +241,7 @@ def as_claim(row: Row[Any], worker: str, lease_s: float) -> Claim:
         kind=row.kind, datasets=row.datasets, model=row.model, version=row.version, params=row.params,
         budget=row.budget, promote=row.promote, checkpoint=row.checkpoint,
         compute_s=max(0.0, compute_s - helped_s), helped_s=helped_s, deadline_in_s=row.deadline_in_s, lease_s=lease_s,
-        parent=row.parent,
+        parent=row.parent, cost=row.cost or {},
     )  # fmt: skip
 
 

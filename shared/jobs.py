@@ -51,6 +51,9 @@ class NewJob:
     priority: int = 0
     deadline_s: float | None = None
     expected_s: float = 1.0
+    estimate: Json | None = None
+    fingerprint: str | None = None
+    code: str | None = None
 
 
 # Built once: putting a statement together costs as much as running it.
@@ -60,7 +63,8 @@ _SUBMIT = (
         {
             name: bindparam(name)
             for name in ("id", "tenant", "action", "kind", "queue", "priority", "datasets", "model", "version",
-                         "schedule", "parent", "params", "labels", "budget", "promote", "expected_s")
+                         "schedule", "parent", "params", "labels", "budget", "promote", "expected_s", "estimate",
+                         "fingerprint", "code")
         }
     )
     .values(

@@ -56,6 +56,11 @@ class Settings:
     webhook_ports: str
     webhook_private: str
     soundfont: str
+    price_cpu_hour: float | None
+    price_gpu_hour: float | None
+    price_kwh: float | None
+    currency: str
+    watts_cpu_core: float
     log_level: str
 
 
@@ -123,6 +128,13 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         webhook_private=take("WEBHOOK_PRIVATE", "", _networks),
         # Sounds for what is composed; none comes with the service.
         soundfont=take("SOUNDFONT", "", _file_or_none),
+        # Without a price there is no money in the cost of a job: it is the operator's to say.
+        price_cpu_hour=take("PRICE_CPU_HOUR", None, _number(0, 1e6)),
+        price_gpu_hour=take("PRICE_GPU_HOUR", None, _number(0, 1e6)),
+        price_kwh=take("PRICE_KWH", None, _number(0, 1e6)),
+        currency=take("CURRENCY", "", _currency),
+        # Of a server's core under load, its share of the rest with it; measured where RAPL can be read.
+        watts_cpu_core=take("WATTS_CPU_CORE", 10.0, _number(0, 10_000)),
         log_level=take("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
     )
     wrong += [_unknown(name, known) for name in sorted(environment) if name.startswith("ETUDE_") and name not in known]
@@ -146,6 +158,12 @@ def demand(settings: Settings, *names: str) -> None:
 def _file_or_none(text: str) -> str:
     if text and not Path(text).is_file():
         raise ValueError("the path of a SoundFont file (.sf2), which is there")
+    return text
+
+
+def _currency(text: str) -> str:
+    if text and not (len(text) == 3 and text.isascii() and text.isalpha() and text.isupper()):
+        raise ValueError("a currency of three capitals (ISO 4217) such as EUR")
     return text
 
 

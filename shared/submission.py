@@ -1,5 +1,6 @@
 """From the body of POST /v1/jobs to a checked job: references frozen, params of their kind, the network's size."""
 
+from dataclasses import replace
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -7,38 +8,34 @@ from sqlalchemy import Connection, Row
 
 from shared import (
     builtin,
+    calibration,
     columns,
     comparing,
     composing,
     datasets,
-    expectation,
+    estimation,
     explanation,
     gate,
     job_list,
     jobs,
     models,
     networks,
-    recommending,
     refusals,
+    reuse,
+    tariff,
     tuning,
 )
-from shared.audio_params import EMBEDDING_SIZE, AudioTraining
+from shared.code import CODE_VERSION
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
-from shared.fronts import WINDOW_S
 from shared.kinds import KINDS
-from shared.kinds.recommendation import TrainParams as RecommenderTraining
-from shared.networks import Size
 from shared.queue import TRAIN
-from shared.sequence_params import SequenceTraining
 from shared.settings import Settings
-from shared.table_params import Preprocessing, TableTraining
+from shared.table_params import TableTraining
 from shared.tuning_params import TUNE, Tuning
 from shared.wanted import Name, NewJob
 
 Json = dict[str, Any]
 OF_RECORDINGS = ("preset", "listening", "precision")
-# A category never seen in training, or one too many, has a place of its own.
-OTHER = 1
 OF_ONE_DATASET = ("train", TUNE, "evaluate")
 MAKE_A_VERSION = ("train", TUNE)
 USE_A_VERSION = ("score", "generate", "evaluate")
@@ -53,37 +50,25 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     # Of a search it is a training of its space that is looked at.
     params = asked.train if isinstance(asked, Tuning) else asked
     _check_promotion(wanted, kind)
+    _check_budget(wanted, settings)
     _check_formats(rows, kind, version, wanted.action)
     composing.check(params, rows, settings)
     if version is not None:
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     _check_hearing(params, rows)
     explanation.refuse_unfit(params, rows, version)
-    params = comparing.freeze(sql, tenant, params, version)
+    if not isinstance(asked, Tuning):
+        asked = params = comparing.freeze(sql, tenant, params, version)
     _check_resume(sql, tenant, params, [row.id for row in rows], version)
-    expected_s = expectation.of_listening(_hours(rows), has_networks=getattr(params, "front", None) is None)
+    need = estimation.need(params, rows, version)
+    if need.size is not None:
+        networks.refuse_giant(need.size, memory_limit_bytes=settings.training_memory_bytes, pointer=need.pointer)
     if isinstance(params, TableTraining):
-        meant = _meant(params, rows)
-        size = _size(meant, rows)
-        networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
         _check_target(rows, kind)
-        expected_s += expectation.of_training(size, meant, rows=_examples(meant, rows))
-    elif isinstance(params, SequenceTraining):
-        size = composing.size(params)
-        networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes, pointer="/params/network")
-        steps = composing.steps(rows)
-        expected_s += expectation.of_sequences(size, steps=steps * params.epochs_of(steps))
-    elif isinstance(params, RecommenderTraining):
-        size, pointer = recommending.size(params, rows)
-        networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes, pointer=pointer)
-        expected_s += recommending.expected_s(params, rows)
-    else:
-        parameters = 0 if version is None else version.parameters
-        parameters *= explanation.passes(params)
-        expected_s += expectation.of_scoring(parameters, rows=sum(row.rows for row in rows))
+    told = calibration.calibrate(need.expected_s, calibration.recent(sql, _like(wanted), kind))
     if isinstance(asked, Tuning):
         tuning.check(asked, KINDS[kind or ""], lambda train: refuse_giant(train, rows, settings))
-    return jobs.NewJob(
+    new = jobs.NewJob(
         tenant=tenant,
         action=wanted.action,
         kind=kind,
@@ -97,39 +82,38 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         promote=None if wanted.promote is None else wanted.promote.model_dump(exclude_defaults=True),
         priority=wanted.priority,
         deadline_s=wanted.deadline_s,
-        expected_s=min(expected_s, wanted.budget.compute_seconds or expected_s),
+        expected_s=min(told.seconds, wanted.budget.compute_seconds or told.seconds),
+        # Of a search the trials are what costs, and they are jobs of their own.
+        estimate=None if isinstance(asked, Tuning) else {**told.as_json(), "model_s": round(need.expected_s, 6)},
+        code=CODE_VERSION,
     )
+    contents = [row.sha256 for row in rows]
+    return replace(new, fingerprint=reuse.fingerprint(new, params=asked.model_dump(mode="json"), contents=contents))
 
 
 def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> Json:
-    """Parameters and memory of the same body; the time is known only once such a job has run here."""
+    """What the same body would need as a job: parameters, memory, seconds with their range, energy, money."""
     rows = _datasets(sql, tenant, wanted)
     version = _version(sql, tenant, wanted)
     kind = version.kind if version is not None else wanted.kind
     asked = _params(wanted, kind)
     params = asked.train if isinstance(asked, Tuning) else asked
     _check_promotion(wanted, kind)
+    _check_budget(wanted, settings)
     _check_formats(rows, kind, version, wanted.action)
     _check_hearing(params, rows)
     explanation.refuse_unfit(params, rows, version)
     composing.check(params, rows, settings)
-    if isinstance(params, SequenceTraining):
-        return _estimate(composing.size(params), settings)
-    if isinstance(params, RecommenderTraining):
-        return _estimate(recommending.size(params, rows)[0], settings)
-    if not isinstance(params, TableTraining):
-        parameters = version.parameters if version is not None else 0
-        return {"parameters": parameters, "memory_bytes": parameters * 4, "fits": True, "expected_s": None}
-    return _estimate(_size(_meant(params, rows), rows), settings)
+    need = estimation.need(params, rows, version)
+    told = calibration.calibrate(need.expected_s, calibration.recent(sql, _like(wanted), kind))
+    if isinstance(asked, Tuning):
+        told = told.times(asked.trials * (1.0 if asked.halving is None else tuning.HALVED))
+    return estimation.as_json(need, told, settings)
 
 
-def _estimate(size: Size, settings: Settings) -> Json:
-    return {
-        "parameters": size.parameters,
-        "memory_bytes": size.memory_bytes,
-        "fits": size.memory_bytes <= settings.training_memory_bytes,
-        "expected_s": None,
-    }
+def _like(wanted: NewJob) -> str:
+    """The action whose jobs tell how long this one takes: a search is made of trainings."""
+    return "train" if wanted.action == TUNE else wanted.action
 
 
 def _check_resume(sql: Connection, tenant: str, params: BaseModel, rows: list[str], version: Row[Any] | None) -> None:
@@ -227,6 +211,13 @@ def _check_promotion(wanted: NewJob, kind: str | None) -> None:
     gate.demand_metric(kind or "", require.metric, pointer="/promote/require/metric")
 
 
+def _check_budget(wanted: NewJob, settings: Settings) -> None:
+    """Refuse a limit that nothing could be held against."""
+    if wanted.budget.money is not None and not tariff.of(settings).has_prices:
+        said = "expected no money: the operator has set no prices here; name compute_seconds or energy_wh"
+        raise _fault("/budget/money", said)
+
+
 def _check_formats(rows: list[Row[Any]], kind: str | None, version: Row[Any] | None, action: str) -> None:
     """Refuse a dataset that the kind does not read, one too many, and one of another format than was trained on."""
     known, beside = KINDS[kind or ""].FORMATS, getattr(KINDS[kind or ""], "BESIDE", ())
@@ -251,63 +242,11 @@ def _check_hearing(params: BaseModel, rows: list[Row[Any]]) -> None:
         raise _fault(f"/params/{given[0]}", f"expected no {given[0]}: it is for recordings, and this is a table")
 
 
-def _hours(rows: list[Row[Any]]) -> float:
-    return float(sum(row.profile.get("audio", {}).get("hours", 0.0) for row in rows))
-
-
-def _meant(params: TableTraining, rows: list[Row[Any]]) -> TableTraining:
-    """With what a training on recordings has for everything that the client left out."""
-    if isinstance(params, AudioTraining) and rows[0].format == "audio":
-        return params.of_recordings()
-    return params
-
-
-def _size(params: TableTraining, rows: list[Row[Any]]) -> Size:
-    """The network's size from the profile: numbers as they are, categories one-hot, classes as outputs."""
-    profile = rows[0].profile
-    inputs, front = sum(_width(column, params) for column in features(profile)), None
-    if rows[0].format == "audio" and isinstance(params, AudioTraining):
-        front = params.front
-        inputs = EMBEDDING_SIZE if front is None else front.outputs
-    classes, count = len(profile.get("classes") or ()), _examples(params, rows)
-    batch = count if params.optimizer == "gradient_descent" else min(params.batch_size, count)
-    return networks.measure(
-        params.hidden, inputs=inputs, outputs=max(classes, 1), batch_size=batch, front=front, crops=count
-    )
-
-
-def _examples(params: TableTraining, rows: list[Row[Any]]) -> int:
-    """Rows of a table; of recordings their segments, as many as the hours and `segments_per_track` allow."""
-    tracks = int(rows[0].profile["rows"])
-    if rows[0].format != "audio" or not isinstance(params, AudioTraining):
-        return tracks
-    segment_s = params.listens.windows_per_segment * WINDOW_S
-    return min(tracks * params.listens.segments_per_track, tracks + int(_hours(rows) * 3600 / segment_s))
-
-
-def features(profile: Json) -> list[Json]:
-    """The columns that may teach the network something: those without another role."""
-    roles = profile["roles"]
-    other = {*roles["target"], *roles["mask"], *roles["drop"], roles["group"], roles["id"]}
-    return [column for column in profile["columns"] if column["name"] not in other]
-
-
-def _width(column: Json, params: TableTraining) -> int:
-    if column["type"] in ("number", "integer"):
-        return 1
-    settings = params.preprocessing or Preprocessing()
-    return min(int(column["distinct"]), settings.categories) + OTHER
-
-
-def refuse_giant(params: Any, rows: list[Row[Any]], settings: Settings) -> None:  # Any: the kind's own model
+def refuse_giant(params: BaseModel, rows: list[Row[Any]], settings: Settings) -> None:
     """Raise for a training of a search that would not fit: it need not be the one that the search begins with."""
-    if isinstance(params, TableTraining):
-        size = _size(_meant(params, rows), rows)
-    elif isinstance(params, SequenceTraining):
-        size = composing.size(params)
-    else:
-        size = recommending.size(params, rows)[0]
-    networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
+    size = estimation.need(params, rows, None).size
+    if size is not None:
+        networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
 
 
 def _check_target(rows: list[Row[Any]], kind: str | None) -> None:

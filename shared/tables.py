@@ -175,6 +175,11 @@ jobs = Table(
     Column("result", JSON),
     Column("error", JSON),
     Column("cost", JSON),
+    # What was expected of it when it was submitted.
+    Column("estimate", JSON),
+    # Of everything that decides what it makes, and by which code it was made.
+    Column("fingerprint", String(64)),
+    Column("code", String(64)),
     # Raised by every write: the ETag, and what a waiting client watches.
     Column("revision", Integer, nullable=False),
     Column("created_at", Double, nullable=False),
@@ -189,6 +194,9 @@ jobs = Table(
     # Of trials alone, which most jobs are not: these cost the others nothing.
     Index("ix_jobs_parent", "parent", "id", sqlite_where=_IS_TRIAL, postgresql_where=_IS_TRIAL),
     Index("ix_jobs_trials_state", "state", "parent", sqlite_where=_IS_TRIAL, postgresql_where=_IS_TRIAL),
+    Index("ix_jobs_tenant_fingerprint", "tenant", "fingerprint"),
+    Index("ix_jobs_alike", "action", "kind", "state", "id"),
+    Index("ix_jobs_tenant_ended_at", "tenant", "ended_at"),
 )
 
 job_labels = Table(

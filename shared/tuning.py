@@ -13,6 +13,8 @@ from shared.tuning_params import Tuning
 
 # Points that are drawn at the door: a space of which none of so many can be trained has nothing to search in.
 DRAWN = 64
+# The share of its epochs that a trial has on average where poor ones are given up (bench/RESULTS.md).
+HALVED = 0.3
 
 Json = dict[str, Any]
 

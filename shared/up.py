@@ -100,7 +100,9 @@ def _services(chosen: Settings) -> list[Program]:
 
 def environment_of(chosen: Settings) -> dict[str, str]:
     """The settings as the variables that another process reads them from."""
-    values = {f"ETUDE_{name.upper()}": str(value) for name, value in dataclasses.asdict(chosen).items()}
+    chosen_values = dataclasses.asdict(chosen)
+    # An empty one is one that is not given.
+    values = {f"ETUDE_{name.upper()}": "" if value is None else str(value) for name, value in chosen_values.items()}
     # The installed packages were compiled once; without this, each start of TensorFlow compiles them again.
     return {**values, "PYTHONDONTWRITEBYTECODE": "", "PYTHONUNBUFFERED": "1", "TF_CPP_MIN_LOG_LEVEL": "2"}
 

@@ -34,7 +34,17 @@ COMPOSES = "generate"
 class Budget(Closed):
     """What a job may use; a training that reaches it ends with what it has."""
 
-    compute_seconds: Annotated[Float, Field(gt=0, le=31_536_000)] | None = None
+    compute_seconds: Annotated[Float, Field(le=31_536_000)] | None = None
+    energy_wh: Annotated[Float, Field(le=1e9)] | None = None
+    # In the operator's currency.
+    money: Annotated[Float, Field(le=1e9)] | None = None
+
+    @field_validator("compute_seconds", "energy_wh", "money")
+    @classmethod
+    def _is_something(cls, granted: float | None) -> float | None:
+        if granted is not None and granted <= 0:
+            raise ValueError(f"expected more than nought, or the field left out for no limit, received {granted:g}")
+        return granted
 
 
 # What a gate may ask without another version to compare with.
@@ -94,6 +104,8 @@ class NewJob(Closed):
     budget: Budget = Field(default_factory=Budget)
     promote: Promotion | None = None
     labels: Labels = Field(default_factory=dict)
+    # Answer with an earlier job that did the same, if one did and what it made is still there.
+    reuse: Annotated[bool, Strict()] = False
 
     @field_validator("dataset")
     @classmethod

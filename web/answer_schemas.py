@@ -54,3 +54,22 @@ class SimilarItems(Open):
     data: list[SimilarItem]
     item: str
     model: str
+
+
+class UsageRow(Open):
+    # A day (2026-01-31), a model, a label as name=value, a kind or a job's id, as was asked for.
+    key: str
+    jobs: int
+    compute_s: float
+    helped_s: float
+    cpu_s: float
+    gpu_s: float
+    energy_wh: float | None
+    money: float | None
+
+
+class Usage(Open):
+    data: list[UsageRow]
+    by: str
+    currency: str | None
+    next_cursor: str | None

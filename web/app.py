@@ -36,6 +36,7 @@ from web import (
     schedules,
     similar,
     trials,
+    usage,
     webhooks,
     workers,
 )
@@ -64,6 +65,7 @@ DECLARED = (
     schedules,
     similar,
     trials,
+    usage,
     webhooks,
     workers,
 )

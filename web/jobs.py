@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from flask import Request, request
 
-from shared import job_list, jobs, schedules, submission
+from shared import job_list, jobs, reuse, schedules, submission
 from shared.job_list import Glance
 from shared.jobs import ENDED
 from shared.keys import READ, SUBMIT
@@ -24,11 +24,15 @@ RETRY_AFTER_S = 1
 
 @route("POST", "/v1/jobs", scope=SUBMIT, body=NewJob, answer=schemas.Job, status=202, errors=(409, 429))
 def submit(call: Call) -> Answer:
-    """Accept a job: from now on it exists, whatever dies."""
+    """Accept a job: from now on it exists, whatever dies; with `reuse` an earlier one that did the same may answer."""
     call.services.quotas.take(call.sql, call.caller.tenant)
     new = submission.check(call.sql, call.caller.tenant, call.body, call.services.settings)
+    found = reuse.find(call.sql, new) if call.body.reuse else None
+    if found is not None and found.job is not None:
+        earlier = job_list.whole(call.sql, found.job)
+        return Answer(responses.job(earlier, reuse=found), 200, {"Location": f"/v1/jobs/{found.job.id}"})
     row = jobs.submit(call.sql, new)
-    body = responses.job(job_list.fresh(row, ahead=call.services.places.take(call.sql, row)))
+    body = responses.job(job_list.fresh(row, ahead=call.services.places.take(call.sql, row)), reuse=found)
     return Answer(body, 202, {"Location": f"/v1/jobs/{row.id}"}, ring=new.queue)
 
 

@@ -165,6 +165,14 @@ class RowsPage(Closed):
     cursor: Annotated[int, Field(ge=0, lt=2**53)] = 0
 
 
+class UsageQuery(RowsPage):
+    """Jobs that ended from `from` to before `to`, each a day (UTC) or a moment of RFC 3339; and what to sum by."""
+
+    since: Annotated[Annotated[str, StringConstraints(max_length=40)] | None, Field(alias="from")] = None
+    until: Annotated[Annotated[str, StringConstraints(max_length=40)] | None, Field(alias="to")] = None
+    by: Literal["day", "model", "label", "kind", "job"] = "day"
+
+
 class RunsPage(Closed):
     """A page of the runs of a schedule: the cursor is what the page before said."""
 

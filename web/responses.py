@@ -9,11 +9,16 @@ from sqlalchemy import Row
 from shared import cards
 from shared.evidence import Evidence
 from shared.job_list import Whole
+from shared.jobs import ENDED
+from shared.reuse import Found
 from shared.tuning_params import TUNE
 
 Json = dict[str, Any]
 
-NO_COST = {"compute_s": 0.0, "helped_s": 0.0, "gpu_s": 0.0, "peak_memory_bytes": 0, "energy_wh": None}
+NO_COST = {
+    "compute_s": 0.0, "helped_s": 0.0, "cpu_s": 0.0, "gpu_s": 0.0, "peak_memory_bytes": 0, "energy_wh": None,
+    "energy_source": None, "money": None, "currency": None,
+}  # fmt: skip
 
 
 def moment(seconds: float | None) -> str | None:
@@ -23,7 +28,8 @@ def moment(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def job(whole: Whole) -> Json:
+def job(whole: Whole, *, reuse: Found | None = None) -> Json:
+    """A job; `reuse` is what came of the wish to have an earlier one answer, where that was asked."""
     row = whole.job
     address = f"/v1/jobs/{row.id}"
     return {
@@ -53,7 +59,9 @@ def job(whole: Whole) -> Json:
         "cancel_requested_at": moment(row.cancel_requested_at),
         "result": row.result,
         "error": row.error,
-        "cost": row.cost or NO_COST,
+        "cost": {**NO_COST, **(row.cost or {})},
+        "estimate": _estimate(row),
+        "reuse": None if reuse is None else {"reused": reuse.job is not None, "reason": reuse.reason},
         "links": {
             "self": address,
             "events": f"{address}/events",
@@ -62,6 +70,16 @@ def job(whole: Whole) -> Json:
             **({"trials": f"{address}/trials"} if row.action == TUNE else {}),
         },
     }
+
+
+def _estimate(row: Row[Any]) -> Json | None:
+    """What was expected at submission, and once it has ended how many times as long it took."""
+    if not row.estimate:
+        return None
+    expected_s, spent_s = float(row.estimate["seconds"]), float((row.cost or {}).get("compute_s", 0.0))
+    has_ended = row.state in ENDED and spent_s > 0 and expected_s > 0
+    said = {name: row.estimate[name] for name in ("seconds", "low", "high")}
+    return {**said, "actual_ratio": round(spent_s / expected_s, 3) if has_ended else None}
 
 
 def _attempt(row: Row[Any]) -> Json:

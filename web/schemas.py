@@ -64,6 +64,10 @@ class Job(Open):
     result: Json | None
     error: Json | None
     cost: Json
+    # Seconds, low, high, and once the job has ended actual_ratio; null for a job that was submitted by the service.
+    estimate: Json | None
+    # In the answer to a submission that asked for it: reused, and the reason if it was not.
+    reuse: Json | None
     links: dict[str, str]
 
 
@@ -152,7 +156,13 @@ class Estimate(Open):
     parameters: int
     memory_bytes: int
     fits: bool
-    expected_s: float | None
+    expected_s: float
+    low_s: float
+    high_s: float
+    jobs: int
+    energy_wh: float
+    money: float | None
+    currency: str | None
 
 
 class Dataset(Open):

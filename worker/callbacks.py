@@ -5,6 +5,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+# Ended before its time, as `stopped_by` says it: the best epoch up to then is what it has.
+CUT_SHORT = ("cancel", "budget")
+
 
 @dataclass(frozen=True)
 class Checkpoint:

@@ -34,6 +34,10 @@ Json = dict[str, Any]
 PART_SUFFIX = ".parquet"
 # Beside a large one, what its blocks are known by (worker/partial.py).
 DIGESTS_SUFFIX = ".digests"
+# What a budget may name, and where the cost of a job has it.
+BUDGETED = {"compute_seconds": "compute_s", "energy_wh": "energy_wh", "money": "money"}
+# Of a training, whose stages after these have something to keep.
+BEFORE_LEARNING = ("preparing", "training", "choosing")
 # What was computed of so many tracks, or in so long, is lost at the most when a worker dies.
 LEARNED_AT_ONCE = 64
 LEARN_S = 5.0
@@ -81,6 +85,8 @@ class Desk:
     def enter(self, stage: str) -> None:
         """Say which stage begins; leave instead, if that is asked."""
         self.heart.check()
+        if stage in BEFORE_LEARNING:
+            self._refuse_spent()
         with self.database.transaction() as sql:
             claims.enter(sql, self.claim, stage)
 
@@ -265,6 +271,7 @@ class Desk:
     def report_tracks(self, done: int, total: int, *, hours: float) -> None:
         """Take the progress of a stage that hears recordings; leave instead, if that is asked."""
         self.heart.check()
+        self._refuse_spent()
         self.heart.report(self.pace.progress(done, total, unit="tracks", metrics={"hours": round(hours, 4)}))
 
     def report_scored(self, done: int, total: int, *, unit: str, figures: Mapping[str, float]) -> None:
@@ -279,8 +286,18 @@ class Desk:
         return self.heart.is_draining or time.monotonic() - self._saved_at >= self.settings.checkpoint_s
 
     def is_budget_spent(self) -> bool:
-        granted = self.claim.budget.get("compute_seconds")
-        return granted is not None and self.heart.cost()["compute_s"] >= granted
+        granted = self.claim.budget
+        if not granted:
+            return False
+        cost = self.heart.cost()
+        used = {name: cost[field_of] for name, field_of in BUDGETED.items()}
+        return any(used[name] is not None and used[name] >= limit for name, limit in granted.items())
+
+    def _refuse_spent(self) -> None:
+        """Raise JobFailed for a training whose budget is spent and that has nothing yet which could be kept."""
+        if self.claim.action == "train" and self.claim.checkpoint is None and self.is_budget_spent():
+            said = "The budget was spent before the first epoch: grant more of it, or train on a smaller dataset."
+            raise JobFailed(said, code="budget_spent")
 
     def is_enough(self) -> bool:
         return self.heart.is_enough

@@ -39,7 +39,8 @@ def generate(desk: Desk) -> Ending:
     given = _given(desk, params)
     brief = opened.composer.brief(params, given)
     desk.enter("composing")
-    made = _Composition(desk, opened, brief, params, is_given=given is not None).run()
+    composition = _Composition(desk, opened, brief, params, is_given=given is not None)
+    made = composition.run()
     desk.enter("storing")
     folder = desk.scratch / "pieces"
     folder.mkdir()
@@ -59,12 +60,15 @@ def generate(desk: Desk) -> Ending:
         "lineage": lineage.of_scoring(opened.version, desk.dataset_rows()),
     }
 
+    if composition.is_over_budget:
+        said["stopped_by"] = "budget"
+
     def record(sql: Connection) -> Json:
         for warning in said["warnings"]:
             history.note(sql, desk.claim.job_id, "warning", warning)
         return said
 
-    return Ending(record, files)
+    return Ending(record, files, is_partial=composition.is_over_budget)
 
 
 def _off_grid(moved: int) -> Json:
@@ -83,6 +87,7 @@ class _Composition:
     # What is given has its key.
     is_given: bool
     best: dict[int, Written] = field(default_factory=dict)
+    is_over_budget: bool = False
 
     def run(self) -> list[Written]:
         """Every piece that was asked for, or those that are there when the client has enough.
@@ -93,10 +98,14 @@ class _Composition:
         for attempt in range(0, attempts, self._at_once):
             missing = [number for number in range(self.params.pieces) if self._rank(self.best.get(number))]
             for first in range(0, len(missing), TOGETHER):
-                if self.desk.is_enough():
+                if self.desk.is_enough() or self._is_spent():
                     break
                 self._draft(missing[first : first + TOGETHER], attempt)
         return [self.best[number] for number in sorted(self.best)]
+
+    def _is_spent(self) -> bool:
+        self.is_over_budget = self.is_over_budget or self.desk.is_budget_spent()
+        return self.is_over_budget
 
     @property
     def _wants_key(self) -> bool:

@@ -1,8 +1,6 @@
 """The beat of an attempt, in a thread of its own: sign of life, progress and metrics out; wishes in."""
 
 import os
-import resource
-import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -15,6 +13,8 @@ from shared.claims import Claim, Wish
 from shared.database import Database
 from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, Stalled, Unavailable
 from shared.log import logger
+from shared.tariff import Tariff
+from worker.expense import Expense
 
 # Progress is worth a row this often; a client's bar moves smoothly, and a 1 s epoch costs under 1 % of its time.
 REPORT_S = 0.5
@@ -62,14 +62,24 @@ class Heart:
     """Beats until stopped; `check` tells the working thread when to leave."""
 
     def __init__(
-        self, database: Database, claim: Claim, *, beat_s: float, stall_s: float, pulse: Pulse | None = None
+        self,
+        database: Database,
+        claim: Claim,
+        *,
+        beat_s: float,
+        stall_s: float,
+        pulse: Pulse | None = None,
+        tariff: Tariff | None = None,
     ) -> None:
         self._database, self._claim, self._beat_s = database, claim, beat_s
         self._pulse = pulse or JobPulse(claim)
         self._started = self._moved_at = time.monotonic()
         self._stall_s = stall_s
+        self._expense = Expense(claim, tariff or Tariff())
         self._changed = threading.Condition()
         self._beating = threading.Lock()
+        # The meter is read by both threads.
+        self._counting = threading.Lock()
         self._progress: Json | None = None
         self._epochs: list[Json] = []
         self._leave: Exception | None = None
@@ -130,16 +140,8 @@ class Heart:
 
     def cost(self) -> Json:
         """What the job has cost up to now, earlier attempts included."""
-        # Read once: it grows in another thread.
-        helped_s = self.helped_s
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return {
-            "compute_s": round(self._claim.compute_s + helped_s + time.monotonic() - self._started, 3),
-            "helped_s": round(helped_s, 3),
-            "gpu_s": 0.0,
-            "peak_memory_bytes": peak if sys.platform == "darwin" else peak * 1024,
-            "energy_wh": None,
-        }
+        with self._counting:
+            return self._expense.read(self.helped_s)
 
     def _run(self) -> None:
         while not self._wait():

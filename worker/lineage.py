@@ -10,11 +10,11 @@ from typing import Any
 from sqlalchemy import Row
 
 from shared.claims import Claim
+from shared.code import CODE_VERSION
 from shared.training_params import Training
 from worker import cores
 from worker.features import Feature
 
-CODE_VERSION = "0.1.0"
 LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "numpy", "scikit-learn", "pyarrow")
 
 Json = dict[str, Any]

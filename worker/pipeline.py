@@ -102,7 +102,8 @@ def score(desk: Desk) -> Ending:
 
     def record(sql: Connection) -> Json:
         if whole.is_cancelled:
-            return {**summary, "rows_total": opened.total}
+            ended = {} if whole.stopped_by is None else {"stopped_by": whole.stopped_by}
+            return {**summary, "rows_total": opened.total, **ended}
         for warning in told.warnings:
             history.note(sql, desk.claim.job_id, "warning", warning)
         chunks.forget(sql, desk.claim)

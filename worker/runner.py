@@ -8,7 +8,7 @@ from importlib import import_module
 import structlog
 from sqlalchemy import Connection
 
-from shared import chunks, claims, datasets, studies, workers
+from shared import chunks, claims, datasets, studies, tariff, workers
 from shared.claims import Claim
 from shared.errors import (
     ClaimLost,
@@ -92,7 +92,8 @@ def count_helpable(post: Post) -> int:
 
 
 def _work(post: Post, claim: Claim) -> None:
-    heart = Heart(post.database, claim, beat_s=post.settings.beat_s, stall_s=post.settings.stall_s)
+    chosen = post.settings
+    heart = Heart(post.database, claim, beat_s=chosen.beat_s, stall_s=chosen.stall_s, tariff=tariff.of(chosen))
     scratch = post.scratch / f"job-{claim.job_id}-{claim.fence}"
     desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch, ring=post.ring)
     heart.start()

@@ -100,6 +100,8 @@ class Whole:
     # What drift is told by; no array where nothing was counted, or not all.
     counts: np.ndarray | int | None = None
     is_cancelled: bool = False
+    # The budget, where that and not the client ended it.
+    stopped_by: str | None = None
 
 
 def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) -> Whole:
@@ -116,6 +118,9 @@ def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) ->
     with PredictionFiles(folder, scoring.formats, scoring.empty, **_beside_rows(scoring)) as files:
         try:
             while whole.end < scoring.total:
+                if desk.is_budget_spent():
+                    whole.stopped_by = "budget"
+                    raise JobCancelled("The budget of the job is spent.")
                 tell = _report(desk, scoring)
                 chunk = _take(desk)
                 kept = {} if chunk is None else _do(desk, scoring, chunk, tell)

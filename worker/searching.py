@@ -18,7 +18,7 @@ from worker.ending import Ending
 from worker.fitted import Fitted
 from worker.learned import publish
 from worker.model_files import WEIGHTS
-from worker.study import Study, open_study, spent_s
+from worker.study import Study, open_study, spent
 
 Json = dict[str, Any]
 
@@ -87,7 +87,7 @@ def _said(desk: Desk, study: Study, best: Row[Any]) -> Json:
         "space": {path: each.model_dump(mode="json", exclude_unset=True) for path, each in study.asked.space.items()},
         "sampler": study.asked.sampler, "seed": study.asked.seed, "asked": asked, "stopped": stopped,
         "trials_run": len(study.tried()), "winner": best.params["number"],
-        "compute_s": round(spent_s(study), 3),
+        "compute_s": round(spent(study, "compute_seconds"), 3),
         "trials": [_line(trial) for trial in study.trials if trial.params.get("axes")],
     }  # fmt: skip
 

@@ -12,9 +12,11 @@ from shared.jobs import ENDED, SUCCEEDED
 from shared.kinds import KINDS
 from shared.tuning_params import TUNE, TrialParams
 from worker import sampling, search_end
-from worker.desk import Desk
+from worker.desk import BUDGETED, Desk
 from worker.sampling import Tried
 
+# Of each limit of a budget.
+UNITS = {"compute_seconds": "s", "energy_wh": "Wh", "money": "in money"}
 # Why a trial ended before its last epoch.
 HALVING = "halving"
 
@@ -89,16 +91,16 @@ def value_of(trial: Row[Any]) -> float | None:
     return value
 
 
-def spent_s(study: Study) -> float:
-    """Seconds that all trials have taken so far."""
-    return float(sum((trial.cost or {}).get("compute_s", 0.0) for trial in study.trials))
+def spent(study: Study, limit: str) -> float:
+    """What all trials have used so far of a limit of the search's budget."""
+    return float(sum((trial.cost or {}).get(BUDGETED[limit]) or 0.0 for trial in study.trials))
 
 
 def enough(study: Study) -> Json | None:
     """Why no further trial shall begin; None: one shall."""
-    granted = study.row.budget.get("compute_seconds")
-    if granted is not None and spent_s(study) >= granted:
-        return {"reason": "budget", "detail": f"The budget of {granted:g} s is used up."}
+    for limit, granted in study.row.budget.items():
+        if spent(study, limit) >= granted:
+            return {"reason": "budget", "detail": f"The budget of {granted:g} {UNITS[limit]} is used up."}
     least = study.asked.min_gain_per_hour
     ended = [trial for trial in study.trials if trial.state == SUCCEEDED]
     values = [value for trial in ended if (value := value_of(trial)) is not None]

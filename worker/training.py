@@ -233,8 +233,8 @@ class _Training:
 
     def _fitted(self, stopped_by: str | None) -> Fitted:
         stopping = self.params.stopping
-        best = int(self.epochs.best_epoch) if stopping is not None or stopped_by == "cancel" else None
-        if best and (stopped_by == "cancel" or (stopping is not None and stopping.restore_best)):
+        best = int(self.epochs.best_epoch) if stopping is not None or stopped_by in callbacks.CUT_SHORT else None
+        if best and (stopped_by in callbacks.CUT_SHORT or (stopping is not None and stopping.restore_best)):
             for weight, kept in zip(self.epochs.model.weights, self.epochs.best, strict=True):
                 weight.assign(kept)
         return Fitted(networks.weights(self.epochs.model), self.history, self.done, best, stopped_by)

@@ -17,7 +17,7 @@ from worker.desk import Desk
 from worker.ending import Ending
 from worker.rungs import GivenUp, Rungs
 from worker.sampling import Tried
-from worker.study import HALVING, Study, enough, open_study, spent_s
+from worker.study import HALVING, Study, enough, open_study, spent
 
 # What a trial leaves behind of its metrics: the columns of the leader board.
 PARTS = ("validation", "test")
@@ -73,8 +73,8 @@ def _draw(desk: Desk, study: Study, params: TrialParams) -> TrialParams:
 
 def _left(study: Study) -> Json:
     """Of each limit of the search's budget what its trials have not used yet."""
-    granted = study.row.budget.get("compute_seconds")
-    return {} if granted is None else {"compute_seconds": max(granted - spent_s(study), 0.001)}
+    # Never nothing: a trial that has begun comes to something.
+    return {limit: max(granted - spent(study, limit), 1e-6) for limit, granted in study.row.budget.items()}
 
 
 def _rungs(desk: Desk, study: Study, params: TrialParams) -> Rungs | None:

@@ -179,6 +179,15 @@ class Client(Registry):
         """What such a job would take; creates nothing."""
         return self._transport.post("/v1/estimate", body)
 
+    def usage(self, *, by: str = "day", since: str | None = None, until: str | None = None) -> Json:
+        """What ended jobs have cost, by day, model, label, kind or job; from `since` to before `until`."""
+        asked = {name: value for name, value in (("by", by), ("from", since), ("to", until)) if value is not None}
+        found = self._get("/v1/usage", asked)
+        while found["next_cursor"] is not None:
+            more = self._get("/v1/usage", {**asked, "cursor": found["next_cursor"]})
+            found = {**more, "data": [*found["data"], *more["data"]]}
+        return found
+
     def job(self, job_id: str) -> Job:
         return Job(self._transport, self._get(f"/v1/jobs/{quote(job_id, safe='')}"))
 

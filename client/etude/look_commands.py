@@ -1,4 +1,4 @@
-"""The commands that look and change nothing: workers, models, datasets, estimate, kinds."""
+"""The commands that look and change nothing: workers, models, datasets, estimate, usage, kinds."""
 
 import click
 
@@ -59,6 +59,18 @@ def estimate(data: str, kind: str | None, param: tuple[str, ...], params_file: s
         show.as_json(said) if as_json else show_service.estimate(said)
 
 
+@click.command(short_help="Tell what jobs have cost.")
+@click.option("--by", type=click.Choice(["day", "model", "label", "kind", "job"]), default="day", show_default=True)
+@click.option("--from", "since", help="A day such as 2026-01-31, or a moment.")
+@click.option("--to", "until", help="The same; jobs that ended before it.")
+@options.as_json
+def usage(by: str, since: str | None, until: str | None, as_json: bool) -> None:
+    """Tell what the jobs that have ended cost: seconds, energy, money."""
+    with Client() as client:
+        found = client.usage(by=by, since=since, until=until)
+        show.as_json(found) if as_json else show_service.usage(found)
+
+
 @click.command()
 @click.argument("name", required=False)
 @options.as_json
@@ -86,4 +98,4 @@ def diff(job: str, other: str, limit: int, as_json: bool) -> None:
         show.as_json(found) if as_json else show_scored.diff(found)
 
 
-COMMANDS = (workers, models, datasets, estimate, kinds, diff)
+COMMANDS = (workers, models, datasets, estimate, usage, kinds, diff)

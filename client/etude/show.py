@@ -26,6 +26,7 @@ from etude import (
     show_recommender,
     show_scored,
     show_scores,
+    show_service,
     wording,
 )
 from etude.datasets import Dataset
@@ -146,7 +147,7 @@ def _trained(out: Console, shown: Job) -> None:
         _judged(out, result)
     cautions.show(out, result["warnings"])
     stopped = f", stopped by {result['stopped_by'].replace('_', ' ')}" if result["stopped_by"] else ""
-    cost = f"{shown.raw['cost']['compute_s']:.1f} s"
+    cost = show_service.cost(shown.raw["cost"])
     out.print(f"{escape(result['reference'])}  {_learned(shown)}{stopped}  {cost}")
     _promoted(out, result)
     out.print(f"  {_next(shown)}", style="dim", markup=False)

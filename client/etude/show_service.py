@@ -98,6 +98,33 @@ def _card(card: Json | None) -> None:
 def estimate(said: Json) -> None:
     fits = "fits" if said["fits"] else "does not fit this service"
     page.say(f"{said['parameters']:,} parameters, {said['memory_bytes'] / 1e6:,.1f} MB: {fits}")
+    basis = f"from {said['jobs']} earlier jobs" if said["jobs"] else "no such job has run here yet"
+    page.say(f"about {said['expected_s']:.1f} s ({said['low_s']:.1f} to {said['high_s']:.1f}; {basis})")
+    page.say(f"{_energy(said['energy_wh'])}{_money(said['money'], said['currency'])}")
+
+
+def usage(found: Json) -> None:
+    table = page.table(found["by"], "jobs", "compute s", "CPU s", "GPU s", "energy", "money")
+    for row in found["data"]:
+        seconds = [f"{row[name]:,.1f}" for name in ("compute_s", "cpu_s", "gpu_s")]
+        energy = "" if row["energy_wh"] is None else _energy(row["energy_wh"])
+        money = "" if row["money"] is None else f"{row['money']:.4f} {found['currency'] or ''}".strip()
+        table.add_row(escape(row["key"]), str(row["jobs"]), *seconds, energy, money)
+    page.print_table(table)
+
+
+def cost(said: Json) -> str:
+    """A job's seconds, and its energy and money where they are known."""
+    energy = "" if said.get("energy_wh") is None else f", {_energy(said['energy_wh'])}"
+    return f"{said['compute_s']:.1f} s{energy}{_money(said.get('money'), said.get('currency'))}"
+
+
+def _energy(energy_wh: float) -> str:
+    return f"{energy_wh:.3g} Wh"
+
+
+def _money(money: float | None, currency: str | None) -> str:
+    return "" if money is None else f", {money:.4f} {currency or ''}".rstrip()
 
 
 def kinds(found: list[Json], *, in_full: bool) -> None:

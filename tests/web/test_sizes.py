@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared import expectation, networks, submission
+from shared import expectation, networks, sizes
 from shared.errors import InvalidRequest
 from shared.kinds.classification import TrainParams
 
@@ -25,14 +25,14 @@ def params(**values: Any) -> TrainParams:
 
 
 def test_an_embedding_is_a_small_dense_network_whatever_the_hours() -> None:
-    short, long = (submission._size(params(), dataset(tracks=1000, hours=hours)) for hours in (1.0, 50.0))
+    short, long = (sizes.measure(params(), dataset(tracks=1000, hours=hours)) for hours in (1.0, 50.0))
 
     assert short == long
     assert short.parameters == 400 * 128 + 128 + 128 * 64 + 64 + 64 * 2 + 2
 
 
 def test_a_network_that_hears_is_told_with_its_front_and_the_crops_that_are_held() -> None:
-    size = submission._size(params(preset="network"), dataset(tracks=1000, hours=50.0))
+    size = sizes.measure(params(preset="network"), dataset(tracks=1000, hours=50.0))
 
     front = params(preset="network").front
     assert front is not None
@@ -43,13 +43,13 @@ def test_a_network_that_hears_is_told_with_its_front_and_the_crops_that_are_held
 def test_short_tracks_hold_no_more_crops_than_they_have_seconds() -> None:
     listening = {"segments_per_track": 200}
 
-    count = submission._examples(params(preset="network", listening=listening), dataset(tracks=100, hours=1.0))
+    count = sizes.examples(params(preset="network", listening=listening), dataset(tracks=100, hours=1.0))
 
     assert 3600 / 2.992 <= count <= 100 + 3600 / 2.992
 
 
 def test_more_crops_than_memory_are_refused_and_it_is_said_what_to_lower() -> None:
-    size = submission._size(params(preset="network"), dataset(tracks=100_000, hours=5000.0))
+    size = sizes.measure(params(preset="network"), dataset(tracks=100_000, hours=5000.0))
 
     with pytest.raises(InvalidRequest, match="segments_per_track") as caught:
         networks.refuse_giant(size, memory_limit_bytes=4 * 2**30)
@@ -60,9 +60,9 @@ def test_more_crops_than_memory_are_refused_and_it_is_said_what_to_lower() -> No
 def test_a_network_that_hears_is_expected_to_take_longer_than_its_parameters_say() -> None:
     rows = dataset(tracks=100, hours=5.0)
     chosen = params(preset="network", epochs=10)
-    size = submission._size(chosen, rows)
+    size = sizes.measure(chosen, rows)
 
-    expected_s = expectation.of_training(size, chosen, rows=submission._examples(chosen, rows))
+    expected_s = expectation.of_training(size, chosen, rows=sizes.examples(chosen, rows))
 
     # 2,000 segments, 16 million multiplications each, thrice as much backward and forward: on one core some minutes.
     assert 100 < expected_s < 1000

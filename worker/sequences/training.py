@@ -143,7 +143,7 @@ class _Training:
         progress, stopping = self.progress, self.params.stopping
         best = progress.best_epoch if self.held_out is not None else None
         weights = progress.best
-        if stopping is not None and not stopping.restore_best and stopped_by != "cancel":
+        if stopping is not None and not stopping.restore_best and stopped_by not in callbacks.CUT_SHORT:
             weights = {name: variable.numpy() for name, variable in self.learner.average.items()}
         return Fitted(weights, progress.history, progress.done, best, stopped_by)
 
