@@ -11,6 +11,8 @@ from shared.evidence import Evidence, Found
 from shared.pretrained import PRETRAINED, Pretrained
 
 FORM = 1
+# Of a search; all of them stand in the version's lineage.
+TRIALS_SHOWN = 10
 # What the owner of a model says of it.
 TEXTS = ("description", "intended_use", "limits", "licence")
 OF_OTHERS = ("name", "title", "authors", "paper", "licence", "licence_file", "training_data_note")
@@ -35,10 +37,11 @@ def build(known: Evidence) -> Json:
         "architecture": {"parameters": version.parameters, "layers": params.get("hidden") or params.get("network")},
         "metrics": version.metrics,
         "baselines": version.baselines,
-        "calibration": _judged(version).get("calibration"),
+        "calibration": _calibration(version),
         "leakage": {"suspected": gate.has_leakage(version), "report": _leakage(version)},
         "warnings": version.warnings,
         "importance": version.metrics.get("importance"),
+        "search": _search(version),
         "base_weights": _base_weights(known),
         "cost": None if known.job is None else known.job.cost,
         "reproduce": _reproduce(known),
@@ -47,8 +50,22 @@ def build(known: Evidence) -> Json:
     return {**card, "not_measured": _not_measured(card)}
 
 
-def _judged(version: Found) -> Json:
-    return version.metrics.get(gate.judged_part(version.metrics) or "") or {}
+def _calibration(version: Found) -> Json | None:
+    """What was learned of it, on the rows that taught it: those that validate, whatever the version is judged by."""
+    parts = [part for part in version.metrics.values() if isinstance(part, dict)]
+    return next((part["calibration"] for part in parts if part.get("calibration")), None)
+
+
+def _search(version: Found) -> Json | None:
+    """How it was chosen, and its rivals, the best first; None of a version that no search has made."""
+    search: Json | None = version.lineage.get("search")
+    if search is None:
+        return None
+    sign = -1 if search["better"] == "higher" else 1
+    known = [trial for trial in search["trials"] if trial["value"] is not None]
+    best = sorted(known, key=lambda trial: (sign * trial["value"], trial["number"]))
+    told = ("job", "metric", "better", "sampler", "seed", "trials_run", "winner", "stopped", "compute_s", "space")
+    return {**{name: search[name] for name in told}, "best": best[:TRIALS_SHOWN]}
 
 
 def _leakage(version: Found) -> Json | None:
@@ -92,8 +109,10 @@ def _of_others(each: Pretrained) -> Json:
 def _reproduce(known: Evidence) -> Json:
     """What the same training needs: submitted as it is, on the same machine, it makes the same model."""
     lineage, job = known.version.lineage, known.job
+    # Of a search it is the training that has won.
     body = None if job is None else {
-        "action": "train", "kind": job.kind, "dataset": job.datasets, "model": job.model, "params": job.params
+        "action": "train", "kind": job.kind, "dataset": job.datasets, "model": job.model,
+        "params": lineage.get("params"),
     }  # fmt: skip
     return {
         "seed": lineage.get("seed"),

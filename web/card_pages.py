@@ -74,6 +74,9 @@ def sections(card: Json) -> Iterator[Section]:
     yield Section("Beside the champion", list(_champion(card["champion"])))
     yield Section("Aliases", list(_moves(card["moves"])))
     yield Section("Architecture", list(_blocks(card["architecture"])))
+    if card["search"] is not None:
+        flattering = "Its validation figures flatter it, for it was chosen by them; those of the test do not."
+        yield Section("Search", [Text(flattering), *_blocks(card["search"])])
     yield Section("Settings", list(_blocks(card["params"])) or [Text("none")])
     yield Section("Networks of others", [Facts(_pairs(each)) for each in card["base_weights"]] or [Text("none")])
     yield Section("Cost", _or_unmeasured(card["cost"]))

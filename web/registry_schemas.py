@@ -64,6 +64,8 @@ class Card(Open):
     leakage: Json
     warnings: list[Json]
     importance: list[Json] | Json | None
+    # How it was chosen among others; null of a version that no search has made.
+    search: Json | None
     base_weights: list[Json]
     cost: Json | None
     reproduce: Json

@@ -80,6 +80,27 @@ def test_a_card_has_all_that_is_known(caller: Caller, whole: int) -> None:
     assert said["base_weights"] == []
 
 
+def test_a_version_that_a_search_has_made_says_what_it_was_chosen_among(
+    caller: Caller, database: Database, tenant: str
+) -> None:
+    trials = [
+        {"number": number, "value": value, "axes": {"seed": number}} for number, value in enumerate((0.7, None, 0.9))
+    ]
+    search = {
+        "job": "job_1", "metric": "accuracy", "better": "higher", "sampler": "tpe", "seed": 0, "trials_run": 3,
+        "winner": 2, "stopped": None, "compute_s": 9.5, "space": {"seed": {"type": "int"}}, "trials": trials,
+    }  # fmt: skip
+    with database.transaction() as sql:
+        number = make_version(sql, tenant, lineage={**lineage(epochs=7), "search": search})
+
+    card = caller.call("GET", f"/v1/models/songs/versions/{number}/card").json
+    page = caller.call("GET", f"/v1/models/songs/versions/{number}/card?format=markdown").text
+
+    assert [trial["number"] for trial in card["search"]["best"]] == [2, 0]
+    assert card["reproduce"]["job"]["params"]["epochs"] == 7
+    assert "chosen by them" in page and "tpe" in page
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_an_old_version_says_what_was_not_measured(caller: Caller, database: Database, tenant: str, form: str) -> None:
     with database.transaction() as sql:

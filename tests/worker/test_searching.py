@@ -88,7 +88,11 @@ def test_a_search_tries_its_points_and_publishes_the_best(post: Post, tenant: st
     assert version.metrics["validation"]["accuracy"]["value"] == max(values)
     assert row.result["search"]["trials_run"] == 3
     assert version.lineage["params"]["learning_rate"] == tried[told["winner"]].params["axes"]["learning_rate"]
-    assert set(version.baselines["validation"]) > {"majority_class"}
+    assert set(version.baselines["test"]) > {"majority_class"}
+    # By rows that no trial has seen, nor chosen by.
+    assert version.metrics["test"]["accuracy"]["interval"] is not None
+    assert version.lineage["split"]["test"] == 12
+    assert all(trial.result["metrics"]["test"] for trial in tried)
 
 
 def test_a_search_is_held_by_nobody_while_its_trials_wait(post: Post, tenant: str, dataset: str) -> None:
