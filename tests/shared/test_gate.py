@@ -176,6 +176,8 @@ def test_of_recordings_it_is_tracks_that_count_and_of_a_test_its_own_rows() -> N
 
     assert gate.judged_rows(version(2, 0.9, lineage(split=segments))) == 9
     assert gate.judged_rows(tested) == 7
+    tested.lineage["split"] = {"train": 60, "validation": 20, "test": {"by": "group", "rows": 20, "fraction": 0.2}}
+    assert gate.judged_rows(tested) == 20
     tested.lineage["split"]["test"] = {"listeners": 3, "hidden_pairs": 90}
     assert gate.judged_rows(tested) == 3
 
