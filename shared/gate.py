@@ -42,6 +42,16 @@ class Asked:
     require: Json
     measured: Measured | None
     is_higher_better: bool
+    paired: Measured | None = None
+
+    @property
+    def difference(self) -> Measured | None:
+        """What is known of the two in pairs: from the training that asks, else from an evaluation of both."""
+        found = self.measured
+        is_of_both = found is not None and self.rival is not None and found.version == self.rival.id
+        if found is not None and is_of_both and found.interval is not None and found.difference is not None:
+            return found
+        return self.paired
 
     @property
     def named(self) -> str:
@@ -52,14 +62,22 @@ class Asked:
 
 
 def demand(
-    candidate: Row[Any], rival: Row[Any] | None, kind: str, require: Json, measured: Measured | None = None
+    candidate: Row[Any],
+    rival: Row[Any] | None,
+    kind: str,
+    require: Json,
+    measured: Measured | None = None,
+    *,
+    paired: Measured | None = None,
 ) -> Json:
     """Raise NotAllowedNow with every reason why the candidate may not pass; return what was required and found.
 
-    `measured` is what a rival came to that was trained on other rows. Nothing is compared where there is no rival.
+    `measured` is what a rival came to that was trained on other rows; `paired` their difference as an evaluation has
+    told it. Nothing is compared where there is no rival.
     """
     demand_metric(kind, require["metric"], pointer="/require/metric")
-    asked = Asked(candidate, rival, require, measured, KINDS[kind].METRICS[require["metric"]] == "higher")
+    is_higher_better = KINDS[kind].METRICS[require["metric"]] == "higher"
+    asked = Asked(candidate, rival, require, measured, is_higher_better, paired)
     faults = [fault for check in CHECKS for fault in check(asked)]
     if faults:
         said = ". ".join(fault.message for fault in faults)
@@ -155,18 +173,24 @@ def _not_worse(asked: Asked, rival: Row[Any], ours: float) -> Iterator[Fault]:
 def _theirs(asked: Asked, rival: Row[Any]) -> float | None:
     if are_on_same_rows(asked.candidate.lineage, rival.lineage):
         return _finite(rival, asked.require["metric"])
-    return None if asked.measured is None else asked.measured.value
+    if asked.measured is not None:
+        return asked.measured.value
+    ours, paired = _finite(asked.candidate, asked.require["metric"]), asked.paired
+    # As far from the candidate's own value as the two were on the rows of their evaluation.
+    return None if ours is None or paired is None or paired.difference is None else ours - paired.difference
 
 
 def _cannot_compare(asked: Asked, rival: Row[Any]) -> str | None:
     """Why nothing is known of a rival on the candidate's rows; None where something is."""
     if are_on_same_rows(asked.candidate.lineage, rival.lineage):
         return None
+    if asked.measured is None and asked.paired is not None:
+        return None
     if asked.measured is None:
         return (
             f"Version {asked.candidate.number} and {asked.named} were measured on different rows, which says nothing: "
-            "train both on the same dataset with the same split, have a training promote what it makes, or ask for no "
-            "gate"
+            "train both on the same dataset with the same split, evaluate this one `against` the other on new "
+            "rows, have a training promote what it makes, or ask for no gate"
         )
     if asked.measured.version != rival.id:
         taken = f"{asked.named} took the place of the version that was measured meanwhile"
@@ -179,10 +203,11 @@ def _cannot_compare(asked: Asked, rival: Row[Any]) -> str | None:
 def _significance(asked: Asked) -> Iterator[Fault]:
     if not asked.require.get("significant") or asked.rival is None:
         return
-    found = asked.measured
-    if found is None or found.version != asked.rival.id or found.interval is None or found.difference is None:
+    found = asked.difference
+    if found is None or found.interval is None or found.difference is None:
         said = f"No paired comparison of version {asked.candidate.number} with {asked.named} is known"
-        yield _fault("significant", f"{said}: have a training promote what it makes, which measures both on one set")
+        way = "evaluate it `against` that one on new rows, or have a training promote what it makes"
+        yield _fault("significant", f"{said}: {way}")
         return
     low, high = found.interval
     if low <= 0 if asked.is_higher_better else high >= 0:
@@ -220,10 +245,10 @@ def _fault(name: str, message: str) -> Fault:
 
 def _outcome(asked: Asked) -> Json:
     """What the history of the alias keeps of a gate that was passed."""
-    metric, found, rival = asked.require["metric"], asked.measured, asked.rival
+    metric, found, rival = asked.require["metric"], asked.difference, asked.rival
     told: Json = {"require": asked.require, "candidate": _finite(asked.candidate, metric)}
     if rival is not None:
         told |= {"rival": _theirs(asked, rival), "rival_version": rival.number}
-    if rival is not None and found is not None and found.version == rival.id and found.interval is not None:
+    if rival is not None and found is not None and found.interval is not None:
         told |= {"difference": found.difference, "interval": list(found.interval), "p": found.p}
     return told

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from shared import alias_moves, builtin, gate, ids
+from shared import alias_moves, builtin, gate, ids, paired
 from shared.alias_moves import Mover
 from shared.claims import Claim
 from shared.database import now
@@ -237,7 +237,12 @@ def move_alias(
     if require is not None:
         other = require.get("not_worse_than")
         rival = None if other is None else at_alias(sql, tenant, name, other)
-        passed = gate.demand(candidate, rival, find(sql, tenant, name).kind, require, measured)
+        kind, metric = find(sql, tenant, name).kind, require["metric"]
+        both = None
+        if rival is not None and measured is None:
+            # Nobody has measured them for this move: an evaluation of both may have.
+            both = paired.find(sql, tenant, candidate, f"{name}@{rival.number}", metric)
+        passed = gate.demand(candidate, rival, kind, require, measured, paired=both)
     alias_moves.note(sql, candidate, alias, mover, passed)
     return candidate
 

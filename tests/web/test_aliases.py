@@ -3,11 +3,15 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from shared import models
 from shared.database import Database
 from shared.settings import Settings
+from shared.tables import jobs as job_table
+from tests import factories
 from tests.web.calling import Caller, a_key
-from tests.web.registry import make_version, metric
+from tests.web.registry import lineage, make_version, metric
 from web.requests import AliasMove
 
 CHAMPION = "/v1/models/songs/aliases/champion"
@@ -214,3 +218,53 @@ def test_a_gate_as_clients_before_sent_it_reads_as_it_did() -> None:
     sent = {"version": 3, "require": {"metric": "accuracy", "not_worse_than": "champion"}}
 
     assert AliasMove.model_validate(sent).model_dump(exclude_defaults=True) == sent
+
+
+def evaluate(database: Database, tenant: str, version: str, against: str, difference: float, low: float) -> None:
+    """An evaluation of two versions on the same rows, as a worker has ended it."""
+    told = {"accuracy": {"difference": difference, "interval": [low, difference + 0.1], "p": 0.01}}
+    result = {"rows": 500, "against": {"model": against, "differences": told}}
+    with database.transaction() as sql:
+        job = factories.make_job(
+            sql, tenant, action="evaluate", version=version, params={"against": against}, model="songs"
+        )
+        ended = {"state": "succeeded", "result": result}
+        sql.execute(update(job_table).where(job_table.c.id == job).values(ended))
+
+
+def test_an_evaluation_of_both_tells_a_gate_how_far_apart_they_are(
+    caller: Caller, database: Database, tenant: str
+) -> None:
+    with database.transaction() as sql:
+        old = make_version(sql, tenant, accuracy=0.7)
+        new = make_version(sql, tenant, accuracy=0.8, lineage=lineage("ds_2"))
+        candidate = models.find_version(sql, tenant, "songs", new).id
+    require = {"metric": "accuracy", "not_worse_than": "champion", "significant": True}
+    path = "/v1/models/songs/aliases/champion"
+    assert caller.call("PUT", path, {"version": old}).status_code == 200
+
+    unknown = caller.call("PUT", path, {"version": new, "require": require})
+    evaluate(database, tenant, candidate, f"songs@{old}", 0.05, -0.01)
+    by_chance = caller.call("PUT", path, {"version": new, "require": require})
+    evaluate(database, tenant, candidate, f"songs@{old}", 0.05, 0.01)
+    passed = caller.call("PUT", path, {"version": new, "require": require})
+
+    assert (unknown.status_code, by_chance.status_code, passed.status_code) == (409, 409, 200)
+    assert "`against`" in unknown.json["detail"]
+    assert [fault["pointer"] for fault in by_chance.json["errors"]] == ["/require/significant"]
+    history = caller.call("GET", f"{path}/history").json["data"]
+    assert history[0]["gate"]["difference"] == 0.05 and history[0]["gate"]["rival"] == pytest.approx(0.75)
+
+
+def test_an_evaluation_in_which_it_was_worse_closes_the_gate(caller: Caller, database: Database, tenant: str) -> None:
+    with database.transaction() as sql:
+        old = make_version(sql, tenant, accuracy=0.7)
+        new = make_version(sql, tenant, accuracy=0.8, lineage=lineage("ds_2"))
+        candidate = models.find_version(sql, tenant, "songs", new).id
+    path, require = "/v1/models/songs/aliases/champion", {"metric": "accuracy", "not_worse_than": "champion"}
+    caller.call("PUT", path, {"version": old})
+    evaluate(database, tenant, candidate, f"songs@{old}", -0.02, -0.09)
+
+    refused = caller.call("PUT", path, {"version": new, "require": require})
+
+    assert [fault["pointer"] for fault in refused.json["errors"]] == ["/require/not_worse_than"]

@@ -91,7 +91,7 @@ def test_a_search_tries_its_points_and_publishes_the_best(post: Post, tenant: st
     assert set(version.baselines["test"]) > {"majority_class"}
     # By rows that no trial has seen, nor chosen by.
     assert version.metrics["test"]["accuracy"]["interval"] is not None
-    assert version.lineage["split"]["test"] == 12
+    assert version.lineage["split"]["test"]["rows"] == 12
     assert all(trial.result["metrics"]["test"] for trial in tried)
 
 
