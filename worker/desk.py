@@ -36,8 +36,8 @@ PART_SUFFIX = ".parquet"
 DIGESTS_SUFFIX = ".digests"
 # What a budget may name, and where the cost of a job has it.
 BUDGETED = {"compute_seconds": "compute_s", "energy_wh": "energy_wh", "money": "money"}
-# Of a training, whose stages after these have something to keep.
-BEFORE_LEARNING = ("preparing", "training", "choosing")
+# Of a training, before which it has nothing to keep.
+LEARNING = "training"
 # What was computed of so many tracks, or in so long, is lost at the most when a worker dies.
 LEARNED_AT_ONCE = 64
 LEARN_S = 5.0
@@ -63,6 +63,8 @@ class Desk:
     # Of a trial: where it is compared with others. Of a search: what its winner has learned.
     rungs: "Rungs | None" = None
     given: Fitted | None = None
+    # Something is there that could be kept, or that has been chosen.
+    _has_learned: bool = False
     _saved_at: float = field(default_factory=time.monotonic)
     _learned: list[Feature] = field(default_factory=list)
     _learned_at: float = field(default_factory=time.monotonic)
@@ -85,7 +87,7 @@ class Desk:
     def enter(self, stage: str) -> None:
         """Say which stage begins; leave instead, if that is asked."""
         self.heart.check()
-        if stage in BEFORE_LEARNING:
+        if stage == LEARNING:
             self._refuse_spent()
         with self.database.transaction() as sql:
             claims.enter(sql, self.claim, stage)
@@ -239,6 +241,7 @@ class Desk:
     # The Watch of worker/callbacks.py
 
     def report(self, epochs: list[dict[str, float]], *, total: int) -> None:
+        self._has_learned = True
         last = epochs[-1]
         shown = {name: value for name, value in last.items() if name != "epoch"}
         self.heart.report(self.pace.progress(int(last["epoch"]), total, unit="epochs", metrics=shown), epochs)
@@ -266,6 +269,7 @@ class Desk:
     def report_models(self, done: int, total: int, *, metrics: Mapping[str, float]) -> None:
         """Take the progress of a stage that tries models; leave instead, if that is asked."""
         self.heart.check()
+        self._has_learned = True
         self.heart.report(self.pace.progress(done, total, unit="models", metrics=dict(metrics)))
 
     def report_tracks(self, done: int, total: int, *, hours: float) -> None:
@@ -295,7 +299,8 @@ class Desk:
 
     def _refuse_spent(self) -> None:
         """Raise JobFailed for a training whose budget is spent and that has nothing yet which could be kept."""
-        if self.claim.action == "train" and self.claim.checkpoint is None and self.is_budget_spent():
+        has_nothing = self.claim.checkpoint is None and not self._has_learned
+        if self.claim.action == "train" and has_nothing and self.is_budget_spent():
             said = "The budget was spent before the first epoch: grant more of it, or train on a smaller dataset."
             raise JobFailed(said, code="budget_spent")
 
