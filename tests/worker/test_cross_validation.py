@@ -48,7 +48,7 @@ def test_folds_a_test_groups_and_a_random_split_are_all_told(post: Post, tenant:
 
     assert row.state == jobs.SUCCEEDED, row.error
     metrics, baselines = row.result["metrics"], row.result["baselines"]
-    assert set(metrics) == {"validation", "folds", "test", "per_group", "random_split"}
+    assert set(metrics) == {"validation", "folds", "test", "per_group", "random_split", "importance"}
     assert set(baselines) == {"validation", "test"} and set(baselines["test"]) == set(baselines["validation"])
     (version,) = working.made(post, row.id)
     folds, crossed = metrics["folds"], ROWS - version.lineage["split"]["test"]["rows"]
