@@ -8,6 +8,8 @@ import io
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
+from functools import partial
 
 import numpy as np
 
@@ -65,7 +67,7 @@ def _overheads(service: Service, rounds: int) -> list[tuple[float, float]]:
     for _ in range(rounds):
         (train_cpu, train_wall), (search_cpu, search_wall) = (
             _spent(service, lambda: _train(service, dataset, TRIALS)),
-            _spent(service, lambda: _search(service, dataset, SHORT)),
+            _spent(service, partial(_search, service, dataset, SHORT)),
         )
         found.append(((search_cpu - train_cpu) / TRIALS, (search_wall - train_wall) / TRIALS))
     return found
@@ -88,7 +90,7 @@ def _train(service: Service, dataset: str, count: int) -> None:
         service.finish(job)
 
 
-def _search(service: Service, dataset: str, train: Json, *, trials: int = TRIALS) -> None:
+def _search(service: Service, dataset: str, train: Json, *, trials: int = TRIALS) -> str:
     params = {"train": train, "space": SPACE, "trials": trials, "min_gain_per_hour": None, "halving": {"factor": 3}}
     wanted = {"action": "tune", "kind": "classification", "dataset": dataset, "model": "searched", "params": params}
     job = service.submit(wanted)
@@ -96,9 +98,10 @@ def _search(service: Service, dataset: str, train: Json, *, trials: int = TRIALS
     board = service.call("GET", f"/v1/jobs/{job}/trials?limit=200")["data"]
     if len(board) != trials or any(trial["state"] != "succeeded" for trial in board):
         raise MeasurementBroken(f"expected {trials} trials that succeeded, received {board}")
+    return job
 
 
-def _spent(service: Service, work: Callable[[], None]) -> tuple[float, float]:
+def _spent(service: Service, work: Callable[[], object]) -> tuple[float, float]:
     """CPU seconds of the training worker and its child, and wall seconds, that this takes."""
     before, began = _cpu_s(service), time.perf_counter()
     work()
@@ -133,7 +136,8 @@ def _crew(workers: str) -> Iterator[tuple[Service, str]]:
 
 
 def _rate(service: Service, dataset: str) -> float:
-    # So few that a child is not renewed amid them.
-    began = time.perf_counter()
-    _search(service, dataset, LONG, trials=LONG_TRIALS)
-    return LONG_TRIALS / (time.perf_counter() - began) * 60
+    """From the beginning of the first to the end of the last: what follows, the winner's card, is one worker's."""
+    search = _search(service, dataset, LONG, trials=LONG_TRIALS)
+    trials = service.call("GET", f"/v1/jobs?parent={search}&limit=200")["data"]
+    moments = [datetime.fromisoformat(trial[name]) for trial in trials for name in ("started_at", "ended_at")]
+    return LONG_TRIALS / (max(moments) - min(moments)).total_seconds() * 60
