@@ -13,7 +13,7 @@ from worker.kinds.protocol import Kind, Prepared
 
 Json = dict[str, Any]
 
-# Rows times epochs at most times parameters: on one core some ten seconds.
+# Rows times epochs at most times parameters: a few thousand rows through a small network, some seconds.
 CHEAP = 20_000_000_000
 
 
