@@ -11,7 +11,7 @@ from shared.kinds import KINDS
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tuning_params import TUNE
-from tests.worker import chorales, recommended, scores, working
+from tests.worker import chorales, recommended, recorded, scores, working
 from tests.worker import plays as made_plays
 from worker import runner
 from worker.runner import Post
@@ -87,3 +87,27 @@ def test_recommenders_are_searched_for_by_the_metric_of_the_search(post: Post, t
         name.removeprefix("neighbours."): value
         for name, value in tried[version.lineage["search"]["winner"]].params["axes"].items()
     }
+
+
+def test_recordings_are_searched_for_with_whole_tracks_held_out(post: Post, tenant: str, tmp_path: Path) -> None:
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    songs = {
+        f"{number}.wav": recorded.write(folder / f"{number}.wav", 1760.0 if number % 2 else 110.0, seed=number)
+        for number in range(16)
+    }
+    rows = [(name, "high" if int(name.partition(".")[0]) % 2 else "low", name) for name in songs]
+    dataset, job = recorded.ingest(post, tenant, {**songs, "list.csv": recorded.manifest(rows)})
+    assert job.state == jobs.SUCCEEDED, job.error
+    space = {"learning_rate": {"type": "float", "low": 0.001, "high": 0.02, "log": True}}
+
+    row, tried = search(
+        post, tenant, str(dataset.id), "classification", train={"epochs": 10}, space=space, trials=2, sampler="random"
+    )
+
+    assert row.state == jobs.SUCCEEDED, row.error
+    assert [trial.state for trial in tried] == ["succeeded"] * 2
+    [version] = working.made(post, row.id)
+    tracks = version.lineage["split"]["tracks"]
+    assert tracks["test"] >= 2 and sum(tracks.values()) == 16
+    assert version.metrics["test"]["accuracy"]["value"] >= 0.5
