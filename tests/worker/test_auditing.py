@@ -40,11 +40,11 @@ def audit(post: Post, tenant: str, dataset: str, params: Json) -> Row[Any]:
     return working.find(post, job)
 
 
-def store(post: Post, tenant: str, folder: Path, columns: Json, **roles: Any) -> str:
-    """A ready dataset that the name `songs` has."""
+def store(post: Post, tenant: str, folder: Path, columns: Json, *, name: str = "songs", **roles: Any) -> str:
+    """A ready dataset under a name."""
     dataset = working.store_table(post, tenant, folder, columns, **{"target": ["genre"], "id": "piece", **roles})
     with post.database.transaction() as sql:
-        described = {"format": "table", "columns": {}, "name": "songs", "sha256": f"{dataset:0>64}"[-64:]}
+        described = {"format": "table", "columns": {}, "name": name, "sha256": f"{dataset:0>64}"[-64:]}
         sql.execute(update(table).where(table.c.id == dataset).values(described))
     return dataset
 
@@ -174,7 +174,7 @@ def test_what_cannot_be_audited_says_why(post: Post, tenant: str, tmp_path: Path
 
     found = {}
     for code, told in wrong.items():
-        row = audit(post, tenant, store(post, tenant, tmp_path / "", told, **{}), QUICK)
+        row = audit(post, tenant, store(post, tenant, tmp_path, told, name=code), QUICK)
         found[code] = (row.state, row.error["code"], row.tries)
     grouped = {**columns, "band": ["one", "two"] * 20}
     few = audit(post, tenant, store(post, tenant, tmp_path, grouped, group="band"), QUICK)
