@@ -136,24 +136,25 @@ def files(post: Post, dataset: Row[Any]) -> list[Json]:
 
 
 def test_several_labels_a_row_are_judged_one_by_one(post: Post, tenant: str, tmp_path: Path) -> None:
-    columns = canonical.music(160)
+    columns = canonical.music(240)
     genre, chance = columns.pop("genre"), np.random.default_rng(3)
     fast = [tempo > 120 for tempo in columns["tempo"]]
     tags = [[word for word, has in (("rock", each == "rock"), ("fast", quick), ("live", chance.random() < 0.5)) if has]
             for each, quick in zip(genre, fast, strict=True)]  # fmt: skip
-    planted = [row for row in range(160) if "fast" in tags[row]][:6]
+    planted = [row for row in range(240) if columns["tempo"][row] > 130][:6]
     for row in planted:
         tags[row].remove("fast")
     columns["genre"] = ["|".join(each) or "none" for each in tags]
     dataset = store(post, tenant, tmp_path, columns, drop=["loudness"])
 
-    row = audit(post, tenant, dataset, {**QUICK, "epochs": 40, "label_separator": "|", "folds": 3})
+    row = audit(post, tenant, dataset, {**QUICK, "epochs": 20, "label_separator": "|"})
 
     assert row.state == jobs.SUCCEEDED, row.error
-    doubted = [line for line in ranking(post, row.id) if line["is_suspect"] and line["doubted"] == "fast"][:12]
-    found = [line for line in doubted if line["row"] in planted]
-    assert len(found) >= 4
-    assert all("fast" in line["suggested"] and "fast" not in line["given"] for line in found)
+    suspects = [line for line in ranking(post, row.id) if line["is_suspect"]]
+    lacking = [line for line in suspects if "fast" in line["suggested"] and "fast" not in line["given"]]
+    found = [line for line in lacking if line["row"] in planted]
+    assert len(found) >= 5 and len(lacking) <= 15
+    assert "fast" in {line["doubted"] for line in found}
     said = row.result
     assert set(said["noise"]) == {"labels", "missing", "added"} and said["target"]["separator"] == "|"
     assert set(said["tags"]) == {"variants", "rare", "synonyms", "implied", "never_together"}
