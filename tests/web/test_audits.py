@@ -206,11 +206,8 @@ def test_a_label_that_the_dataset_cannot_hold_is_refused(
     job = make_audit(database, storage, tenant, songs, FLAGS)
 
     strange = put(caller, job, 2, "accept", label=["soul"])
-    wrong = [
-        put(caller, job, 2, "maybe"),
-        put(caller, job, 2, "accept", row=2),
-        put(caller, job, 2, "accept", label=""),
-    ]
+    bodies: list[Json] = [{"decision": "maybe"}, {"decision": "accept", "row": 2}, {"decision": "accept", "label": ""}]
+    wrong = [caller.call("PUT", f"/v1/jobs/{job}/audit/2", body) for body in bodies]
 
     assert (strange.status_code, strange.json["code"]) == (422, "label_unknown")
     assert [(each.status_code, each.json["code"]) for each in wrong] == [(422, "invalid_request")] * 3
