@@ -1,8 +1,9 @@
 """Labels of real songs that were made wrong on purpose, and how many of them an audit shows first.
 
 The table is that of bench/songs.py, of which a segment of each song is drawn, up to 300, and 20 of them labelled as
-another genre; then what stands among the first 30 is counted. Beside it stands what chance would show (two of thirty),
-and the ranking by the least probability of the label alone.
+another genre; then what stands among the first 30 is counted. Beside it stands what chance would show, and another
+ranking of the same probabilities: those first that confident learning counts against their label, by their margin. The
+songs have wrong labels of their own (Sturm, "The GTZAN dataset", 2013), which count as found for nothing here.
 """
 
 from dataclasses import replace
@@ -46,15 +47,17 @@ def measure(rounds: int) -> list[Measurement]:
     found = [_audit(seed) for seed in range(rounds)]
     note = f"{WRONG} labels of one segment a song wrong, counted among the first {LOOKED_AT}; a seed a round"
     by_chance = [(ranked, WRONG * LOOKED_AT / rows) for ranked, _, rows in found]
-    plain = [(ranked, alone) for ranked, alone, _ in found]
+    by_margin = [(ranked, other) for ranked, other, _ in found]
     return [
         compare("wrong labels that an audit shows, beside chance", by_chance, unit="of 20", bar="≥ 7", note=note),
-        compare("the same, beside the probability of the label alone", plain, unit="of 20", bar="≥ 0.95", note=note),
+        compare(
+            "the same, beside those counted against their label first", by_margin, unit="of 20", bar="≥ 1", note=note
+        ),
     ]
 
 
 def _audit(seed: int) -> tuple[float, float, int]:
-    """How many wrong labels stand first by the audit's ranking, and by the label's probability alone; of how many rows.
+    """How many wrong labels stand first by the audit's ranking, and by the other; of how many rows.
 
     Raises MeasurementBroken where there are fewer songs than wrong labels need.
     """
@@ -74,11 +77,8 @@ def _audit(seed: int) -> tuple[float, float, int]:
     units = evaluation.units_of_rows(prepared, len(rows))
     labelled = assess.read(prepared.target, prepared.validation.y, crossed.outputs, units, seed=seed)
     ranking = suspects.rank(labelled, suspects.ask(labelled))
-    return (
-        _count(rows[ranking.order], planted),
-        _count(rows[np.argsort(ranking.confidence, kind="stable")], planted),
-        len(rows),
-    )
+    by_margin = np.lexsort((ranking.margin, ~ranking.is_suspect))
+    return _count(rows[ranking.order], planted), _count(rows[by_margin], planted), len(rows)
 
 
 def _plant(columns: dict[str, list[Any]], seed: int) -> tuple[dict[str, list[Any]], set[int]]:

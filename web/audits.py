@@ -76,7 +76,7 @@ class DecidedMany(schemas.Open):
 @route("GET", "/v1/jobs/<job_id>/audit", scope=READ, query=RowsPage, answer=AuditPage, errors=(404, 409),
        media_types=(JSON, CSV), opens=False, is_slow=True)  # fmt: skip
 def show(call: Call, job_id: str) -> Answer:
-    """The rows of an audit, the most suspect first, with what was decided of each; by `Accept` all as CSV."""
+    """The rows of an audit, the least likely labels first, with what was decided of each; by `Accept` all as CSV."""
     place = _place(call, job_id)
     if request.accept_mimetypes.best_match([JSON, CSV], default=JSON) == CSV:
         headers = {"Content-Disposition": f'attachment; filename="{job_id}.csv"', "X-Formula-Escaped": "true"}

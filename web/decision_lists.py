@@ -218,10 +218,14 @@ def _is_whole(label: str) -> bool:
 
 
 def find(blocks: Iterable[bytes], wanted: Sequence[Wanted]) -> dict[int | str, Json]:
-    """The ranked rows that are wanted, by number and by key, out of the lines of a ranking."""
+    """The ranked rows that are wanted, by number and by key, out of the lines of a ranking.
+
+    A key that several rows have names none of them.
+    """
     rows = {each.row for each in wanted if each.row is not None}
     keys = {each.key for each in wanted if each.row is None}
     found: dict[int | str, Json] = {}
+    doubled = set[str]()
     for line in split(blocks):
         row = int(line[len(BEGIN) : line.index(b",")])
         if row not in rows and not keys:
@@ -230,8 +234,9 @@ def find(blocks: Iterable[bytes], wanted: Sequence[Wanted]) -> dict[int | str, J
         if row in rows:
             found[row] = said
         if said["key"] in keys:
+            doubled |= {said["key"]} & found.keys()
             found[said["key"]] = said
-    return found
+    return {name: said for name, said in found.items() if name not in doubled}
 
 
 def split(blocks: Iterable[bytes]) -> Iterator[bytes]:

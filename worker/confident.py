@@ -21,8 +21,8 @@ TIE = 1e-9
 class Doubts:
     """What is thought of the label of each row, all (rows,).
 
-    `margin` is the normalised margin, the label's probability less that of the likeliest other class, from -1 to 1: the
-    lower, the more suspect. `is_suspect`: the row is counted as one of another class.
+    `margin` is the normalised margin, the label's probability less that of the likeliest other class, from -1 to 1.
+    `is_suspect`: the row is counted as one of another class.
     """
 
     self_confidence: np.ndarray

@@ -112,3 +112,10 @@ def test_rows_are_found_by_number_and_by_key_in_lines_that_come_in_blocks() -> N
     found = decision_lists.find(blocks, wanted)
 
     assert found == {3: {"row": 3, "key": "song 3"}, "song 20": {"row": 20, "key": "song 20"}}
+
+
+def test_a_key_that_several_rows_have_names_none() -> None:
+    lines = b'{"row": 1, "key": "a"}\n{"row": 2, "key": "a"}\n{"row": 3, "key": "b"}\n'
+    wanted = [Wanted("reject", None, None, "a"), Wanted("reject", None, None, "b"), Wanted("reject", None, 1, None)]
+
+    assert set(decision_lists.find([lines], wanted)) == {"b", 1}

@@ -100,7 +100,8 @@ def test_planted_labels_are_found_decided_and_corrected(post: Post, tenant: str,
     assert len(found) >= 14
     assert sum(line["suggested"] == planted[line["row"]] for line in found) >= 12
     said = row.result
-    assert said["suspects"] == [line for line in first if line["is_suspect"]]
+    assert said["suspects"] == [line for line in ranked if line["is_suspect"]][:30]
+    assert [line["self_confidence"] for line in ranked] == sorted(line["self_confidence"] for line in ranked)
     assert said["suspects_total"] == sum(line["is_suspect"] for line in ranked)
     assert said["error_rate"]["interval"][0] < 20 / 300 < said["error_rate"]["interval"][1]
     assert [each["label"] for each in said["classes"]] == list(labelled.GENRES)
