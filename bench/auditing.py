@@ -50,9 +50,7 @@ def measure(rounds: int) -> list[Measurement]:
     by_margin = [(ranked, other) for ranked, other, _ in found]
     return [
         compare("wrong labels that an audit shows, beside chance", by_chance, unit="of 20", bar="≥ 7", note=note),
-        compare(
-            "the same, beside those counted against their label first", by_margin, unit="of 20", bar="≥ 1", note=note
-        ),
+        compare("the same, beside suspects first by their margin", by_margin, unit="of 20", bar="≥ 1", note=note),
     ]
 
 
