@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
@@ -51,13 +52,13 @@ def add_file(sql: Connection, tenant: str, dataset_id: str, *, name: str, key: s
     same = (dataset_files.c.dataset == dataset_id) & (dataset_files.c.name == name)
     replaced: str | None = sql.execute(select(dataset_files.c.key).where(same)).scalar()
     sql.execute(dataset_files.delete().where(same))
-    sql.execute(
-        insert(dataset_files).values(
-            dataset=dataset_id, name=name, key=key, size_bytes=stored.size_bytes, sha256=stored.sha256,
-            uploaded_at=now(),
-        )
-    )  # fmt: skip
+    name_file(sql, dataset_id, {"name": name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256})
     return replaced
+
+
+def name_file(sql: Connection, dataset_id: str, file: Json) -> None:
+    """Record a file by its name, key, size and SHA-256 as one that a dataset was made of."""
+    sql.execute(insert(dataset_files).values(dataset=dataset_id, uploaded_at=now(), **file))
 
 
 def demand_open(sql: Connection, tenant: str, dataset_id: str) -> Row[Any]:
@@ -75,8 +76,16 @@ def begin_ingest(sql: Connection, tenant: str, dataset_id: str) -> str:
     demand_open(sql, tenant, dataset_id)
     if not files(sql, dataset_id):
         raise NotAllowedNow("The dataset has no file yet: upload one, then commit.", code="dataset_empty")
+    return str(submit_ingest(sql, tenant, dataset_id).id)
+
+
+def submit_ingest(
+    sql: Connection, tenant: str, dataset_id: str, *, params: Json | None = None, fingerprint: str | None = None
+) -> Row[Any]:
+    """Close the dataset for files, and submit the job that makes it."""
     sql.execute(update(datasets).where(datasets.c.id == dataset_id).values(state=INGESTING))
-    return str(jobs.submit(sql, jobs.NewJob(tenant=tenant, action="ingest", queue=LIGHT, datasets=[dataset_id])).id)
+    new = jobs.NewJob(tenant=tenant, action="ingest", queue=LIGHT, datasets=[dataset_id], params=params or {})
+    return jobs.submit(sql, replace(new, fingerprint=fingerprint))
 
 
 def files(sql: Connection, dataset_id: str) -> list[Row[Any]]:

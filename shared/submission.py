@@ -25,6 +25,7 @@ from shared import (
     tariff,
     tuning,
 )
+from shared.audit_params import AUDIT, Auditing
 from shared.code import CODE_VERSION
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
 from shared.kinds import KINDS
@@ -36,7 +37,7 @@ from shared.wanted import Name, NewJob
 
 Json = dict[str, Any]
 OF_RECORDINGS = ("preset", "listening", "precision")
-OF_ONE_DATASET = ("train", TUNE, "evaluate")
+OF_ONE_DATASET = ("train", TUNE, "evaluate", AUDIT)
 MAKE_A_VERSION = ("train", TUNE)
 USE_A_VERSION = ("score", "generate", "evaluate")
 
@@ -47,8 +48,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     version = _version(sql, tenant, wanted)
     kind = version.kind if version is not None else wanted.kind
     asked = _params(wanted, kind)
-    # Of a search it is a training of its space that is looked at.
-    params = asked.train if isinstance(asked, Tuning) else asked
+    params = _looked_at(asked)
     _check_promotion(wanted, kind)
     _check_budget(wanted, settings)
     _check_formats(rows, kind, version, wanted.action)
@@ -57,10 +57,10 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     _check_hearing(params, rows)
     explanation.refuse_unfit(params, rows, version)
-    if not isinstance(asked, Tuning):
+    if params is asked:
         asked = params = comparing.freeze(sql, tenant, params, version)
     _check_resume(sql, tenant, params, [row.id for row in rows], version)
-    need = estimation.need(params, rows, version)
+    need = _need(asked, params, rows, version)
     if need.size is not None:
         networks.refuse_giant(need.size, memory_limit_bytes=settings.training_memory_bytes, pointer=need.pointer)
     if isinstance(params, TableTraining):
@@ -74,7 +74,7 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         kind=kind,
         queue=TRAIN,
         datasets=[row.id for row in rows],
-        model=(wanted.model or rows[0].name) if version is None else version.name,
+        model=_model_name(wanted, rows, version),
         version=None if version is None else version.id,
         params=asked.model_dump(mode="json", exclude_unset=True),
         labels=wanted.labels,
@@ -97,18 +97,35 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     version = _version(sql, tenant, wanted)
     kind = version.kind if version is not None else wanted.kind
     asked = _params(wanted, kind)
-    params = asked.train if isinstance(asked, Tuning) else asked
+    params = _looked_at(asked)
     _check_promotion(wanted, kind)
     _check_budget(wanted, settings)
     _check_formats(rows, kind, version, wanted.action)
     _check_hearing(params, rows)
     explanation.refuse_unfit(params, rows, version)
     composing.check(params, rows, settings)
-    need = estimation.need(params, rows, version)
+    need = _need(asked, params, rows, version)
     told = calibration.calibrate(need.expected_s, calibration.recent(sql, _like(wanted), kind))
     if isinstance(asked, Tuning):
         told = told.times(asked.trials * (1.0 if asked.halving is None else tuning.HALVED))
     return estimation.as_json(need, told, settings)
+
+
+def _looked_at(asked: BaseModel) -> BaseModel:
+    """Of a search it is a training of its space that is looked at, of an audit the training that each fold is."""
+    return asked.train if isinstance(asked, Tuning | Auditing) else asked
+
+
+def _need(asked: BaseModel, params: BaseModel, rows: list[Row[Any]], version: Row[Any] | None) -> estimation.Need:
+    need = estimation.need(params, rows, version)
+    return replace(need, expected_s=need.expected_s * asked.folds) if isinstance(asked, Auditing) else need
+
+
+def _model_name(wanted: NewJob, rows: list[Row[Any]], version: Row[Any] | None) -> str | None:
+    """The model that a job is about; an audit is about none."""
+    if wanted.action == AUDIT:
+        return None
+    return (wanted.model or rows[0].name) if version is None else version.name
 
 
 def _like(wanted: NewJob) -> str:
@@ -160,6 +177,8 @@ def _version(sql: Connection, tenant: str, wanted: NewJob) -> Row[Any] | None:
         if wanted.kind not in (None, version.kind):
             raise _fault("/kind", f"expected {version.kind}, which the model is, received {wanted.kind}")
         return version
+    if wanted.action == AUDIT and wanted.model is not None:
+        raise _fault("/model", f"expected no model: an audit makes none, received {wanted.model!r}")
     builtin.refuse_name(wanted.model, pointer="/model")
     if wanted.model is not None and "@" in wanted.model:
         raise _fault("/model", f"expected a name for the model, received {wanted.model!r}: its version is made by us")

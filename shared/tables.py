@@ -261,6 +261,22 @@ outputs = Table(
     PrimaryKeyConstraint("job", "name"),
 )
 
+# What was decided of the suspects of an audit: one row a row of its dataset, the last decision wins.
+label_decisions = Table(
+    "label_decisions",
+    metadata,
+    Column("job", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("row", BigInteger, nullable=False),
+    Column("decision", String(16), nullable=False),
+    # Of one that was accepted: the label that the row shall have, or all of its labels.
+    Column("label", JSON),
+    # Whose key it was; it may be gone by the time that somebody reads.
+    Column("key", Id),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("job", "row"),
+    CheckConstraint("decision IN ('accept', 'reject')", name="decision"),
+)
+
 # A scoring is cut into runs of rows or tracks; each is claimed, fenced and done on its own, by any worker.
 chunks = Table(
     "score_chunks",

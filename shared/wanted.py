@@ -91,7 +91,7 @@ class Promotion(Closed):
 class NewJob(Closed):
     """A job to be. `params` depend on action and kind: see GET /v1/kinds."""
 
-    action: Literal["train", "tune", "score", "generate", "evaluate"]
+    action: Literal["train", "tune", "score", "generate", "evaluate", "audit"]
     kind: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     # Only what is composed needs none.
     dataset: Reference | Annotated[list[Reference], Field(min_length=1, max_length=100)] | None = Field(

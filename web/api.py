@@ -16,7 +16,9 @@ from shared.keys import RANKS, Caller
 from web import strict_json
 from web.services import Services
 
-JSON = "application/json"
+JSON, CSV = "application/json", "text/csv"
+# 100,000 lines of a number, a word and a label.
+CSV_BYTES = 16 * 1024 * 1024
 KEY_CHARACTERS = 255
 # In the WSGI environment of a request that was not answered on the spot because of what it asks for.
 SLOW = "etude.slow"
@@ -64,6 +66,7 @@ class Route:
     is_upload: bool
     opens: bool
     is_slow: bool
+    takes_csv: bool
     before: Callable[[Services, Any], None] | None  # Any: the route's own model
 
 
@@ -84,12 +87,14 @@ def route(
     is_upload: bool = False,
     opens: bool = True,
     is_slow: bool = False,
+    takes_csv: bool = False,
     before: Callable[[Services, Any], None] | None = None,
 ) -> Callable[[Callable[..., Answer]], Callable[..., Answer]]:
     """Declare a call. `scope` None: public. `opens` False: the handler opens its own connections.
 
-    `is_slow`: it asks storage or another server, which nobody else shall wait for. `before`: that which it asks, with
-    no transaction open, for other writers wait for that.
+    `takes_csv`: the body may be text/csv as well, and is then handed on as bytes. `is_slow`: it asks storage or another
+    server, which nobody else shall wait for. `before`: that which it asks, with no transaction open, for other writers
+    wait for that.
     """
 
     def declare(handler: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -108,6 +113,7 @@ def route(
                 is_upload,
                 opens,
                 is_slow,
+                takes_csv,
                 before,
             )
         )
@@ -182,7 +188,7 @@ def _write(
     return Response(text, given.status, headers)
 
 
-def _read_question(declared: Route, services: Services) -> BaseModel | None:
+def _read_question(declared: Route, services: Services) -> BaseModel | bytes | None:
     """The body of a call that writes nothing, or of an upload, which reads its own."""
     if declared.body is None:
         _refuse_unread_body(declared)
@@ -219,12 +225,13 @@ def _idempotency_key(declared: Route) -> str | None:
 
 
 def _read_content(declared: Route, services: Services) -> bytes:
-    limit = services.settings.json_bytes
+    is_csv = declared.takes_csv and request.mimetype == CSV
+    limit, named = (CSV_BYTES, "CSV") if is_csv else (services.settings.json_bytes, "JSON")
     if (request.content_length or 0) > limit:
-        raise TooLarge(f"A JSON body may have {limit:,} bytes.")
+        raise TooLarge(f"A {named} body may have {limit:,} bytes.")
     content = request.stream.read(limit + 1)
     if len(content) > limit:
-        raise TooLarge(f"A JSON body may have {limit:,} bytes.")
+        raise TooLarge(f"A {named} body may have {limit:,} bytes.")
     if request.content_length is not None and len(content) != request.content_length:
         # What has come may be whole JSON by chance; whoever was cut off did not mean it to be acted on.
         raise BadRequest(f"{request.content_length:,} bytes were announced, {len(content):,} arrived.")
@@ -233,11 +240,14 @@ def _read_content(declared: Route, services: Services) -> bytes:
     return content
 
 
-def _read_body(declared: Route, content: bytes) -> BaseModel | None:
+def _read_body(declared: Route, content: bytes) -> BaseModel | bytes | None:
     if declared.body is None:
         return None
+    if declared.takes_csv and request.mimetype == CSV:
+        return content
     if request.mimetype != JSON:
-        raise UnsupportedMedia(f"Send {JSON}; received {request.mimetype or 'no content type'}.")
+        named = f"{JSON} or {CSV}" if declared.takes_csv else JSON
+        raise UnsupportedMedia(f"Send {named}; received {request.mimetype or 'no content type'}.")
     try:
         return declared.body.model_validate(strict_json.read(content))
     except ValidationError as cause:

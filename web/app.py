@@ -19,6 +19,7 @@ from shared.storage import Storage
 from web import (
     aliases,
     api,
+    audits,
     cards,
     chunks,
     datasets,
@@ -49,6 +50,7 @@ from web.waiting import WaitingRoom
 # Their import declares the routes.
 DECLARED = (
     aliases,
+    audits,
     cards,
     chunks,
     datasets,

@@ -10,7 +10,7 @@ from pydantic.json_schema import models_json_schema
 
 from shared import models
 from web import schemas
-from web.api import ROUTES, Answer, Call, Route, route
+from web.api import CSV, ROUTES, Answer, Call, Route, route
 from web.errors import PROBLEM
 
 Json = dict[str, Any]
@@ -62,7 +62,11 @@ def _operation(declared: Route, refs: dict[type[BaseModel], Json]) -> Json:
     if declared.scope is None:
         said["security"] = []
     if declared.body is not None:
-        said["requestBody"] = {"required": True, "content": {"application/json": {"schema": refs[declared.body]}}}
+        content = {"application/json": {"schema": refs[declared.body]}}
+        said["requestBody"] = {
+            "required": True,
+            "content": content | ({CSV: {"schema": {"type": "string", "minLength": 1}}} if declared.takes_csv else {}),
+        }
     if declared.is_upload:
         said["requestBody"] = {"required": True, "content": {OCTETS: {"schema": BYTES}}}
     problem = {"content": {PROBLEM: {"schema": refs[schemas.Problem]}}}
@@ -98,7 +102,8 @@ def _path_parameters(declared: Route) -> list[Json]:
 
 def _piece(kind: str, name: str) -> Json:
     if kind == "int":
-        return {"type": "integer", "minimum": 1}
+        # Rows are numbered from 0, versions from 1.
+        return {"type": "integer", "minimum": 0 if name == "row" else 1}
     return {"type": "string", "minLength": 1, **({"pattern": f"^{models.ALIAS}$"} if name == "alias" else {})}
 
 

@@ -7,6 +7,7 @@ import orjson
 from sqlalchemy import Row
 
 from shared import cards
+from shared.audit_params import AUDIT
 from shared.evidence import Evidence
 from shared.job_list import Whole
 from shared.jobs import ENDED
@@ -68,6 +69,7 @@ def job(whole: Whole, *, reuse: Found | None = None) -> Json:
             "metrics": f"{address}/metrics",
             "cancel": f"{address}/cancel",
             **({"trials": f"{address}/trials"} if row.action == TUNE else {}),
+            **({"audit": f"{address}/audit"} if row.action == AUDIT else {}),
         },
     }
 

@@ -35,6 +35,8 @@ Upload = Row[Any]
 
 MOST_TRACKS = 100_000
 TABLE, REPORTS = "part-00000.parquet", "tracks.jsonl"
+# The manifest of a version whose labels were corrected (worker/correcting.py).
+CORRECTED = "etude.corrected.csv"
 WANTED: Json = {"quality": True, "loudness": True, "fingerprint": None}
 
 
@@ -112,6 +114,9 @@ def _sort(versions: Sequence[Sequence[Upload]]) -> _Sorted:
         found = manifest.sort(list(by_name))
         audio += [name for name in found.audio if name not in audio]
         references += found.references
+        if found.manifest == CORRECTED:
+            # It has the rows of all before it.
+            manifests.clear()
         if found.manifest is not None:
             name = found.manifest if len(versions) == 1 else f"{number:04d} {found.manifest}"
             manifests.append((by_name[found.manifest], name))

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from shared import datasets
-from worker import audio_intake, interactions_intake, symbolic_intake
+from worker import audio_intake, correcting, interactions_intake, symbolic_intake
 from worker import ingest as tables
 from worker.desk import Desk
 from worker.ending import Ending
@@ -19,6 +19,8 @@ Json = dict[str, Any]
 def ingest(desk: Desk) -> Ending:
     """Turn a dataset's uploads into its table and its profile."""
     row = desk.dataset_rows()[0]
+    if "audit" in desk.claim.params:
+        return correcting.run(desk, row)
     if row.format == "audio":
         return audio_intake.run(desk, row)
     if row.format == "symbolic":

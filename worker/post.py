@@ -20,6 +20,7 @@ ACTIONS = {
     "score": "worker.pipeline",
     "generate": "worker.generating",
     "evaluate": "worker.pipeline",
+    "audit": "worker.auditing",
 }
 
 

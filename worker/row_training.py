@@ -70,20 +70,20 @@ def learn(desk: Desk, params: Any) -> Learned:
     desk.enter("loading")
     row = desk.dataset_rows()[0]
     params = params.of_recordings() if row.format == "audio" else params
-    material = _open(desk, row, params)
-    prepared, describe = material.make(), partial(_describe, material, params)
-    cautions = _tell(desk, prepared.cautions)
+    material = open_material(desk, row, params)
+    prepared, describe = material.make(), partial(describe_network, material, params)
+    cautions = tell(desk, prepared.cautions)
     crossed = None
     if params.folds is not None:
         crossed = cross_validation.run(desk, material.kind, prepared, material.make, describe, params)
-        cautions += _tell(desk, crossed.cautions)
+        cautions += tell(desk, crossed.cautions)
     network, objective = describe(prepared)
     fitted = _fit(desk, network, objective, _settled(params, crossed), prepared)
     desk.enter("evaluating")
     judged = judgement.judge(
         material.kind, prepared, (network, fitted.weights), params, crossed=crossed, check=desk.check
     )
-    cautions += _tell(desk, judged.cautions)
+    cautions += tell(desk, judged.cautions)
     metrics = judged.metrics | _beside(desk, material, describe, fitted, judged, params)
     model = _model(material, network, fitted, judged)
     metrics |= explainable.measure_importance(
@@ -109,14 +109,14 @@ def learn(desk: Desk, params: Any) -> Learned:
     )  # fmt: skip
 
 
-def _tell(desk: Desk, cautions: Sequence[Any]) -> list[Json]:
+def tell(desk: Desk, cautions: Sequence[Any]) -> list[Json]:
     """Cautions as events now, and as warnings of the version."""
     said = [caution.as_json() for caution in cautions]
     desk.warn(said)
     return said
 
 
-def _open(desk: Desk, row: Row[Any], params: Any) -> Material:
+def open_material(desk: Desk, row: Row[Any], params: Any) -> Material:
     name = desk.claim.kind or ""
     kind, paths = kinds.find(name), desk.fetch_parts(row)
     if row.format != "audio":
@@ -137,7 +137,7 @@ def _open(desk: Desk, row: Row[Any], params: Any) -> Material:
     return Material(name, kind, row, paths, make, audio_heads.describe(params))
 
 
-def _describe(material: Material, params: Any, prepared: Prepared) -> tuple[NetworkSpec, Objective]:
+def describe_network(material: Material, params: Any, prepared: Prepared) -> tuple[NetworkSpec, Objective]:
     network, objective = material.kind.model.describe(prepared, params)
     is_front = not material.is_table and params.front is not None
     return (network.under(params.front) if is_front else network), objective

@@ -110,6 +110,11 @@ class Client(Registry):
         body = {"action": "tune", "kind": kind, "dataset": reference(data), "params": asked, **more}
         return self.submit(**body, **({"model": model} if model else {}))
 
+    def audit(self, data: "Dataset | str", *, params: Json | None = None, **more: Any) -> Job:
+        """Queue an audit of the labels of a classification; `params`: folds, top, label_separator, …"""
+        body = {"action": "audit", "kind": "classification", "dataset": reference(data), "params": params or {}}
+        return self.submit(**body, **more)
+
     def score(self, model: str, data: "Dataset | str", *, params: Json | None = None, **more: Any) -> Job:
         """Queue a scoring of every row with a model version: `name`, `name@3` or `name@champion`."""
         return self.submit(action="score", model=model, dataset=reference(data), params=params or {}, **more)

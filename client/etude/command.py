@@ -16,6 +16,7 @@ from etude import (
     Client,
     __version__,
     audio_commands,
+    audit_commands,
     compose_commands,
     learn_commands,
     look_commands,
@@ -62,6 +63,7 @@ def etude() -> None:
 for each in (
     *learn_commands.COMMANDS,
     *tune_commands.COMMANDS,
+    *audit_commands.COMMANDS,
     *audio_commands.COMMANDS,
     *compose_commands.COMMANDS,
     *recommend_commands.COMMANDS,
@@ -75,7 +77,7 @@ for each in (
 
 @etude.command()
 @click.option("--state", type=click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]))
-@click.option("--action", help="train, score, generate, evaluate, ingest or erase.")
+@click.option("--action", help="train, score, generate, evaluate, audit, ingest or erase.")
 @click.option("--model", help="Only the trainings of this model.")
 @click.option("--schedule", help="Only those that this schedule submitted: its name or id.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)

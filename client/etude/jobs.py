@@ -132,6 +132,32 @@ class Job:
             found, cursor = {**page, "data": [*found.get("data", ()), *page["data"]]}, page["next_cursor"]
         return {**found, "data": found["data"][:at_most]}
 
+    def suspects(self) -> Iterator[Json]:
+        """Every row of an audit, the most suspect first, each with what was decided of it."""
+        cursor: str | None = "0"
+        while cursor is not None:
+            page = self._transport.get(f"/v1/jobs/{self.id}/audit", query={"limit": PAGE, "cursor": cursor}).json()
+            yield from page["data"]
+            cursor = page["next_cursor"]
+
+    def download_audit(self, path: str | Path) -> Path:
+        """The same as a CSV, in which decisions can be written down. The file appears once it is whole."""
+        with archive.appearing(Path(path)) as file:
+            self._transport.save(f"/v1/jobs/{self.id}/audit", file, accept=MEDIA[".csv"])
+        return Path(path)
+
+    def decide(self, decisions: list[Json]) -> Json:
+        """Say which labels are wrong: `row` or `key`, `decision` (accept, reject), maybe `label`; the last one wins."""
+        return self._transport.post(f"/v1/jobs/{self.id}/audit/decisions", decisions)
+
+    def decide_from(self, path: str | Path) -> Json:
+        """The same from a CSV with these columns; lines without a decision say nothing."""
+        return self._transport.post_csv(f"/v1/jobs/{self.id}/audit/decisions", Path(path).read_bytes())
+
+    def apply_audit(self) -> "Job":
+        """Make the next version of the dataset with the labels that were accepted; returns the ingest."""
+        return Job(self._transport, self._transport.post(f"/v1/jobs/{self.id}/audit/apply"))
+
     def history(self) -> list[Json]:
         """Every epoch's metrics."""
         rows: list[Json] = self._transport.get(f"/v1/jobs/{self.id}/metrics").json()["data"]

@@ -17,6 +17,7 @@ from etude import (
     leaders,
     page,
     show_audio,
+    show_audit,
     show_composed,
     show_divided,
     show_judged,
@@ -127,6 +128,9 @@ def _made(out: Console, shown: Job, *, is_saving: bool) -> None:
         case "evaluate":
             judges = {"recommendation": show_recommender, "generation": show_composed}
             judges.get(shown.raw["kind"], show_judged).evaluation(out, shown)
+            cautions.show(out, result.get("warnings", ()))
+        case "audit":
+            show_audit.audit(out, shown)
             cautions.show(out, result.get("warnings", ()))
         case "erase":
             show_lists.erased(out, shown)

@@ -41,10 +41,14 @@ class Transport:
     def get(self, path: str, *, query: Json | None = None, headers: dict[str, str] | None = None) -> httpx.Response:
         return self._send("GET", path, params=query, headers=headers or {})
 
-    def post(self, path: str, body: Json | None = None, *, query: Json | None = None) -> Json:
+    def post(self, path: str, body: Json | list[Json] | None = None, *, query: Json | None = None) -> Json:
         """Send once in effect, however often in fact: the service replays its first answer to the same key."""
         headers = {"Idempotency-Key": str(uuid.uuid4())}
         return _read(self._send("POST", path, json=body, params=query, headers=headers))
+
+    def post_csv(self, path: str, content: bytes) -> Json:
+        """Send a table; for a call that does no more if it is repeated."""
+        return _read(self._send("POST", path, content=content, headers={"Content-Type": "text/csv"}))
 
     def put(self, path: str, body: Json) -> Json:
         return _read(self._send("PUT", path, json=body, headers={}))

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from shared import audit_params
 from shared.audio_params import AudioScoring, AudioTraining
 from shared.schema import Closed, Float
 from shared.table_params import SPACE as SPACE
@@ -57,4 +58,7 @@ class EvaluateParams(Evaluation):
 
 # Params of a scoring that stand in for what a version's target says.
 OF_TARGET = ("abstain_below",)
-ACTIONS = {"train": TrainParams, "score": ScoreParams, "evaluate": EvaluateParams}
+AuditParams = audit_params.of_kind(
+    TrainParams, beside=("loss", "class_weights", "positive", "label_separator", "preset", "listening")
+)
+ACTIONS = {"train": TrainParams, "score": ScoreParams, "evaluate": EvaluateParams, audit_params.AUDIT: AuditParams}

@@ -6,7 +6,7 @@ from typing import Any
 
 from worker.kinds.protocol import Kind
 
-PARTS, OPTIONAL = ("data", "model", "metrics", "predict"), ("certainty", "truth")
+PARTS, OPTIONAL = ("data", "model", "metrics", "predict"), ("certainty", "truth", "labels")
 
 
 def find(name: str) -> Kind:

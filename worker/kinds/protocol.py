@@ -79,6 +79,21 @@ class Known:
     cautions: list[Caution]
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """Which labels rows were given, bool (rows, labels), and how likely models that have not seen them find each.
+
+    `said` is float64 (rows, labels), at one temperature that was chosen by other rows; `temperature` is that of all.
+    """
+
+    names: tuple[str, ...]
+    given: np.ndarray
+    said: np.ndarray
+    # A row may have any number of labels, and each is judged by itself; otherwise it has one.
+    has_several: bool
+    temperature: float
+
+
 class Data(Protocol):
     def load(self, paths: Sequence[Path], profile: Profile, params: Params) -> Examples:
         """Read the table. Raises JobFailed when it cannot be learned from, with every place."""
@@ -135,6 +150,11 @@ class Truth(Protocol):
         """Which rows are right, bool (rows,); None where nothing is right or wrong."""
 
 
+class Labels(Protocol):
+    def read(self, target: Json, truth: np.ndarray, outputs: np.ndarray, units: np.ndarray, *, seed: int) -> Labelled:
+        """The labels of rows and what is said of them out of fold, both (rows, outputs)."""
+
+
 @dataclass(frozen=True)
 class Kind:
     """One kind's four modules, and those that it may do without."""
@@ -146,3 +166,5 @@ class Kind:
     certainty: Certainty | None = None
     # Of a kind that has the action `evaluate`.
     truth: Truth | None = None
+    # Of a kind that has the action `audit`.
+    labels: Labels | None = None
