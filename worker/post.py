@@ -20,6 +20,8 @@ ACTIONS = {
     "score": "worker.pipeline",
     "generate": "worker.generating",
     "evaluate": "worker.pipeline",
+    "reproduce": "worker.reproducing",
+    "export": "worker.exporting",
 }
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from shared.audio_params import AudioScoring, AudioTraining
+from shared.export_params import EXPORT, ExportParams
 from shared.schema import Closed, Float
 from shared.table_params import SPACE as SPACE
 from shared.table_params import Evaluation
@@ -57,4 +58,4 @@ class EvaluateParams(Evaluation):
 
 # Params of a scoring that stand in for what a version's target says.
 OF_TARGET = ("abstain_below",)
-ACTIONS = {"train": TrainParams, "score": ScoreParams, "evaluate": EvaluateParams}
+ACTIONS = {"train": TrainParams, "score": ScoreParams, "evaluate": EvaluateParams, EXPORT: ExportParams}
