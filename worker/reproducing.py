@@ -35,10 +35,11 @@ def reproduce(desk: Desk) -> Ending:
 
 
 def _params(version: Row[Any], job: Row[Any] | None) -> Any:  # Any: the kind's own TrainParams
-    """Those of the training; one that was cut short is given the epochs that it had."""
+    """Those of the training; one that was cut short is given the epochs that it had, where no folds decide on them."""
     params: Any = reproducing.training(version)
     result = {} if job is None else job.result or {}
-    if result.get("stopped_by") not in CUT or "epochs" not in result:
+    is_cut = result.get("stopped_by") in CUT and "epochs" in result
+    if not is_cut or getattr(params, "folds", None) is not None:
         return params
     return params.model_copy(update={"epochs": result["epochs"]})
 

@@ -100,13 +100,11 @@ def test_a_classification_comes_out_byte_for_byte_and_nothing_is_published(
         assert models.list_aliases(sql, model.id) == {}
 
 
-def test_a_regression_with_folds_a_test_and_groups_comes_out_the_same(
-    post: Post, tenant: str, tmp_path: Path
-) -> None:
+def test_a_regression_with_folds_a_test_and_groups_comes_out_the_same(post: Post, tenant: str, tmp_path: Path) -> None:
     columns = canonical.music(90)
     columns["band"] = [f"band {row // 3}" for row in range(90)]
     grouped = working.store_table(post, tenant, tmp_path, columns, target=["tempo"], group="band", id="piece")
-    params = {**SMALL, "epochs": 6, "folds": 2, "test": 0.2}
+    params = {**SMALL, "epochs": 6, "validation": {"folds": 2}, "test": 0.2}
     version = train(post, tenant, grouped, kind="regression", params=params)
 
     demand_identical(reproduce(post, tenant, version))
@@ -124,9 +122,7 @@ def test_the_winner_of_a_search_comes_out_the_same(post: Post, tenant: str, data
     demand_identical(row)
 
 
-def test_a_training_that_was_cut_short_is_given_the_epochs_that_it_had(
-    post: Post, tenant: str, dataset: str
-) -> None:
+def test_a_training_that_was_cut_short_is_given_the_epochs_that_it_had(post: Post, tenant: str, dataset: str) -> None:
     job = working.submit(post, tenant, dataset, params=working.ENDLESS)
     under_way = working.Working(post)
     working.wait_for_epochs(post, job)
