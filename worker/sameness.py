@@ -64,8 +64,8 @@ def _circumstances(lineage: Json) -> Json:
 
 
 def _leaves(said: Any, place: str = "") -> Iterator[tuple[str, Any]]:  # Any: JSON
-    """Every value of nested objects and lists, by its place: `validation.accuracy.value`."""
-    if not isinstance(said, dict | list):
+    """Every value of nested objects and lists (in memory tuples), by its place: `validation.accuracy.value`."""
+    if not isinstance(said, dict | list | tuple):
         yield place, said
         return
     members = said.items() if isinstance(said, dict) else enumerate(said)

@@ -42,8 +42,8 @@ def export(model: str, formats: tuple[str, ...], output: str | None, as_json: bo
 def reproduce(model: str, is_watching: bool, as_json: bool) -> None:
     """Train once more what MODEL (name, name@3 or name@champion) is, and hold it against what is stored.
 
-    Nothing is published. It takes as long as the training took; where the code, the libraries or the machine are others,
-    that is told beside what came out.
+    Nothing is published. It takes as long as the training took; where the code, the libraries or the machine are
+    others, that is told beside what came out.
     """
     with Client() as client:
         with near.named(client):
