@@ -52,7 +52,7 @@ def refuse_name(name: str | None, *, pointer: str) -> None:
 
 def fixed(name: str) -> NotAllowedNow:
     """What is answered to whoever would change one."""
-    said = f"{name} comes with the service: it cannot be changed, moved or fetched."
+    said = f"{name} comes with the service: it cannot be changed, moved, fetched, exported or trained again."
     return NotAllowedNow(said, code="model_builtin")
 
 

@@ -17,6 +17,8 @@ from shared.tuning_params import TUNE
 # Of one fingerprint: the last ones, should the files of some be gone.
 LOOKED_AT = 10
 MAKE_A_VERSION = ("train", TUNE)
+# Their result is all that they make.
+MAKE_NO_FILES = ("evaluate", "reproduce")
 
 Json = dict[str, Any]
 
@@ -57,6 +59,6 @@ def _why_not(sql: Connection, row: Row[Any]) -> str | None:
     if any(datasets.is_erased(sql, dataset) for dataset in row.datasets):
         return "dataset_erased"
     table = versions if row.action in MAKE_A_VERSION else outputs
-    if row.action != "evaluate" and sql.execute(select(table.c.job).where(table.c.job == row.id)).first() is None:
-        return "outputs_gone"
-    return None
+    if row.action in MAKE_NO_FILES or sql.execute(select(table.c.job).where(table.c.job == row.id)).first():
+        return None
+    return "outputs_gone"

@@ -15,12 +15,14 @@ from shared import (
     datasets,
     estimation,
     explanation,
+    exporting,
     gate,
     job_list,
     jobs,
     models,
     networks,
     refusals,
+    reproducing,
     reuse,
     tariff,
     tuning,
@@ -28,27 +30,29 @@ from shared import (
 from shared.audit_params import AUDIT, Auditing
 from shared.code import CODE_VERSION
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
+from shared.export_params import EXPORT
 from shared.kinds import KINDS
 from shared.queue import TRAIN
 from shared.settings import Settings
 from shared.table_params import TableTraining
+from shared.training_params import REPRODUCE
 from shared.tuning_params import TUNE, Tuning
-from shared.wanted import Name, NewJob
+from shared.wanted import OF_A_VERSION, Name, NewJob
 
 Json = dict[str, Any]
 OF_RECORDINGS = ("preset", "listening", "precision")
 OF_ONE_DATASET = ("train", TUNE, "evaluate", AUDIT)
 MAKE_A_VERSION = ("train", TUNE)
-USE_A_VERSION = ("score", "generate", "evaluate")
+USE_A_VERSION = ("score", "generate", "evaluate", *OF_A_VERSION)
 
 
 def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> jobs.NewJob:
     """The job as it will be queued. Raises InvalidRequest with every fault, NotAllowedNow for an unready dataset."""
-    rows = _datasets(sql, tenant, wanted)
     version = _version(sql, tenant, wanted)
+    rows = _datasets(sql, tenant, wanted, version)
     kind = version.kind if version is not None else wanted.kind
     asked = _params(wanted, kind)
-    params = _looked_at(asked)
+    params = _done(wanted, asked, version)
     _check_promotion(wanted, kind)
     _check_budget(wanted, settings)
     _check_formats(rows, kind, version, wanted.action)
@@ -93,11 +97,11 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
 
 def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> Json:
     """What the same body would need as a job: parameters, memory, seconds with their range, energy, money."""
-    rows = _datasets(sql, tenant, wanted)
     version = _version(sql, tenant, wanted)
+    rows = _datasets(sql, tenant, wanted, version)
     kind = version.kind if version is not None else wanted.kind
     asked = _params(wanted, kind)
-    params = _looked_at(asked)
+    params = _done(wanted, asked, version)
     _check_promotion(wanted, kind)
     _check_budget(wanted, settings)
     _check_formats(rows, kind, version, wanted.action)
@@ -109,11 +113,6 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     if isinstance(asked, Tuning):
         told = told.times(asked.trials * (1.0 if asked.halving is None else tuning.HALVED))
     return estimation.as_json(need, told, settings)
-
-
-def _looked_at(asked: BaseModel) -> BaseModel:
-    """Of a search it is a training of its space that is looked at, of an audit the training that each fold is."""
-    return asked.train if isinstance(asked, Tuning | Auditing) else asked
 
 
 def _need(asked: BaseModel, params: BaseModel, rows: list[Row[Any]], version: Row[Any] | None) -> estimation.Need:
@@ -129,8 +128,16 @@ def _model_name(wanted: NewJob, rows: list[Row[Any]], version: Row[Any] | None) 
 
 
 def _like(wanted: NewJob) -> str:
-    """The action whose jobs tell how long this one takes: a search is made of trainings."""
-    return "train" if wanted.action == TUNE else wanted.action
+    """The action whose jobs tell how long this one takes: a search and a reproduction are made of trainings."""
+    return "train" if wanted.action in (TUNE, REPRODUCE) else wanted.action
+
+
+def _done(wanted: NewJob, asked: BaseModel, version: Row[Any] | None) -> BaseModel:
+    """The params of what is done: of a search a training in its space, of an audit the one that each fold is, of a
+    reproduction the one that was."""
+    if wanted.action == REPRODUCE and version is not None:
+        return reproducing.training(version)
+    return asked.train if isinstance(asked, Tuning | Auditing) else asked
 
 
 def _check_resume(sql: Connection, tenant: str, params: BaseModel, rows: list[str], version: Row[Any] | None) -> None:
@@ -153,7 +160,9 @@ def _check_resume(sql: Connection, tenant: str, params: BaseModel, rows: list[st
         raise NotAllowedNow(said, code=f"job_{job.state}")
 
 
-def _datasets(sql: Connection, tenant: str, wanted: NewJob) -> list[Row[Any]]:
+def _datasets(sql: Connection, tenant: str, wanted: NewJob, version: Row[Any] | None) -> list[Row[Any]]:
+    if wanted.action == REPRODUCE and version is not None:
+        return reproducing.learned_from(sql, tenant, version)
     if wanted.dataset is None:
         return []
     if isinstance(wanted.dataset, str):
@@ -176,6 +185,10 @@ def _version(sql: Connection, tenant: str, wanted: NewJob) -> Row[Any] | None:
         version = models.resolve(sql, tenant, wanted.model, pointer="/model")
         if wanted.kind not in (None, version.kind):
             raise _fault("/kind", f"expected {version.kind}, which the model is, received {wanted.kind}")
+        if wanted.action in OF_A_VERSION and builtin.is_builtin(version.name):
+            raise builtin.fixed(version.name)
+        if wanted.action == EXPORT:
+            exporting.refuse_unfit(version)
         return version
     if wanted.action == AUDIT and wanted.model is not None:
         raise _fault("/model", f"expected no model: an audit makes none, received {wanted.model!r}")
@@ -240,7 +253,7 @@ def _check_budget(wanted: NewJob, settings: Settings) -> None:
 def _check_formats(rows: list[Row[Any]], kind: str | None, version: Row[Any] | None, action: str) -> None:
     """Refuse a dataset that the kind does not read, one too many, and one of another format than was trained on."""
     known, beside = KINDS[kind or ""].FORMATS, getattr(KINDS[kind or ""], "BESIDE", ())
-    if beside and action in MAKE_A_VERSION:
+    if beside and action in (*MAKE_A_VERSION, REPRODUCE):
         rows = [*rows[:1], *(row for row in rows[1:] if row.format not in beside)]
     if len(rows) > 1 and (beside or action in OF_ONE_DATASET):
         raise _fault("/dataset", f"expected one dataset to {action} on, received {len(rows)}")

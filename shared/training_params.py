@@ -10,6 +10,8 @@ OptimizerName = Literal["gradient_descent", "sgd", "rmsprop", "adam", "adamw"]
 PositiveRate = Annotated[Float, Field(gt=0, le=10)]
 Epochs = Annotated[Int, Field(ge=1, le=100_000)]
 
+REPRODUCE = "reproduce"
+
 
 class ExponentialDecay(Closed):
     """initial · rate^(epoch / every_epochs), smooth."""
@@ -77,3 +79,7 @@ class Training(Closed):
     epochs: Epochs | None = None
     early_stopping: bool | EarlyStopping | None = None
     seed: Annotated[Int, Field(ge=0, lt=2**31)] = 0
+
+
+class ReproduceParams(Closed):
+    """The same training once more: all that it takes stands in the version's lineage."""

@@ -27,8 +27,9 @@ LabelValue = Annotated[str, StringConstraints(max_length=255)]
 Labels = Annotated[dict[LabelName, LabelValue], Field(max_length=32)]
 
 
-# The action that may do without a dataset.
+# The action that may do without a dataset, and those that are about a model version alone.
 COMPOSES = "generate"
+OF_A_VERSION = ("reproduce", "export")
 
 
 class Budget(Closed):
@@ -91,7 +92,7 @@ class Promotion(Closed):
 class NewJob(Closed):
     """A job to be. `params` depend on action and kind: see GET /v1/kinds."""
 
-    action: Literal["train", "tune", "score", "generate", "evaluate", "audit"]
+    action: Literal["train", "tune", "score", "generate", "evaluate", "audit", "reproduce", "export"]
     kind: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     # Only what is composed needs none.
     dataset: Reference | Annotated[list[Reference], Field(min_length=1, max_length=100)] | None = Field(
@@ -110,6 +111,9 @@ class NewJob(Closed):
     @field_validator("dataset")
     @classmethod
     def _is_named(cls, dataset: str | list[str] | None, said: ValidationInfo) -> str | list[str] | None:
-        if dataset is None and said.data.get("action") != COMPOSES:
+        action = said.data.get("action")
+        if dataset is not None and action in OF_A_VERSION:
+            raise ValueError(f"expected no dataset to {action}, received one: the model version is enough")
+        if dataset is None and action not in (COMPOSES, *OF_A_VERSION):
             raise ValueError("expected a dataset (its id, name@3 or name@latest), received none")
         return dataset

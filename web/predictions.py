@@ -15,7 +15,7 @@ from web.requests import RowsPage
 
 CSV, PARQUET, ZIP = "text/csv", "application/vnd.apache.parquet", "application/zip"
 # The actions that write what can be fetched here.
-HAVE_OUTPUTS = ("score", "generate")
+HAVE_OUTPUTS = ("score", "generate", "export")
 FILES = {CSV: "predictions.csv", PARQUET: "predictions.parquet"}
 
 

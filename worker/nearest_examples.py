@@ -58,6 +58,16 @@ def standardise(features: Sequence[Feature], statistics: InputStatistics, x: np.
     return np.clip(placed, -FARTHEST, FARTHEST)
 
 
+def restore(features: Sequence[Feature], statistics: InputStatistics, placed: np.ndarray) -> np.ndarray:
+    """What was standardised, as inputs again: near those that were, for they are kept in half precision."""
+    x = np.asarray(placed, np.float32).copy()
+    for feature, block in blocks(features):
+        if isinstance(feature, Number):
+            place = block.start
+            x[:, place] = placed[:, place] * statistics.deviation[place] + statistics.mean[place]
+    return x
+
+
 def pack(keys: Iterable[Any], labels: Iterable[Any], places: np.ndarray) -> bytes:
     """As a file of the model."""
     flat = pa.array(np.ascontiguousarray(places, np.float16).reshape(-1))

@@ -21,6 +21,8 @@ ACTIONS = {
     "generate": "worker.generating",
     "evaluate": "worker.pipeline",
     "audit": "worker.auditing",
+    "reproduce": "worker.reproducing",
+    "export": "worker.exporting",
 }
 
 

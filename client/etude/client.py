@@ -176,6 +176,14 @@ class Client(Registry):
         """Queue an evaluation: what a model that composes, or recommends, comes to on data that it has never seen."""
         return self.submit(action="evaluate", model=model, dataset=reference(data), params=params or {}, **more)
 
+    def reproduce(self, model: str, **more: Any) -> Job:
+        """Queue a version's training once more: its result tells whether the same came out; nothing is published."""
+        return self.submit(action="reproduce", model=model, **more)
+
+    def export(self, model: str, *, formats: Sequence[str] | None = None, **more: Any) -> Job:
+        """Queue an export: `saved_model`, `litert`, `onnx`, or all; the job's files are an archive a format."""
+        return self.submit(action="export", model=model, params={"formats": list(formats)} if formats else {}, **more)
+
     def submit(self, **body: Any) -> Job:
         """Queue any job, as POST /v1/jobs takes it."""
         return Job(self._transport, self._transport.post("/v1/jobs", body))

@@ -28,6 +28,7 @@ from etude import (
     schedule_commands,
     show,
     tune_commands,
+    version_commands,
     webhook_commands,
 )
 from etude.errors import EtudeError
@@ -69,6 +70,7 @@ for each in (
     *recommend_commands.COMMANDS,
     *look_commands.COMMANDS,
     *registry_commands.COMMANDS,
+    *version_commands.COMMANDS,
     *schedule_commands.COMMANDS,
     *webhook_commands.COMMANDS,
 ):
@@ -77,7 +79,7 @@ for each in (
 
 @etude.command()
 @click.option("--state", type=click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]))
-@click.option("--action", help="train, score, generate, evaluate, audit, ingest or erase.")
+@click.option("--action", help="train, tune, score, generate, evaluate, audit, reproduce, export, ingest or erase.")
 @click.option("--model", help="Only the trainings of this model.")
 @click.option("--schedule", help="Only those that this schedule submitted: its name or id.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)

@@ -203,7 +203,7 @@ class Job:
         except Refused as refused:
             if refused.status != 404:
                 raise
-            makers = "a composition makes them, an analysis with notes or over_time, and a scoring with explain"
+            makers = "an export and a composition make them, an analysis with notes or over_time, scorings with explain"
             raise EtudeError(f"{self.id} made no files: {makers}.") from refused
 
     def files(self) -> Iterator[Json]:

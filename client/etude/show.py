@@ -28,6 +28,7 @@ from etude import (
     show_scored,
     show_scores,
     show_service,
+    show_versions,
     wording,
 )
 from etude.datasets import Dataset
@@ -132,6 +133,10 @@ def _made(out: Console, shown: Job, *, is_saving: bool) -> None:
         case "audit":
             show_audit.audit(out, shown)
             cautions.show(out, result.get("warnings", ()))
+        case "export":
+            show_versions.exported(out, shown, is_saving=is_saving)
+        case "reproduce":
+            show_versions.reproduced(out, shown)
         case "erase":
             show_lists.erased(out, shown)
         case "score" if "lists" in result:

@@ -8,7 +8,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
 
-from shared import tuning_params
+from shared import training_params, tuning_params
 
 KINDS: dict[str, ModuleType] = {
     module.name: import_module(f"{__name__}.{module.name}") for module in iter_modules(__path__)
@@ -17,3 +17,5 @@ for contract in KINDS.values():
     # What can be trained can be searched for, so no contract has to say it.
     if "train" in contract.ACTIONS and tuning_params.TUNE not in contract.ACTIONS:
         contract.ACTIONS[tuning_params.TUNE] = tuning_params.of_kind(contract)
+    if "train" in contract.ACTIONS:
+        contract.ACTIONS[training_params.REPRODUCE] = training_params.ReproduceParams

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from shared import audit_params
 from shared.audio_params import AudioScoring, AudioTraining
+from shared.export_params import EXPORT, ExportParams
 from shared.schema import Closed, Float
 from shared.table_params import SPACE as SPACE
 from shared.table_params import Evaluation
@@ -61,4 +62,10 @@ OF_TARGET = ("abstain_below",)
 AuditParams = audit_params.of_kind(
     TrainParams, beside=("loss", "class_weights", "positive", "label_separator", "preset", "listening")
 )
-ACTIONS = {"train": TrainParams, "score": ScoreParams, "evaluate": EvaluateParams, audit_params.AUDIT: AuditParams}
+ACTIONS = {
+    "train": TrainParams,
+    "score": ScoreParams,
+    "evaluate": EvaluateParams,
+    audit_params.AUDIT: AuditParams,
+    EXPORT: ExportParams,
+}

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from shared.audio_params import AudioScoring, AudioTraining
+from shared.export_params import EXPORT, ExportParams
 from shared.schema import Float
 from shared.table_params import SPACE as SPACE
 from shared.table_params import Evaluation
@@ -25,4 +26,4 @@ class EvaluateParams(Evaluation):
     """What a version comes to on rows of which the numbers are known."""
 
 
-ACTIONS = {"train": TrainParams, "score": AudioScoring, "evaluate": EvaluateParams}
+ACTIONS = {"train": TrainParams, "score": AudioScoring, "evaluate": EvaluateParams, EXPORT: ExportParams}

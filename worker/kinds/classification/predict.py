@@ -78,6 +78,22 @@ class Classifier:
     def _labels(self) -> pa.Array:
         return pa.array(self.target.labels, pa.string())
 
+    def tell_outputs(self) -> dict[str, Any]:
+        """What each output means, for whoever runs the network elsewhere."""
+        target = self.target
+        meaning = {
+            "binary": f"the probability of {target.positive!r}; that of the other label is the rest to 1.",
+            "one_hot": "the probability of each label; the likeliest is said.",
+            "multi_hot": "the probability of each label by itself; a label is said from one half on.",
+        }[target.encoding]
+        return {
+            "columns": [target.positive] if target.encoding == "binary" else list(target.labels),
+            "meaning": f"{meaning} `thresholds` and `abstain_below` come before that where they are given.",
+            "labels": list(target.labels),
+            "thresholds": target.thresholds,
+            "abstain_below": target.abstain_below,
+        }
+
     def readouts(self, outputs: np.ndarray) -> list[Readout]:
         """The probability of what is predicted; of several labels those of the most probable ones."""
         probabilities = probabilities_of(self.target, outputs)

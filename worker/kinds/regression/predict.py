@@ -41,6 +41,15 @@ class Regressor:
         said = dict(zip(self.target.columns, values.T, strict=True))
         return Answer({"prediction": prediction}, values.sum(axis=0), said)
 
+    def tell_outputs(self) -> dict[str, Any]:
+        """What each output means, for whoever runs the network elsewhere."""
+        return {
+            "columns": list(self.target.columns),
+            "meaning": "a number for each target, which is output * scale + mean.",
+            "mean": list(self.target.mean),
+            "scale": list(self.target.scale),
+        }
+
     def readouts(self, outputs: np.ndarray) -> list[Readout]:
         """Each target's number, in the client's units."""
         units = zip(self.target.columns, self.target.mean, self.target.scale, self.target.deviations, strict=True)
