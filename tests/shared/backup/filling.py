@@ -53,6 +53,7 @@ def make_value(column: Column[Any], number: int) -> Any:
         "schedules.misfire": "once",
         "webhooks.state": "active",
         "deliveries.state": "waiting",
+        "label_decisions.decision": ["accept", "reject", "accept"][number],
         "jobs.checkpoint": [null(), JSON.NULL, {**file_of("checkpoint", 2), "before": None}][number],
     }
     if f"{column.table.name}.{column.name}" in chosen:
