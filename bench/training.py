@@ -99,7 +99,7 @@ def fit_convolutional(task: Task) -> Run:
         data = [tf.constant(array) for array in (task.x, task.y, np.ones(len(task.x), np.float32))]
         orders = np.stack([training.order(SEED, epoch, len(task.x)) for epoch in range(EPOCHS)])
         rates = np.full(EPOCHS, PARAMS.learning_rate, np.float32)
-        figures, *_ = epochs.advance(*data, *none, tf.constant(orders), tf.constant(rates), tf.constant(0))
+        figures, *_ = epochs.advance((*data, *none), tf.constant(orders), tf.constant(rates), tf.constant(0))
         return [float(row[0]) for row in figures.numpy()]
 
     return run

@@ -1,7 +1,8 @@
 """How far the analytic expectation (shared/expectation.py) is from what jobs like this really took here.
 
 The last jobs of the same action and kind count, those of a similar size most: a small job is all overhead, a large one
-all arithmetic, and one factor fits not both. The median stands for a job that met something unusual.
+all arithmetic, and one factor fits not both. The median stands for a job that met something unusual. How much of its
+epochs a job learns for before it ends early is told apart from how long an epoch takes.
 """
 
 import math
@@ -11,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from shared.expectation import Expected
 from shared.jobs import SUCCEEDED
 from shared.tables import jobs
 
@@ -29,12 +31,23 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Past:
-    """A job that has ended: what was expected of it before any calibration, and what it took."""
+    """A job that has ended: what was expected of it before any calibration, how long it learned, and what it took."""
 
-    expected_s: float
+    expected: Expected
     compute_s: float
+    # None where nothing is learned in epochs, or nobody wrote down how many.
+    epochs: float | None = None
     cpu_s: float = 0.0
     energy_wh: float = 0.0
+
+    @property
+    def learned_s(self) -> float:
+        """The seconds expected for the epochs that there were."""
+        return self.expected.seconds if self.epochs is None else self.expected.after(self.epochs)
+
+    def told_s(self, share: float) -> float:
+        """The seconds that would have been told of it, were such a share of the epochs usual."""
+        return self.expected.after(self.expected.epochs * (share if self.expected.may_stop else 1.0))
 
 
 @dataclass(frozen=True)
@@ -59,34 +72,53 @@ class Calibrated:
 def recent(sql: Connection, action: str, kind: str | None) -> list[Past]:
     """The last jobs of an action and a kind that ended well: whose they are makes no difference to the machine."""
     chosen = (
-        select(jobs.c.estimate, jobs.c.cost)
+        select(jobs.c.estimate, jobs.c.cost, jobs.c.result)
         .where(jobs.c.action == action, jobs.c.kind == kind, jobs.c.state == SUCCEEDED, jobs.c.estimate.is_not(None))
         .order_by(jobs.c.id.desc())
         .limit(RECENT)
     )
-    return [_past(row.estimate, row.cost or {}) for row in sql.execute(chosen) if row.estimate]
+    rows = sql.execute(chosen).all()
+    return [_past(row.estimate, row.cost or {}, row.result or {}) for row in rows if row.estimate]
 
 
-def _past(estimate: Json, cost: Json) -> Past:
+def frozen(expected: Expected) -> Json:
+    """What a job's row keeps of it, for those to come."""
+    told = {"model_s": round(expected.seconds, 6), "around_s": round(expected.around_s, 6)}
+    return {**told, "epochs": expected.epochs, "may_stop": expected.may_stop}
+
+
+def _past(estimate: Json, cost: Json, result: Json) -> Past:
+    seconds, epochs = float(estimate["model_s"]), int(estimate.get("epochs", 0))
+    around_s = float(estimate.get("around_s", seconds))
+    epoch_s = (seconds - around_s) / epochs if epochs else 0.0
+    ran = result.get("epochs") if epochs else None
     return Past(
-        float(estimate["model_s"]),
+        Expected(around_s, epoch_s, epochs, may_stop=bool(estimate.get("may_stop"))),
         float(cost.get("compute_s", 0.0)),
-        float(cost.get("cpu_s", 0.0)),
-        float(cost.get("energy_wh") or 0.0),
+        epochs=float(ran) if isinstance(ran, int) else None,
+        cpu_s=float(cost.get("cpu_s", 0.0)),
+        energy_wh=float(cost.get("energy_wh") or 0.0),
     )
 
 
-def calibrate(expected_s: float, past: Sequence[Past]) -> Calibrated:
-    """The expected seconds times the weighted median of real to expected, in logarithms, shrunk towards 1."""
-    told = [each for each in past if each.expected_s > 0 and each.compute_s > 0]
-    logs = [math.log(each.compute_s / each.expected_s) for each in told]
-    weights = [_weight(each.expected_s, expected_s) for each in told]
+def calibrate(expected: Expected, past: Sequence[Past]) -> Calibrated:
+    """The expected seconds times the weighted median of real to expected, in logarithms, shrunk towards 1.
+
+    Where a job may end early, so may its estimate: with the usual share of its epochs.
+    """
+    told = [each for each in past if each.expected.seconds > 0 and each.compute_s > 0]
+    share = _share(expected, told)
+    expected_s = expected.after(share * expected.epochs)
+    logs = [math.log(each.compute_s / each.learned_s) for each in told]
+    weights = [_weight(each.expected.seconds, expected.seconds) for each in told]
     weight = sum(weights)
     if weight < 0.01:
         return Calibrated(expected_s, expected_s / WIDEST, expected_s * WIDEST, jobs=0)
     middle = quantile(logs, weights, 0.5)
     seconds = expected_s * math.exp(middle * weight / (weight + BELIEF))
-    below, above = middle - quantile(logs, weights, 0.1), quantile(logs, weights, 0.9) - middle
+    # How far off the same would have been told of them, their epochs unknown.
+    misses = [math.log(each.compute_s / each.told_s(share)) - middle for each in told]
+    below, above = -quantile(misses, weights, 0.1), quantile(misses, weights, 0.9)
     least = math.log(NARROWEST) + (math.log(WIDEST) - math.log(NARROWEST)) * max(0.0, 1 - weight / ENOUGH)
     return Calibrated(
         seconds,
@@ -96,6 +128,18 @@ def calibrate(expected_s: float, past: Sequence[Past]) -> Calibrated:
         cores=quantile([each.cpu_s / each.compute_s for each in told], weights, 0.5),
         wh_per_s=quantile([each.energy_wh / each.compute_s for each in told], weights, 0.5),
     )
+
+
+def _share(expected: Expected, past: Sequence[Past]) -> float:
+    """The usual share of its epochs that a job which may end early has learned for; 1 where none tells."""
+    # One that might have ended early and did not tells something of it, too.
+    told = [each for each in past if each.expected.may_stop and each.epochs is not None]
+    if not expected.may_stop or not told:
+        return 1.0
+    logs = [math.log(max(1.0, each.epochs or 0.0) / each.expected.epochs) for each in told]
+    weights = [_weight(each.expected.epochs, expected.epochs) for each in told]
+    weight = sum(weights)
+    return math.exp(quantile(logs, weights, 0.5) * weight / (weight + BELIEF)) if weight > 0.01 else 1.0
 
 
 def _weight(size: float, other: float) -> float:

@@ -8,7 +8,9 @@ from sqlalchemy import Row
 
 from shared import composing, expectation, explanation, recommending, sizes, tariff
 from shared.calibration import Calibrated
+from shared.expectation import Expected
 from shared.kinds.recommendation import TrainParams as RecommenderTraining
+from shared.machines import Machine
 from shared.networks import Size
 from shared.sequence_params import SequenceTraining
 from shared.settings import Settings
@@ -20,31 +22,37 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True)
 class Need:
-    """The network to be trained, or the parameters of the one that is used; seconds; what makes it so large."""
+    """The network to be trained, or the parameters of the one that is used; the time; what makes it so large."""
 
     size: Size | None
-    expected_s: float
+    expected: Expected
     parameters: int = 0
     pointer: str = "/params/hidden"
 
 
-def need(params: BaseModel, rows: list[Row[Any]], version: Row[Any] | None) -> Need:
-    """Of a job with these params on these datasets, with this model version."""
-    heard_s = expectation.of_listening(sizes.hours(rows), has_networks=getattr(params, "front", None) is None)
+def need(params: BaseModel, rows: list[Row[Any]], version: Row[Any] | None, machine: Machine) -> Need:
+    """Of a job with these params on these datasets, with this model version, on such a machine."""
+    has_networks = getattr(params, "front", None) is None
+    heard_s = expectation.of_listening(sizes.hours(rows), machine, has_networks=has_networks)
     if isinstance(params, TableTraining):
         meant = sizes.meant(params, rows)
         size = sizes.measure(meant, rows)
-        return Need(size, heard_s + expectation.of_training(size, meant, rows=sizes.examples(meant, rows)))
+        profile = rows[0].profile
+        expected = expectation.of_training(
+            size, meant, machine, rows=sizes.examples(meant, rows), columns=len(sizes.features(profile)),
+            outputs=sizes.outputs(profile),
+        )  # fmt: skip
+        return Need(size, expected.plus(heard_s))
     if isinstance(params, SequenceTraining):
         size, steps = composing.size(params), composing.steps(rows)
-        expected_s = expectation.of_sequences(size, steps=steps * params.epochs_of(steps))
-        return Need(size, expected_s, pointer="/params/network")
+        return Need(size, expectation.of_sequences(size, params, machine, steps=steps), pointer="/params/network")
     if isinstance(params, RecommenderTraining):
         size, pointer = recommending.size(params, rows)
-        return Need(size, expectation.AROUND_S + recommending.expected_s(params, rows), pointer=pointer)
+        return Need(size, expectation.of_plays(recommending.expected_s(params, rows), machine), pointer=pointer)
     parameters = 0 if version is None else version.parameters
-    scored_s = expectation.of_scoring(parameters * explanation.passes(params), rows=sum(row.rows or 0 for row in rows))
-    return Need(None, heard_s + scored_s, parameters)
+    passes = parameters * explanation.passes(params)
+    expected = expectation.of_scoring(passes, machine, rows=sum(row.rows or 0 for row in rows))
+    return Need(None, expected.plus(heard_s), parameters)
 
 
 def as_json(need: Need, told: Calibrated, settings: Settings) -> Json:

@@ -33,11 +33,16 @@ def measure(params: TableTraining, rows: list[Row[Any]]) -> Size:
     if rows[0].format == "audio" and isinstance(params, AudioTraining):
         front = params.front
         inputs = EMBEDDING_SIZE if front is None else front.outputs
-    classes, count = len(profile.get("classes") or ()), examples(params, rows)
+    count = examples(params, rows)
     batch = count if params.optimizer == "gradient_descent" else min(params.batch_size, count)
     return networks.measure(
-        params.hidden, inputs=inputs, outputs=max(classes, 1), batch_size=batch, front=front, crops=count
+        params.hidden, inputs=inputs, outputs=outputs(profile), batch_size=batch, front=front, crops=count
     )
+
+
+def outputs(profile: Json) -> int:
+    """Of the last layer: a class each, or one."""
+    return max(len(profile.get("classes") or ()), 1)
 
 
 def examples(params: TableTraining, rows: list[Row[Any]]) -> int:

@@ -1,6 +1,6 @@
 """From the body of POST /v1/jobs to a checked job: references frozen, params of their kind, the network's size."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -19,6 +19,7 @@ from shared import (
     gate,
     job_list,
     jobs,
+    machines,
     models,
     networks,
     refusals,
@@ -28,10 +29,12 @@ from shared import (
     tuning,
 )
 from shared.audit_params import AUDIT, Auditing
+from shared.calibration import Calibrated
 from shared.code import CODE_VERSION
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
 from shared.export_params import EXPORT
 from shared.kinds import KINDS
+from shared.machines import Machine
 from shared.queue import TRAIN
 from shared.settings import Settings
 from shared.table_params import TableTraining
@@ -46,30 +49,30 @@ MAKE_A_VERSION = ("train", TUNE)
 USE_A_VERSION = ("score", "generate", "evaluate", *OF_A_VERSION)
 
 
+@dataclass(frozen=True)
+class _Looked:
+    """What a body comes to: `asked` is what it says, `params` those of the training or scoring that is done."""
+
+    rows: list[Row[Any]]
+    version: Row[Any] | None
+    kind: str | None
+    asked: Any  # Any: the kind's own
+    params: Any
+    need: estimation.Need
+    told: Calibrated
+
+
 def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> jobs.NewJob:
     """The job as it will be queued. Raises InvalidRequest with every fault, NotAllowedNow for an unready dataset."""
-    version = _version(sql, tenant, wanted)
-    rows = _datasets(sql, tenant, wanted, version)
-    kind = version.kind if version is not None else wanted.kind
-    asked = _params(wanted, kind)
-    params = _done(wanted, asked, version)
-    _check_promotion(wanted, kind)
-    _check_budget(wanted, settings)
-    _check_formats(rows, kind, version, wanted.action)
-    composing.check(params, rows, settings)
-    if version is not None:
-        columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
-    _check_hearing(params, rows)
-    explanation.refuse_unfit(params, rows, version)
-    if params is asked:
-        asked = params = comparing.freeze(sql, tenant, params, version)
-    _check_resume(sql, tenant, params, [row.id for row in rows], version)
-    need = _need(asked, params, rows, version)
+    looked = _look(sql, tenant, wanted, settings)
+    rows, version, kind, asked, need = looked.rows, looked.version, looked.kind, looked.asked, looked.need
+    if looked.params is asked:
+        asked = comparing.freeze(sql, tenant, asked, version)
+    _check_resume(sql, tenant, asked, [row.id for row in rows], version)
     if need.size is not None:
         networks.refuse_giant(need.size, memory_limit_bytes=settings.training_memory_bytes, pointer=need.pointer)
-    if isinstance(params, TableTraining):
+    if isinstance(looked.params, TableTraining):
         _check_target(rows, kind)
-    told = calibration.calibrate(need.expected_s, calibration.recent(sql, _like(wanted), kind))
     if isinstance(asked, Tuning):
         tuning.check(asked, KINDS[kind or ""], lambda train: refuse_giant(train, rows, settings))
     new = jobs.NewJob(
@@ -86,9 +89,11 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         promote=None if wanted.promote is None else wanted.promote.model_dump(exclude_defaults=True),
         priority=wanted.priority,
         deadline_s=wanted.deadline_s,
-        expected_s=min(told.seconds, wanted.budget.compute_seconds or told.seconds),
+        expected_s=min(looked.told.seconds, wanted.budget.compute_seconds or looked.told.seconds),
         # Of a search the trials are what costs, and they are jobs of their own.
-        estimate=None if isinstance(asked, Tuning) else {**told.as_json(), "model_s": round(need.expected_s, 6)},
+        estimate=None
+        if isinstance(asked, Tuning)
+        else {**looked.told.as_json(), **calibration.frozen(looked.need.expected)},
         code=CODE_VERSION,
     )
     contents = [row.sha256 for row in rows]
@@ -97,6 +102,15 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
 
 def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> Json:
     """What the same body would need as a job: parameters, memory, seconds with their range, energy, money."""
+    looked = _look(sql, tenant, wanted, settings)
+    asked, told = looked.asked, looked.told
+    if isinstance(asked, Tuning):
+        told = told.times(asked.trials * (1.0 if asked.halving is None else tuning.HALVED))
+    return estimation.as_json(looked.need, told, settings)
+
+
+def _look(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> _Looked:
+    """Look at all that an estimate needs as much as a job does."""
     version = _version(sql, tenant, wanted)
     rows = _datasets(sql, tenant, wanted, version)
     kind = version.kind if version is not None else wanted.kind
@@ -105,19 +119,16 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     _check_promotion(wanted, kind)
     _check_budget(wanted, settings)
     _check_formats(rows, kind, version, wanted.action)
+    composing.check(params, rows, settings)
+    if version is not None:
+        columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     _check_hearing(params, rows)
     explanation.refuse_unfit(params, rows, version)
-    composing.check(params, rows, settings)
-    need = _need(asked, params, rows, version)
-    told = calibration.calibrate(need.expected_s, calibration.recent(sql, _like(wanted), kind))
-    if isinstance(asked, Tuning):
-        told = told.times(asked.trials * (1.0 if asked.halving is None else tuning.HALVED))
-    return estimation.as_json(need, told, settings)
-
-
-def _need(asked: BaseModel, params: BaseModel, rows: list[Row[Any]], version: Row[Any] | None) -> estimation.Need:
-    need = estimation.need(params, rows, version)
-    return replace(need, expected_s=need.expected_s * asked.folds) if isinstance(asked, Auditing) else need
+    need = estimation.need(params, rows, version, machines.usual(sql))
+    if isinstance(asked, Auditing):
+        need = replace(need, expected=need.expected.times(asked.folds))
+    told = calibration.calibrate(need.expected, calibration.recent(sql, _like(wanted), kind))
+    return _Looked(rows, version, kind, asked, params, need, told)
 
 
 def _model_name(wanted: NewJob, rows: list[Row[Any]], version: Row[Any] | None) -> str | None:
@@ -276,7 +287,7 @@ def _check_hearing(params: BaseModel, rows: list[Row[Any]]) -> None:
 
 def refuse_giant(params: BaseModel, rows: list[Row[Any]], settings: Settings) -> None:
     """Raise for a training of a search that would not fit: it need not be the one that the search begins with."""
-    size = estimation.need(params, rows, None).size
+    size = estimation.need(params, rows, None, Machine()).size
     if size is not None:
         networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
 

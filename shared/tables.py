@@ -456,4 +456,7 @@ workers = Table(
     Column("started_at", Double, nullable=False),
     Column("beat_at", Double, nullable=False),
     Column("draining_at", Double),
+    # What its machine can do (shared/machines.py); null until it is measured.
+    Column("pace", Double),
+    Column("floats_per_s", Double),
 )

@@ -1,5 +1,7 @@
 """The device that a child computes on: set up once, before TensorFlow's first operation."""
 
+from collections.abc import Callable
+
 
 def prepare() -> None:
     """Let memory grow as it is needed, and one operation at a time have all threads: small networks train faster so."""
@@ -8,3 +10,12 @@ def prepare() -> None:
     for gpu in tf.config.list_physical_devices("GPU"):
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def multiplication(side: int) -> Callable[[], float]:
+    """Multiply two squares, to be timed."""
+    import tensorflow as tf
+
+    square = tf.fill((side, side), 0.5)
+    # Read, so that a device that only queues has done it.
+    return lambda: float(tf.linalg.matmul(square, square)[0, 0])

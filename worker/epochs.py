@@ -50,7 +50,8 @@ class Epochs:
         self.factor = tf.Variable(1.0, dtype=tf.float32, trainable=False)
         self.state = [self.best_loss, self.best_epoch, self.waited, self.plateau_best, self.plateau_waited, self.factor]
         # Without AutoGraph, which would take longer to rewrite this file than TensorFlow takes to trace it.
-        self.advance = tf.function(self._advance, reduce_retracing=True, autograph=False)
+        self._advancing = tf.function(self._advance, autograph=False)
+        self._traced: Any = None
         # For networks of which one epoch takes minutes: a part of it, and what follows its last.
         self.part = tf.function(self._part, reduce_retracing=True, autograph=False)
         self.close = tf.function(self._close, reduce_retracing=True, autograph=False)
@@ -58,6 +59,16 @@ class Epochs:
     @property
     def batch_size(self) -> int:
         return self._rules.batch_size
+
+    def advance(
+        self, data: tuple[Tensor, ...], orders: Tensor, rates: Tensor, first: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`_advance`, always with data of the same shapes: traced once, for any number of epochs."""
+        if self._traced is None:
+            any_number = tf.TensorSpec([None, *orders.shape[1:]], orders.dtype), tf.TensorSpec([None], rates.dtype)
+            self._traced = self._advancing.get_concrete_function(*data, *any_number, first)
+        advanced: tuple[Tensor, Tensor, Tensor] = self._traced(*data, orders, rates, first)
+        return advanced
 
     def reset(self, fresh: Any) -> None:
         """Back to the beginning, with the weights of a freshly built model of the same shape."""

@@ -7,12 +7,14 @@ import psutil
 from billiard import pool
 from celery import Celery
 
+from shared import machines
 from shared import queue as rings
 from shared.database import Database
+from shared.errors import Unavailable
 from shared.log import logger
 from shared.settings import Settings
 from shared.storage import Storage
-from worker import device, runner
+from worker import device, runner, yardstick
 from worker.post import Post
 
 # What billiard compares with its limit after each job: over it, the child is replaced.
@@ -78,10 +80,26 @@ _child: Child | None = None
 
 def begin(settings: Settings, app: Celery, worker: str, *, has_device: bool) -> None:
     """Prepare this process to answer rings: called once in each child."""
+    global _child
     if has_device:
         device.prepare()
-    global _child
     _child = Child(settings, app, worker)
+    if has_device:
+        _measure_machine(_child.post.database, worker)
+
+
+def _measure_machine(database: Database, worker: str) -> None:
+    """Once for each slot, by its first child."""
+    try:
+        with database.reading() as sql:
+            is_known = machines.is_measured(sql, worker)
+        if not is_known:
+            machine = yardstick.measure()
+            with database.transaction() as sql:
+                machines.note(sql, worker, machine)
+    except Unavailable as away:
+        # The next child measures it; until then estimates go by others' machines.
+        log.warning("machine_not_measured", reason=away.code)
 
 
 def answer(queue: str) -> None:

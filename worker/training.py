@@ -176,7 +176,7 @@ class _Training:
         orders = np.stack([order(self.params.seed, number, len(self.train.x)) for number in numbers])
         rates = np.array([self._rate(number) for number in numbers], np.float32)
         figures, run, broken = self.epochs.advance(
-            *data, tf.constant(orders), tf.constant(rates), tf.constant(self.done, tf.int32)
+            data, tf.constant(orders), tf.constant(rates), tf.constant(self.done, tf.int32)
         )
         for place, row in enumerate(figures.numpy()):
             self.history.append(self._named(self.done + place + 1, row))

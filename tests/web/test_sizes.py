@@ -8,6 +8,7 @@ import pytest
 from shared import expectation, networks, sizes
 from shared.errors import InvalidRequest
 from shared.kinds.classification import TrainParams
+from shared.machines import Machine
 
 SEGMENT_BYTES = 187 * 96 * 2
 
@@ -62,8 +63,10 @@ def test_a_network_that_hears_is_expected_to_take_longer_than_its_parameters_say
     chosen = params(preset="network", epochs=10)
     size = sizes.measure(chosen, rows)
 
-    expected_s = expectation.of_training(size, chosen, rows=sizes.examples(chosen, rows))
+    expected_s = expectation.of_training(
+        size, chosen, Machine(), rows=sizes.examples(chosen, rows), columns=0, outputs=2
+    ).seconds
 
     # 2,000 segments, 16 million multiplications each, thrice as much backward and forward: on one core some minutes.
     assert 100 < expected_s < 1000
-    assert expectation.of_listening(1.0, has_networks=False) < expectation.of_listening(1.0)
+    assert expectation.of_listening(1.0, Machine(), has_networks=False) < expectation.of_listening(1.0, Machine())
