@@ -16,7 +16,8 @@ from bench.service import running
 
 FACTOR, BAR = 1.5, "≥ 0.9"
 ROWS = (200, 2000, 20_000)
-UNITS, EPOCHS, BATCHES = (8, 64, 256), (5, 20), (32, 256)
+# None: as many as it takes, until the validation rows say that it is enough.
+UNITS, EPOCHS, BATCHES = (8, 64, 256), (5, 20, None), (32, 256)
 COLUMNS = 16
 LEARNED_FROM = 10
 SEED = 5
@@ -53,7 +54,8 @@ def _jobs(tables: dict[int, str], seed: int) -> Iterator[Json]:
     grid = list(itertools.product(ROWS, UNITS, EPOCHS, BATCHES))
     for place, chosen in enumerate(np.random.default_rng(SEED + seed).permutation(len(grid))):
         rows, units, epochs, batch_size = grid[chosen]
-        params = {"hidden": [{"units": units}], "epochs": epochs, "batch_size": batch_size, "seed": place}
+        params = {"hidden": [{"units": units}], "batch_size": batch_size, "seed": place}
+        params |= {} if epochs is None else {"epochs": epochs}
         yield {"action": "train", "kind": "classification", "dataset": tables[rows], "model": "m", "params": params}
         if place % 4 == 3:
             yield {"action": "score", "dataset": tables[ROWS[place // 4 % len(ROWS)]], "model": "m@latest"}
