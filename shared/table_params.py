@@ -73,7 +73,8 @@ class TableTraining(Training):
 
     @model_validator(mode="after")
     def _one_validation(self) -> "TableTraining":
-        if self.validation is not None and self.validation_split is not None:
+        # With nothing held out, `validation` still says what belongs together.
+        if self.validation is not None and self.validation_split:
             raise ValueError("expected validation or validation_split, received both")
         return self
 

@@ -42,7 +42,8 @@ class Tuning(Closed):
     trials: Annotated[Int, Field(ge=1, le=1000)] = 30
     # The search ends when a further hour is not expected to gain so much by the metric; null: it does not.
     min_gain_per_hour: Annotated[Float, Field(ge=0)] | None = 0.001
-    # The winner's weights as its trial has left them, or learned anew with its settings.
+    # The winner's weights as its trial has left them, or learned anew with its settings, on the validation rows as well
+    # where a test is left to judge it.
     winner: Literal["checkpoint", "retrain"] = "checkpoint"
     seed: Annotated[Int, Field(ge=0, lt=2**31)] = 0
 

@@ -52,12 +52,27 @@ def _publish(desk: Desk, study: Study) -> Ending:
     if best is None:
         raise _nothing_found(study)
     axes = TrialParams.model_validate(best.params).axes or {}
-    desk.given = None if study.asked.winner == "retrain" else _fitted(desk, best)
-    learned = pipeline.learn(desk, study.training(axes))
+    params = study.training(axes)
+    if study.asked.winner == "retrain":
+        params = _on_more_rows(params, best.result)
+    else:
+        desk.given = _fitted(desk, best)
+    learned = pipeline.learn(desk, params)
     said = _said(desk, study, best)
     version = replace(learned.version, lineage={**learned.version.lineage, "search": said})
     summary = {name: said[name] for name in ("metric", "better", "trials_run", "winner", "stopped")}
     return publish(desk, replace(learned, version=version), search=summary)
+
+
+def _on_more_rows(params: Any, result: Json) -> Any:  # Any: the kind's own TrainParams
+    """The winner's params on the validation rows as well, for as many epochs as were best with these held out.
+
+    Where no test would be left to judge it, or folds have had all rows already, they stay as they are.
+    """
+    epochs = result.get("best_epoch") or result.get("epochs")
+    if getattr(params, "held_out_test", None) is None or params.folds is not None or not epochs:
+        return params
+    return params.model_copy(update={"validation_split": 0.0, "epochs": epochs, "early_stopping": False})
 
 
 def _nothing_found(study: Study) -> JobFailed:

@@ -10,6 +10,7 @@ from sqlalchemy import func, select, update
 from shared import jobs, recovery, studies
 from shared.claims import PARKED
 from shared.database import Database, now
+from shared.kinds import KINDS
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import attempts, outputs
@@ -93,6 +94,33 @@ def test_a_search_tries_its_points_and_publishes_the_best(post: Post, tenant: st
     assert version.metrics["test"]["accuracy"]["interval"] is not None
     assert version.lineage["split"]["test"]["rows"] == 12
     assert all(trial.result["metrics"]["test"] for trial in tried)
+
+
+def test_a_winner_that_is_trained_again_learns_from_the_validation_rows_as_well(
+    post: Post, tenant: str, dataset: str
+) -> None:
+    train = {"epochs": 9, "validation": {"fraction": 0.25}}
+    job = search(post, tenant, dataset, winner="retrain", train=train)
+    do_all(post)
+
+    version = working.made(post, job)[0]
+    search_said, split = version.lineage["search"], version.lineage["split"]
+    best = next(each for each in search_said["trials"] if each["number"] == search_said["winner"])
+    assert split["train"] + split["test"]["rows"] == 60 and "validation" not in version.metrics
+    assert version.lineage["params"]["validation_split"] == 0.0
+    assert version.lineage["params"]["epochs"] <= best["epochs"]
+    assert 0 <= version.metrics["test"]["accuracy"]["value"] <= 1
+    # What is written down can be trained again.
+    assert KINDS["classification"].ACTIONS["train"].model_validate(version.lineage["params"]).validation_split == 0.0
+
+
+def test_a_winner_without_a_test_is_trained_again_as_its_trial_was(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset, winner="retrain", train={"epochs": 9, "test": None})
+    do_all(post)
+
+    version, tried = working.made(post, job)[0], trials(post, job)
+    best = tried[version.lineage["search"]["winner"]]
+    assert version.metrics["validation"]["accuracy"]["value"] == pytest.approx(best.result["value"], abs=1e-6)
 
 
 def test_a_search_is_held_by_nobody_while_its_trials_wait(post: Post, tenant: str, dataset: str) -> None:
