@@ -108,7 +108,7 @@ def cut(sql: Connection, claim: Claim, *, total: int, size: int, resume_of: str 
 
 def _unpaid(done: Row[Any]) -> Json:
     """What a chunk left behind, without who has helped: the job that it was done for has paid."""
-    return {name: value for name, value in done.output.items() if name != "helped_s"}
+    return {name: value for name, value in done.output.items() if name != "helped"}
 
 
 def _done_of(sql: Connection, job_id: str) -> Sequence[Row[Any]]:
@@ -210,8 +210,8 @@ def finish(sql: Connection, claim: Claim, chunk: Chunk, output: Json) -> None:
     """Record what a chunk came to, once. Raises ClaimLost when the attempt or the chunk is another's by now."""
     claims.note_progress(sql, claim)
     _write(sql, chunk, state=DONE, lease_until=None, output=output, ended_at=now())
-    if "helped_s" in output:
-        claims.charge_help(sql, claim, output["helped_s"])
+    if "helped" in output:
+        claims.charge_help(sql, claim, output["helped"]["compute_s"])
 
 
 def give_back(sql: Connection, chunk: Chunk) -> None:

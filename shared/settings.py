@@ -61,6 +61,7 @@ class Settings:
     price_kwh: float | None
     currency: str
     watts_cpu_core: float
+    watts_gpu: float
     log_level: str
 
 
@@ -135,6 +136,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         currency=take("CURRENCY", "", _currency),
         # Of a server's core under load, its share of the rest with it; measured where RAPL can be read.
         watts_cpu_core=take("WATTS_CPU_CORE", 10.0, _number(0, 10_000)),
+        watts_gpu=take("WATTS_GPU", 300.0, _number(0, 10_000)),
         log_level=take("LOG_LEVEL", "info", _one_of("debug", "info", "warning", "error")),
     )
     wrong += [_unknown(name, known) for name in sorted(environment) if name.startswith("ETUDE_") and name not in known]

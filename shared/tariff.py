@@ -9,13 +9,14 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True)
 class Tariff:
-    """Prices in the operator's currency, None where none is set; watts of a busy core, for want of a meter."""
+    """Prices in the operator's currency, None where none is set; for want of a meter the watts of a core and of a card."""
 
     cpu_hour: float | None = None
     gpu_hour: float | None = None
     kwh: float | None = None
     currency: str | None = None
     watts_cpu_core: float = 10.0
+    watts_gpu: float = 300.0
 
     @property
     def has_prices(self) -> bool:
@@ -32,6 +33,10 @@ class Tariff:
         """Watt-hours of so many seconds of a core, if each takes what the operator says."""
         return cpu_s * self.watts_cpu_core / HOUR_S
 
+    def assumed_gpu_wh(self, gpu_s: float) -> float:
+        """The same of seconds that a graphics card is held."""
+        return gpu_s * self.watts_gpu / HOUR_S
+
 
 def of(settings: Settings) -> Tariff:
     return Tariff(
@@ -40,4 +45,5 @@ def of(settings: Settings) -> Tariff:
         kwh=settings.price_kwh,
         currency=settings.currency or None,
         watts_cpu_core=settings.watts_cpu_core,
+        watts_gpu=settings.watts_gpu,
     )

@@ -2,12 +2,22 @@
 
 from collections.abc import Callable
 
+_cards = 0
+
+
+def cards() -> int:
+    """How many graphics cards this process holds; none before `prepare`."""
+    return _cards
+
 
 def prepare() -> None:
     """Let memory grow as it is needed, and one operation at a time have all threads: small networks train faster so."""
     import tensorflow as tf
 
-    for gpu in tf.config.list_physical_devices("GPU"):
+    global _cards
+    found = tf.config.list_physical_devices("GPU")
+    _cards = len(found)
+    for gpu in found:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 

@@ -14,7 +14,7 @@ from shared.database import Database
 from shared.errors import ClaimLost, Drained, JobCancelled, JobFailed, Stalled, Unavailable
 from shared.log import logger
 from shared.tariff import Tariff
-from worker.expense import Expense
+from worker.expense import Expense, helped_before
 
 # Progress is worth a row this often; a client's bar moves smoothly, and a 1 s epoch costs under 1 % of its time.
 REPORT_S = 0.5
@@ -88,7 +88,7 @@ class Heart:
         # The client wants the training to end here and its best epoch kept.
         self.is_enough = False
         # What other workers have done of the job, in earlier attempts, too.
-        self.helped_s = claim.helped_s
+        self.helped = helped_before(claim)
         self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
 
     def start(self) -> None:
@@ -141,7 +141,7 @@ class Heart:
     def cost(self) -> Json:
         """What the job has cost up to now, earlier attempts included."""
         with self._counting:
-            return self._expense.read(self.helped_s)
+            return self._expense.read(self.helped)
 
     def _run(self) -> None:
         while not self._wait():

@@ -6,13 +6,14 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from shared import chunks, claims, workers
+from shared import chunks, claims, tariff, workers
 from shared.chunks import Chunk
 from shared.claims import Claim, Wish
 from shared.errors import ClaimLost, Drained, EtudeError, JobCancelled, Stalled
 from shared.log import logger
 from worker import disk, pipeline, scoring
 from worker.desk import Desk
+from worker.expense import Expense
 from worker.heart import Heart
 from worker.post import Post, skills
 
@@ -48,14 +49,14 @@ def help_out(post: Post, claim: Claim, chunk: Chunk) -> None:
     heart = Heart(post.database, claim, beat_s=post.settings.beat_s, stall_s=post.settings.stall_s, pulse=pulse)
     scratch = post.scratch / f"help-{claim.job_id}-{chunk.first}-{chunk.fence}"
     desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch)
-    is_failing, since = False, time.monotonic()
+    is_failing, expense = False, Expense(claim, tariff.of(post.settings))
     heart.start()
     try:
         desk.make_scratch()
         opened = pipeline.open_scoring(desk)
         while pulse.chunk is not None:
-            scoring.help_with(desk, opened, pulse.chunk, since=since)
-            pulse.chunk, since = None, time.monotonic()
+            scoring.help_with(desk, opened, pulse.chunk, expense)
+            pulse.chunk, expense = None, Expense(claim, tariff.of(post.settings))
             pulse.chunk = _next(post, claim)
     except Exception as reason:
         # Whatever it is, the job goes on: the chunk goes back unharmed, and is done or told of elsewhere.

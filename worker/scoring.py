@@ -28,6 +28,7 @@ from shared.log import logger
 from worker import disk
 from worker.desk import Desk
 from worker.drift import Counts
+from worker.expense import Expense, Used, read_used
 from worker.lines import Field
 from worker.prediction_files import ChunkFiles, PredictionFiles
 
@@ -111,7 +112,7 @@ def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) ->
         chunks.cut(sql, desk.claim, total=scoring.total, size=size, resume_of=resume_of)
     # One of them is done here.
     # Added up anew, from the chunks.
-    desk.heart.helped_s = 0.0
+    desk.heart.helped = Used()
     if others := max(0, -(-scoring.total // size) - 1):
         desk.ring(others)
     whole = Whole()
@@ -134,9 +135,9 @@ def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) ->
     return whole
 
 
-def help_with(desk: Desk, scoring: Scoring, chunk: Chunk, *, since: float) -> None:
-    """Do one chunk as a guest; its time, from `since` on by the monotonic clock, is the job's to pay."""
-    for path in _do(desk, scoring, chunk, lambda _: desk.check(), since=since).values():
+def help_with(desk: Desk, scoring: Scoring, chunk: Chunk, expense: Expense) -> None:
+    """Do one chunk as a guest; what `expense` has counted by its end is the job's to pay."""
+    for path in _do(desk, scoring, chunk, lambda _: desk.check(), expense=expense).values():
         path.unlink()
 
 
@@ -147,7 +148,7 @@ def _take(desk: Desk) -> Chunk | None:
 
 
 def _do(
-    desk: Desk, scoring: Scoring, chunk: Chunk, tell: Callable[[int], None], *, since: float | None = None
+    desk: Desk, scoring: Scoring, chunk: Chunk, tell: Callable[[int], None], *, expense: Expense | None = None
 ) -> dict[int, Path]:
     """Score a chunk and record it; returns the local copy of its output by its first row, or nothing if it failed."""
     desk.mark = f"{chunk.first}-{chunk.fence}-"
@@ -164,8 +165,8 @@ def _do(
             chunks.fail(sql, desk.claim, chunk, _as_error(cause))
         return {}
     output = {**said, "file": desk.put_chunk(archive)}
-    if since is not None:
-        output["helped_s"] = round(time.monotonic() - since, 3)
+    if expense is not None:
+        output["helped"] = expense.used()[0].as_json()
     with desk.database.transaction() as sql:
         chunks.finish(sql, desk.claim, chunk, output)
     return {chunk.first: archive}
@@ -213,7 +214,7 @@ def _put_together(
             whole.rows, whole.errors = whole.rows + chunk.output["rows"], whole.errors + chunk.output["errors"]
             whole.files += chunk.output["files"]
             whole.told.append(chunk.output["told"])
-            desk.heart.helped_s += chunk.output.get("helped_s", 0.0)
+            desk.heart.helped = desk.heart.helped.plus(read_used(chunk.output.get("helped", {})))
             desk.heart.move()
     for path in kept.values():
         # It waits in the storage for those before it.

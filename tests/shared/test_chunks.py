@@ -114,7 +114,7 @@ def test_what_a_guest_does_is_charged_once_however_often_the_job_is_tried(databa
     chunk = take(database, helper)
     assert chunk is not None
     with database.transaction() as sql:
-        chunks.finish(sql, helper, chunk, {"rows": chunk.rows, "helped_s": 600.0})
+        chunks.finish(sql, helper, chunk, {"rows": chunk.rows, "helped": {"compute_s": 600.0}})
     charged = served_s(database, tenant)
     assert charged > 590
     for _ in range(2):

@@ -136,6 +136,9 @@ def test_a_guest_does_its_share_and_the_bytes_are_the_same(
     assert result_of(post, shared) == result_of(post, alone)
     paid, own = working.find(post, shared).cost, working.find(post, alone).cost
     assert paid["helped_s"] > 0 == own["helped_s"] and paid["compute_s"] > paid["helped_s"]
+    # Guest and job are one process here, so that its CPU time counts for both; between processes it does not.
+    assert 0 < paid["helped"]["cpu_s"] <= paid["cpu_s"] and 0 < paid["helped"]["energy_wh"] <= paid["energy_wh"]
+    assert own["helped"]["cpu_s"] == 0
 
 
 def test_of_a_large_table_each_worker_copies_only_what_it_scores(
