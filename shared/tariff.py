@@ -9,7 +9,7 @@ HOUR_S = 3600.0
 
 @dataclass(frozen=True)
 class Tariff:
-    """Prices in the operator's currency, None where none is set; for want of a meter the watts of a core and of a card."""
+    """Prices in the operator's currency, None where none is set; watts, for want of a meter."""
 
     cpu_hour: float | None = None
     gpu_hour: float | None = None

@@ -1,5 +1,6 @@
 """How a kind that learns from rows of a table, or from recordings, is trained, step by step."""
 
+import functools
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from shared.kinds import KINDS
 from shared.models import NewVersion
 from shared.networks import measure
 from worker import (
+    alike,
     artifacts,
     audio_heads,
     audio_training,
@@ -71,7 +73,8 @@ def learn(desk: Desk, params: Any) -> Learned:
     row = desk.dataset_rows()[0]
     params = params.of_recordings() if row.format == "audio" else params
     material = open_material(desk, row, params)
-    prepared, describe = material.make(), partial(describe_network, material, params)
+    prepared = alike.prepare(desk.claim, row, params, material.make) if material.is_table else material.make()
+    describe = partial(describe_network, material, params)
     cautions = tell(desk, prepared.cautions)
     crossed = None
     if params.folds is not None:
@@ -120,9 +123,13 @@ def open_material(desk: Desk, row: Row[Any], params: Any) -> Material:
     name = desk.claim.kind or ""
     kind, paths = kinds.find(name), desk.fetch_parts(row)
     if row.format != "audio":
-        examples = kind.data.load(paths, row.profile, params)
+
+        @functools.cache
+        def load() -> Any:  # Any: the kind's own Examples
+            return kind.data.load(paths, row.profile, params)
+
         desk.enter("preparing")
-        return Material(name, kind, row, paths, lambda **how: kind.data.prepare(replace(examples, **how), params), None)
+        return Material(name, kind, row, paths, lambda **how: kind.data.prepare(replace(load(), **how), params), None)
     tracks = recordings.read(paths)
     examples = audio_training.examples_of_tracks(paths, row.profile, params)
     desk.enter("listening")

@@ -17,7 +17,7 @@ from shared.tables import attempts, outputs
 from shared.tables import jobs as job_table
 from tests import factories
 from tests.worker import working
-from worker import notebook, runner, sweep
+from worker import kinds, notebook, runner, sweep
 from worker.runner import Post
 
 Json = dict[str, Any]
@@ -94,6 +94,45 @@ def test_a_search_tries_its_points_and_publishes_the_best(post: Post, tenant: st
     assert version.metrics["test"]["accuracy"]["interval"] is not None
     assert version.lineage["split"]["test"]["rows"] == 12
     assert all(trial.result["metrics"]["test"] for trial in tried)
+
+
+def test_the_matrices_of_a_table_are_made_once_for_all_trials_of_a_search(
+    post: Post, tenant: str, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, made = kinds.find("classification").data, list[str]()
+    prepare = data.prepare
+
+    def count(*given: Any) -> Any:
+        made.append("")
+        return prepare(*given)
+
+    monkeypatch.setattr(data, "prepare", count)
+    first = search(post, tenant, dataset)
+    do_all(post)
+    once = len(made)
+    second = search(post, tenant, dataset)
+    do_all(post)
+
+    # Trials and winner; another search begins anew, and comes to the same.
+    assert (once, len(made)) == (1, 2)
+    values = [[trial.result["value"] for trial in trials(post, job)] for job in (first, second)]
+    assert values[0] == values[1]
+
+
+def test_trials_that_divide_the_rows_otherwise_have_matrices_of_their_own(
+    post: Post, tenant: str, dataset: str
+) -> None:
+    space = {"seed": {"type": "int", "low": 1, "high": 1000}}
+    job = search(post, tenant, dataset, space=space)
+    do_all(post)
+
+    alone = working.submit(
+        post, tenant, dataset, params={"epochs": 9, "test": 0.2, "seed": trials(post, job)[2].params["axes"]["seed"]}
+    )
+    do_all(post)
+
+    value = working.made(post, alone)[0].metrics["validation"]["accuracy"]["value"]
+    assert trials(post, job)[2].result["value"] == value
 
 
 def test_a_winner_that_is_trained_again_learns_from_the_validation_rows_as_well(
