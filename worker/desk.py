@@ -16,7 +16,7 @@ from shared.errors import JobFailed
 from shared.features import Feature
 from shared.settings import Settings
 from shared.storage import Storage, Stored
-from worker import partial
+from worker import budget, partial
 from worker.callbacks import Checkpoint
 from worker.checkpoints import Checkpoints
 from worker.fitted import Fitted
@@ -34,8 +34,6 @@ Json = dict[str, Any]
 PART_SUFFIX = ".parquet"
 # Beside a large one, what its blocks are known by (worker/partial.py).
 DIGESTS_SUFFIX = ".digests"
-# What a budget may name, and where the cost of a job has it.
-BUDGETED = {"compute_seconds": "compute_s", "energy_wh": "energy_wh", "money": "money"}
 # Of a training, before which it has nothing to keep.
 LEARNING = "training"
 # What was computed of so many tracks, or in so long, is lost at the most when a worker dies.
@@ -87,7 +85,7 @@ class Desk:
     def enter(self, stage: str) -> None:
         """Say which stage begins; leave instead, if that is asked."""
         self.heart.check()
-        if stage == LEARNING:
+        if stage == LEARNING or self.claim.action in budget.WHOLE:
             self._refuse_spent()
         with self.database.transaction() as sql:
             claims.enter(sql, self.claim, stage)
@@ -285,24 +283,18 @@ class Desk:
 
     def check(self) -> None:
         self.heart.check()
+        if self.claim.action in budget.WHOLE:
+            self._refuse_spent()
 
     def is_checkpoint_due(self) -> bool:
         return self.heart.is_draining or time.monotonic() - self._saved_at >= self.settings.checkpoint_s
 
     def is_budget_spent(self) -> bool:
-        granted = self.claim.budget
-        if not granted:
-            return False
-        cost = self.heart.cost()
-        used = {name: cost[field_of] for name, field_of in BUDGETED.items()}
-        return any(used[name] is not None and used[name] >= limit for name, limit in granted.items())
+        return bool(self.claim.budget) and budget.is_spent(self.claim.budget, self.heart.cost())
 
     def _refuse_spent(self) -> None:
-        """Raise JobFailed for a training whose budget is spent and that has nothing yet which could be kept."""
-        has_nothing = self.claim.checkpoint is None and not self._has_learned
-        if self.claim.action == "train" and has_nothing and self.is_budget_spent():
-            said = "The budget was spent before the first epoch: grant more of it, or train on a smaller dataset."
-            raise JobFailed(said, code="budget_spent")
+        if self.is_budget_spent():
+            budget.refuse(self.claim.action, has_nothing=self.claim.checkpoint is None and not self._has_learned)
 
     def is_enough(self) -> bool:
         return self.heart.is_enough

@@ -12,7 +12,8 @@ from shared.jobs import ENDED, SUCCEEDED
 from shared.kinds import KINDS
 from shared.tuning_params import TUNE, TrialParams
 from worker import sampling, search_end
-from worker.desk import BUDGETED, Desk
+from worker.budget import BUDGETED
+from worker.desk import Desk
 from worker.sampling import Tried
 
 # Of each limit of a budget.

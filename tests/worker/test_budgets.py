@@ -76,3 +76,32 @@ def test_a_scoring_that_spends_its_budget_ends_with_what_it_has_and_is_gone_on_f
     assert (ended.state, ended.result["stopped_by"], ended.result["rows"]) == (jobs.CANCELLED, "budget", 0)
     assert ended.result["rows_total"] == 60
     assert (resumed.state, resumed.result["rows"]) == (jobs.SUCCEEDED, 60)
+
+
+@pytest.mark.parametrize("action", ["evaluate", "export", "reproduce"])
+def test_what_is_whole_or_nothing_fails_with_its_budget_and_says_so(
+    post: Post, tenant: str, dataset: str, action: str
+) -> None:
+    training = working.submit(post, tenant, dataset, params=SHORT)
+    runner.run(post, "train", only_tenant=None)
+    version = working.made(post, training)[0].id
+    asked = {"action": action, "version": version, "model": "songs", "params": {}}
+    poor = working.submit(post, tenant, dataset, budget={"compute_seconds": 1e-6}, **asked)
+    rich = working.submit(post, tenant, dataset, budget={"compute_seconds": 1e6}, **asked)
+
+    for _ in range(2):
+        runner.run(post, "train", only_tenant=None)
+
+    ended = working.find(post, poor)
+    assert (ended.state, ended.error["code"]) == (jobs.FAILED, "budget_spent")
+    assert "grant more" in ended.error["detail"] and ended.cost["compute_s"] > 0
+    assert working.find(post, rich).state == jobs.SUCCEEDED
+
+
+def test_an_audit_fails_with_its_budget(post: Post, tenant: str, dataset: str) -> None:
+    job = working.submit(post, tenant, dataset, action="audit", params={}, budget={"compute_seconds": 1e-6})
+
+    runner.run(post, "train", only_tenant=None)
+
+    row = working.find(post, job)
+    assert (row.state, row.error["code"]) == (jobs.FAILED, "budget_spent")
