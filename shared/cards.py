@@ -13,6 +13,8 @@ from shared.pretrained import PRETRAINED, Pretrained
 FORM = 1
 # Of a search; all of them stand in the version's lineage.
 TRIALS_SHOWN = 10
+# Points of the curve of a training, evenly chosen from its epochs, the last among them.
+POINTS_SHOWN = 100
 # What the owner of a model says of it.
 TEXTS = ("description", "intended_use", "limits", "licence")
 OF_OTHERS = ("name", "title", "authors", "paper", "licence", "licence_file", "training_data_note")
@@ -35,6 +37,7 @@ def build(known: Evidence) -> Json:
         "data": _data(known),
         "params": params,
         "architecture": {"parameters": version.parameters, "layers": params.get("hidden") or params.get("network")},
+        "training": _training(known),
         "metrics": version.metrics,
         "baselines": version.baselines,
         "calibration": _calibration(version),
@@ -48,6 +51,16 @@ def build(known: Evidence) -> Json:
         "champion": _beside_champion(known),
     }
     return {**card, "not_measured": _not_measured(card)}
+
+
+def _training(known: Evidence) -> Json | None:
+    """How long it learned, what ended it, and its losses epoch by epoch; a search's winner learned in a trial."""
+    result = {} if known.job is None else known.job.result or {}
+    told = {name: result[name] for name in ("epochs", "best_epoch", "stopped_by") if name in result}
+    step = max(1, -(-len(known.epochs) // POINTS_SHOWN))
+    chosen = known.epochs[::-1][::step][::-1]
+    curve = [{name: each[name] for name in ("epoch", "loss", "val_loss") if name in each} for each in chosen]
+    return {**told, "curve": curve} if told or curve else None
 
 
 def _calibration(version: Found) -> Json | None:
@@ -83,6 +96,7 @@ def _data(known: Evidence) -> Json:
     return {
         **{name: said.get(name) for name in ("reference", "id", "sha256", "format")},
         "rows": None if first is None else first.rows,
+        "classes": None if first is None or first.profile is None else first.profile.get("classes"),
         "others": [f"{row.name}@{row.version}" for row in known.datasets[1:]],
         "group": roles.get("group"),
         "columns": lineage.get("columns"),

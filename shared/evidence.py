@@ -1,14 +1,15 @@
 """All that SQL knows of a model version, for its card and for comparisons: who made it, of what, where it stood."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared import alias_moves, builtin, models
+from shared import alias_moves, builtin, job_list, models
 from shared.tables import datasets, jobs
 
+Json = dict[str, Any]
 Found = Any  # a row, or what builtin makes like one
 
 
@@ -22,6 +23,8 @@ class Evidence:
     datasets: list[Row[Any]]
     moves: dict[str, list[Row[Any]]]
     champion: Row[Any] | None
+    # The figures of each epoch of its training.
+    epochs: list[Json] = field(default_factory=list)
 
 
 def gather(sql: Connection, tenant: str, name: str, number: int) -> Evidence:
@@ -32,7 +35,8 @@ def gather(sql: Connection, tenant: str, name: str, number: int) -> Evidence:
     job = trainings(sql, [version]).get(version.job)
     champion = models.at_alias(sql, tenant, name, models.CHAMPION)
     learned_from = _datasets(sql, tenant, [] if job is None else job.datasets)
-    return Evidence(model, version, job, learned_from, alias_moves.of_model(sql, model.id), champion)
+    epochs = [] if job is None else job_list.list_epochs(sql, job.id)
+    return Evidence(model, version, job, learned_from, alias_moves.of_model(sql, model.id), champion, epochs)
 
 
 def trainings(sql: Connection, versions: Sequence[Found]) -> dict[str, Row[Any]]:

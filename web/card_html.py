@@ -3,20 +3,9 @@
 from html import escape
 from typing import Any
 
-from web.card_pages import (
-    Block,
-    Code,
-    Facts,
-    Figure,
-    Figures,
-    Grid,
-    Section,
-    Text,
-    figure,
-    plain,
-    sections,
-    with_interval,
-)
+from web import card_plots
+from web.card_blocks import Block, Code, Facts, Figure, Figures, Grid, Plot, Section, Text
+from web.card_pages import figure, plain, sections, with_interval
 
 Json = dict[str, Any]
 
@@ -28,10 +17,13 @@ body{font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)
 padding:0 1rem;overflow-wrap:anywhere}h1{line-height:1.2}h2{border-bottom:1px solid var(--line);margin-top:2rem}
 table{border-collapse:collapse;margin:.5rem 0;font-variant-numeric:tabular-nums}caption{text-align:left;font-weight:600}
 th,td{text-align:left;padding:.2rem .8rem .2rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-.wide{overflow-x:auto}dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dt{color:var(--quiet)}
+.wide{overflow-x:auto}.wide table{overflow-wrap:break-word}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:.2rem 1rem}dt{color:var(--quiet)}
 dd{margin:0}pre{white-space:pre-wrap;border:1px solid var(--line);padding:.5rem;font-size:.85rem}
 svg .axis{stroke:var(--line)}svg .span{stroke:var(--bar);stroke-width:4;opacity:.5}svg .own{fill:var(--bar)}
-svg .other{stroke:var(--quiet);stroke-width:2}
+svg .other{stroke:var(--quiet);stroke-width:2}svg text{fill:var(--quiet);font-size:12px}
+svg .line{fill:none;stroke:var(--bar);stroke-width:2}svg .line.l1{stroke:var(--ink);stroke-dasharray:5 3}
+figure{margin:.5rem 0}figcaption{color:var(--quiet)}
 @media print{:root{--ink:#000;--paper:#fff;--quiet:#444;--line:#999;--bar:#000}body{margin:0;max-width:none}
 h2,h3{break-after:avoid}table,svg{break-inside:avoid}}
 """
@@ -68,6 +60,8 @@ def _block(block: Block) -> str:
             return _bars(part, figures)
         case Code(said):
             return f'<pre tabindex="0">{escape(said)}</pre>'
+        case Plot():
+            return card_plots.draw(block)
 
 
 def _table(caption: str, head: list[str], rows: list[list[str]]) -> str:

@@ -3,7 +3,8 @@
 import re
 from typing import Any
 
-from web.card_pages import Block, Code, Facts, Figures, Grid, Section, Text, figure, plain, sections, with_interval
+from web.card_blocks import Block, Code, Facts, Figures, Grid, Plot, Section, Text
+from web.card_pages import figure, plain, sections, with_interval
 
 Json = dict[str, Any]
 
@@ -56,6 +57,8 @@ def _block(block: Block) -> str:
             return _table(head, rows)
         case Code(said):
             return _fenced(said)
+        case Plot(told):
+            return _line(told)
 
 
 def _table(head: list[str], rows: list[list[str]]) -> str:

@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from web.card_blocks import Block, Code, Facts, Figure, Figures, Grid, Plot, Section, Text
 
 Json = dict[str, Any]
 
@@ -17,58 +18,13 @@ UNMEASURED = "not measured"
 APART = ("calibration", "importance", "leakage")
 
 
-@dataclass(frozen=True)
-class Text:
-    said: str
-
-
-@dataclass(frozen=True)
-class Facts:
-    pairs: list[tuple[str, str]]
-
-
-@dataclass(frozen=True)
-class Grid:
-    head: list[str]
-    rows: list[list[str]]
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A metric with what holds 95 % of its like, and what others come to."""
-
-    name: str
-    value: float
-    interval: tuple[float, float] | None
-    others: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Figures:
-    part: str
-    figures: list[Figure]
-
-
-@dataclass(frozen=True)
-class Code:
-    said: str
-
-
-Block = Text | Facts | Grid | Figures | Code
-
-
-@dataclass(frozen=True)
-class Section:
-    title: str
-    blocks: list[Block]
-
-
 def sections(card: Json) -> Iterator[Section]:
     """The whole card, in the order in which it is read."""
     yield Section("Purpose", [_purpose(card)])
-    yield Section("Data", list(_blocks(card["data"])))
+    yield Section("Data", list(_data(card["data"])))
     yield Section("Metrics", list(_metrics(card)) or [Text(UNMEASURED)])
-    yield Section("Calibration", _or_unmeasured(card["calibration"]))
+    yield Section("Training", list(_training(card["training"])) or [Text(UNMEASURED)])
+    yield Section("Calibration", [*_reliability(card["calibration"]), *_or_unmeasured(card["calibration"])])
     yield Section("Leakage and warnings", list(_warnings(card)))
     yield Section("What it looks at", _or_unmeasured(card["importance"]))
     yield Section("Beside the champion", list(_champion(card["champion"])))
@@ -93,7 +49,12 @@ def plain(said: Any, most: int = CELL_SHOWN) -> str:
 def figure(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.4g}" if isinstance(value, float) else plain(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        # What rounding has left of nothing is nothing.
+        return f"{value if abs(value) > 1e-12 else 0.0:.4g}"
+    return plain(value)
 
 
 def _purpose(card: Json) -> Facts:
@@ -101,6 +62,17 @@ def _purpose(card: Json) -> Facts:
     said = [(name.replace("_", " "), plain(card[name] or UNSAID, TEXT_SHOWN)) for name in asked]
     names = [("model", plain(card["reference"])), ("kind", card["kind"]), ("made", card["created_at"])]
     return Facts([*names, ("by job", card["job"] or "none: it comes with the service"), *said])
+
+
+def _data(data: Json) -> Iterator[Block]:
+    """What was learned from; of the columns the names alone, by their types."""
+    yield from _blocks({name: value for name, value in data.items() if name != "columns"})
+    by_type: dict[str, list[str]] = {}
+    for column in data.get("columns") or ():
+        by_type.setdefault(plain(column["type"]), []).append(plain(column["name"]))
+    if by_type:
+        yield Text("columns:")
+        yield Facts([(f"{len(names)} {sort}", plain(", ".join(names), TEXT_SHOWN)) for sort, names in by_type.items()])
 
 
 def _or_unmeasured(said: Any) -> list[Block]:
@@ -133,13 +105,33 @@ def _is_long(value: Any) -> bool:
 
 def _long(value: Any) -> Block:
     if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
-        return _grid(value)
+        return _grid([_spread(each) for each in value])
+    if isinstance(value, dict) and value.keys() == {"labels", "rows"}:
+        return _confusion(value["labels"], value["rows"])
     if isinstance(value, dict) and _is_flat(value.values()):
         return Facts(_pairs(value))
     if isinstance(value, dict) and all(isinstance(each, dict) and "value" not in each for each in value.values()):
         return _grid([{"": name, **each} for name, each in value.items()])
     text = json.dumps(value, ensure_ascii=False, indent=1, default=str)
     return Code(text if len(text) <= CODE_SHOWN else f"{text[:CODE_SHOWN]}…")
+
+
+def _spread(row: Json) -> Json:
+    """A row whose metrics are columns of their own."""
+    metrics = row.get("metrics")
+    if not isinstance(metrics, dict):
+        return row
+    return {**{name: value for name, value in row.items() if name != "metrics"}, **metrics}
+
+
+def _confusion(labels: Sequence[Any], counts: Sequence[Sequence[Any]]) -> Block:
+    """A row for what is, a column for what was said."""
+    return _grid(
+        [
+            {"is \\ said": label, **dict(zip(labels, row, strict=True))}
+            for label, row in zip(labels, counts, strict=True)
+        ]
+    )
 
 
 def _grid(rows: Sequence[Json]) -> Grid:
@@ -153,11 +145,18 @@ def _grid(rows: Sequence[Json]) -> Grid:
 def _cell(value: Any) -> str:
     if isinstance(value, dict) and "value" in value:
         return with_interval(value["value"], value.get("interval"))
-    if isinstance(value, dict) and _is_flat(value.values()):
-        return plain(", ".join(f"{name} {figure(each)}" for name, each in value.items()) or "none")
+    if isinstance(value, dict) and all(not isinstance(each, list) or _is_flat(each) for each in value.values()):
+        return plain(
+            ", ".join(f"{str(name).replace('_', ' ')} {_inner(each)}" for name, each in value.items()) or "none"
+        )
     if isinstance(value, list) and _is_flat(value):
         return plain(", ".join(map(figure, value)) or "none")
     return plain(_as_json(value)) if isinstance(value, dict | list) else figure(value)
+
+
+def _inner(value: Any) -> str:
+    """What stands within a cell that tells of several things."""
+    return f"({_cell(value)})" if isinstance(value, dict | list) else figure(value)
 
 
 def _is_flat(values: Iterable[Any]) -> bool:
@@ -196,6 +195,37 @@ def _figures(said: Json, baselines: Json) -> Iterator[Figure]:
         known = {other: float(value) for other, value in others.items() if value is not None}
         interval = None if low is None or high is None else (float(low), float(high))
         yield Figure(plain(name).replace("_", " "), float(metric["value"]), interval, known)
+
+
+def _training(said: Json | None) -> Iterator[Block]:
+    if not said:
+        return
+    facts = {name: value for name, value in said.items() if name != "curve"}
+    if facts:
+        yield Facts(_pairs(facts))
+    curve = said["curve"]
+    if len(curve) < 2:
+        return
+    lines = {
+        named: [(float(each["epoch"]), float(each[name])) for each in curve if name in each]
+        for name, named in (("loss", "training rows"), ("val_loss", "validation rows"))
+    }
+    ends = [
+        f"on the {named} from {figure(line[0][1])} to {figure(line[-1][1])}" for named, line in lines.items() if line
+    ]
+    yield Plot(f"The loss {', '.join(ends)}.", "epoch", "loss", {named: line for named, line in lines.items() if line})
+
+
+def _reliability(said: Json | None) -> Iterator[Block]:
+    """How often what is said with some confidence is right; on the diagonal as often as it is said."""
+    points = [
+        (float(each["confidence"]), float(each["accuracy"]))
+        for each in (said or {}).get("reliability", [])
+        if each.get("confidence") is not None and each.get("accuracy") is not None
+    ]
+    if len(points) > 1:
+        told = "How often it is right, by how sure it says that it is; the straight line is where both are the same."
+        yield Plot(told, "confidence", "right", {"held-out rows": points}, has_diagonal=True)
 
 
 def _warnings(card: Json) -> Iterator[Block]:

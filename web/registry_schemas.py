@@ -58,6 +58,8 @@ class Card(Open):
     data: Json
     params: Json
     architecture: Json
+    # Epochs, the best of them, what ended it, and the losses of at most a hundred; null where none were kept.
+    training: Json | None
     metrics: Json
     baselines: Json
     calibration: Json | None

@@ -56,7 +56,10 @@ def _flattering(out: Console, metrics: Json) -> None:
     name, honest = next(iter(metrics["validation"].items()))
     flattering = metrics["random_split"][name]
     said = f"{name.replace('_', ' ')} on a random split: {page.figure(flattering['value'])}"
-    out.print(f"{said}, which flatters: groups are torn there. By group: {page.figure(honest['value'])}")
+    # The first metric of either kind is the better the higher it is.
+    is_flattering = flattering["value"] > honest["value"]
+    what = "which flatters: groups are torn there" if is_flattering else "where groups are torn, and no better for it"
+    out.print(f"{said}, {what}. By group: {page.figure(honest['value'])}")
 
 
 def _leakage(out: Console, found: Json) -> None:

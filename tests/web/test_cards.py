@@ -5,11 +5,11 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import insert, select, update
 
 from shared.database import Database
 from shared.settings import Settings
-from shared.tables import versions
+from shared.tables import epochs, jobs, versions
 from tests.factories import SONGS, make_dataset
 from tests.web.calling import Caller, a_key
 from tests.web.registry import lineage, make_version, metric
@@ -38,6 +38,7 @@ def whole(database: Database, tenant: str) -> int:
         "log_loss": metric(1.7, low=1.5, high=2.0),
         "per_class": {"rock": {"precision": 0.9, "rows": 10}, HOSTILE: {"precision": 0.5, "rows": 10}},
         "calibration": {"temperature": 1.3, "reliability": [{"lower": 0.0, "upper": 0.5, "rows": 4}]},
+        "confusion_matrix": {"labels": ["rock", HOSTILE], "rows": [[7, 3], [1, 9]]},
     }
     metrics = {
         "validation": validation, "test": {}, "importance": [{"column": "tempo", "drop": 0.2}],
@@ -219,6 +220,48 @@ def test_the_page_needs_nothing_from_elsewhere_and_says_what_its_pictures_show(c
     assert 'aria-label="accuracy: 0.8 (0.7 to 0.9), from 0 to 1"' in page
     # 0.7 and 0.9 of the way from 6 to 214.
     assert '<line class="span" x1="151.6" x2="193.2"' in page
+
+
+def test_the_page_draws_how_it_was_learned_and_how_sure_it_may_be(
+    caller: Caller, database: Database, tenant: str
+) -> None:
+    reliability = [
+        {"lower": 0.5, "upper": 0.75, "rows": 4, "confidence": 0.6, "accuracy": 0.5},
+        {"lower": 0.75, "upper": 1.0, "rows": 4, "confidence": 0.9, "accuracy": 1.0},
+    ]
+    with database.transaction() as sql:
+        make_version(sql, tenant, metrics={"validation": {"calibration": {"reliability": reliability}}})
+        job = sql.execute(select(versions.c.job)).scalar_one()
+        told = {"epochs": 250, "best_epoch": 249, "stopped_by": None}
+        sql.execute(update(jobs).where(jobs.c.id == job).values(result=told))
+        rows = [{"epoch": at, "loss": 1 / at, "val_loss": 2 / at, "accuracy": 0.5} for at in range(1, 251)]
+        sql.execute(insert(epochs), [{"job": job, "epoch": row["epoch"], "metrics": row} for row in rows])
+
+    said, page = card(caller).json["training"], card(caller, form="html").text
+
+    assert (said["epochs"], said["best_epoch"]) == (250, 249)
+    assert len(said["curve"]) <= 100 and said["curve"][-1] == {"epoch": 250, "loss": 1 / 250, "val_loss": 2 / 250}
+    assert page.count('<polyline class="line l0"') == 4 and "validation rows" in page
+    # 0.6 of 250 from the left, and half of 152 up; 0.9 and all of it.
+    assert 'points="210.0,88.0 285.0,12.0"' in page
+
+
+def test_a_confusion_matrix_is_a_table_and_what_rounding_left_is_nothing(
+    caller: Caller, database: Database, tenant: str
+) -> None:
+    metrics = {
+        "validation": {"confusion_matrix": {"labels": ["rock", "pop"], "rows": [[7, 3], [1, 9]]}},
+        "per_group": {"band": [{"value": "A", "rows": 9, "metrics": {"accuracy": metric(0.5, low=0.25, high=0.75)}}]},
+        "importance": [{"column": "tempo", "drop": 4.4e-17}],
+    }
+    with database.transaction() as sql:
+        make_version(sql, tenant, metrics=metrics)
+
+    page = card(caller, form="markdown").text
+
+    assert "| is \\\\ said | rock | pop |" in page and "| rock | 7 | 3 |" in page
+    assert "| A | 9 | 0.5 (0.25 to 0.75) |" in page
+    assert "| tempo | 0 |" in page
 
 
 def test_a_model_of_the_service_has_the_card_of_its_authors(caller: Caller) -> None:
