@@ -91,7 +91,8 @@ def _train(service: Service, dataset: str, count: int) -> None:
 
 
 def _search(service: Service, dataset: str, train: Json, *, trials: int = TRIALS) -> str:
-    params = {"train": train, "space": SPACE, "trials": trials, "min_gain_per_hour": None, "halving": {"factor": 3}}
+    params = {"train": train, "space": SPACE, "trials": trials, "finalists": 0, "min_gain_per_hour": None}
+    params["halving"] = {"factor": 3}
     wanted = {"action": "tune", "kind": "classification", "dataset": dataset, "model": "searched", "params": params}
     job = service.submit(wanted)
     service.finish(job)

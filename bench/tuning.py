@@ -1,7 +1,8 @@
 """What tuning is worth on real songs, in nested folds: the tuned network, the untuned, and gradient boosted trees.
 
 A fifth of the songs is laid aside, another one each round. The rest goes to the service, which divides it once more
-to search by; the songs laid aside judge its winner, the network of the same service without a search, and the trees.
+to search by; the songs laid aside judge its winner, the network of the same service without a search, once with a fifth of its
+songs for validation and once in as many folds as the winner had, and the trees.
 """
 
 import csv
@@ -15,12 +16,14 @@ from bench import songs
 from bench.measurement import Measurement, compare
 from bench.peers import boosting
 from bench.service import Service, running
+from shared import tuning
 
 NEEDS = "ETUDE_BENCH_SONGS"
 FOLDS, TRIALS = 5, 30
 # The kind, what it learns, the metric that the search goes by and that counts, and another that people know.
 TASKS = (("classification", "label", "log_loss", "accuracy"), ("regression", "rms_mean", "rmse", "r2"))
 GROUP = "song"
+OTHERS = (("untuned", "the untuned"), ("in_folds", "the untuned in folds"), ("boosted", "gradient boosting"))
 
 Json = dict[str, Any]
 Columns = dict[str, list[Any]]
@@ -51,7 +54,7 @@ def _compare(found: Sequence[dict[str, Json]], kind: str, target: str, metric: s
             bar="≤ 1",
             note=note,
         )
-        for other, said in (("untuned", "the untuned"), ("boosted", "gradient boosting"))
+        for other, said in OTHERS
     ]
 
 
@@ -64,7 +67,7 @@ def _folds(groups: Sequence[str]) -> np.ndarray:
 def _judge(
     service: Service, columns: Columns, is_aside: np.ndarray, kind: str, target: str, metric: str
 ) -> dict[str, Json]:
-    """What each of the three comes to on the songs laid aside, by every metric of the kind."""
+    """What each comes to on the songs laid aside, by every metric of the kind."""
     roles = {"target": target, "group": GROUP, "drop": _no_features(target)}
     taught = service.upload("songs", _table(columns, ~is_aside), **roles)
     aside = service.upload("aside", _table(columns, is_aside), **roles)
@@ -75,9 +78,12 @@ def _judge(
         "train": {"test": None, "baselines": False},
     }
     wanted = {"kind": kind, "dataset": taught}
+    in_folds = {"folds": tuning.FOLDS}
     jobs = (
         ("tuned", {**wanted, "action": "tune", "params": search}),
         ("untuned", {**wanted, "action": "train", "params": {"baselines": False}}),
+        # As the winner has learned: in folds, and then from all rows.
+        ("in_folds", {**wanted, "action": "train", "params": {"baselines": False, "validation": in_folds}}),
     )
     told = {}
     for name, body in jobs:

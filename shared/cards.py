@@ -76,7 +76,7 @@ def _search(version: Found) -> Json | None:
         return None
     sign = -1 if search["better"] == "higher" else 1
     known = [trial for trial in search["trials"] if trial["value"] is not None]
-    best = sorted(known, key=lambda trial: (sign * trial["value"], trial["number"]))
+    best = sorted(known, key=lambda trial: (not trial.get("final"), sign * trial["value"], trial["number"]))
     told = ("job", "metric", "better", "sampler", "seed", "trials_run", "winner", "stopped", "compute_s", "space")
     return {**{name: search[name] for name in told}, "best": best[:TRIALS_SHOWN]}
 

@@ -33,17 +33,30 @@ def list_trials(sql: Connection, search: str) -> Sequence[Row[Any]]:
 def submit_trials(sql: Connection, claim: Claim, *, count: int, expected_s: float) -> int:
     """Make the trials that a search still lacks; in a transaction that holds it. Returns how many are new."""
     there = sql.execute(select(func.count()).where(table.c.parent == claim.job_id)).scalar_one()
+    return _submit(sql, claim, [{"number": number} for number in range(there, count)], expected_s=expected_s)
+
+
+def submit_finals(sql: Connection, claim: Claim, points: Sequence[Json], *, expected_s: float) -> int:
+    """Have these points tried once more, in folds; in a transaction that holds the search. Returns how many are new."""
+    there = list_trials(sql, claim.job_id)
+    if any(trial.params.get("final") for trial in there):
+        return 0
+    params = [{"number": len(there) + place, "axes": axes, "final": True} for place, axes in enumerate(points)]
+    return _submit(sql, claim, params, expected_s=expected_s)
+
+
+def _submit(sql: Connection, claim: Claim, params: Sequence[Json], *, expected_s: float) -> int:
     mine = sql.execute(select(table).where(table.c.id == claim.job_id)).one()
-    for number in range(there, count):
+    for each in params:
         jobs.submit(
             sql,
             jobs.NewJob(
                 tenant=claim.tenant, action=TRIAL, kind=claim.kind, queue=mine.queue, datasets=claim.datasets,
-                model=claim.model, parent=claim.job_id, params={"number": number}, labels=mine.labels,
+                model=claim.model, parent=claim.job_id, params=each, labels=mine.labels,
                 priority=mine.priority, expected_s=expected_s,
             ),
         )  # fmt: skip
-    return max(0, count - there)
+    return len(params)
 
 
 def list_files(sql: Connection, trial: str) -> Sequence[Row[Any]]:
@@ -93,7 +106,10 @@ def settle(sql: Connection, search: str) -> None:
 
 def _progress(search: Row[Any], trials: Sequence[Row[Any]], elapsed_s: float) -> Json:
     _, better = aim(search)
-    values = [trial.result["value"] for trial in trials if (trial.result or {}).get("value") is not None]
+    valued = [trial for trial in trials if (trial.result or {}).get("value") is not None]
+    # In folds, what is told of a point is another figure than before.
+    finals = [trial for trial in valued if trial.params.get("final")]
+    values = [trial.result["value"] for trial in finals or valued]
     done, total = sum(trial.state in ENDED for trial in trials), len(trials)
     best = {} if not values else {"best": max(values) if better == "higher" else min(values)}
     eta_s = round(elapsed_s / done * (total - done), 1) if done else None

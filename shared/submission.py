@@ -105,7 +105,7 @@ def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -
     looked = _look(sql, tenant, wanted, settings)
     asked, told = looked.asked, looked.told
     if isinstance(asked, Tuning):
-        told = told.times(asked.trials * (1.0 if asked.halving is None else tuning.HALVED))
+        told = told.times(tuning.times(asked, looked.rows[0]))
     return estimation.as_json(looked.need, told, settings)
 
 

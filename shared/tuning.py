@@ -6,9 +6,11 @@ from types import ModuleType
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from sqlalchemy import Row
 
 from shared import refusals, search_space
 from shared.errors import Fault, InvalidRequest
+from shared.table_params import TableTraining, Validation
 from shared.tuning_params import Tuning
 
 # Points that are drawn at the door: a space of which none of so many can be trained has nothing to search in.
@@ -18,6 +20,9 @@ DRAWN = 64
 HALVED = 0.3
 # The share of the rows that is held out from all trials: by what they are compared by, the winner is flattered.
 TEST = 0.2
+# Finals are judged in so many folds. Fewer rows or groups than this validate badly where a fifth of them does it alone.
+FOLDS, FEW_UNITS = 4, 2000
+FINALISTS, TRIALS_A_FINALIST = 5, 6
 
 Json = dict[str, Any]
 
@@ -68,6 +73,38 @@ def fixed(asked: Any) -> Json:  # Any: the kind's own
     said: Json = asked.train.model_dump(mode="json", exclude_unset=True)
     has_test = "test" in type(asked.train).model_fields and asked.train.validation_split != 0
     return {"test": TEST, **said} if has_test else said
+
+
+def finalists(asked: Any, row: Row[Any]) -> int:  # Any: the kind's own
+    """How many of the best trials are judged once more, in folds, before one of them wins."""
+    train = asked.train
+    if not isinstance(train, TableTraining) or train.validation_split is not None or train.folds or train.time:
+        # It has been said how to validate, or there are no rows to divide.
+        return 0
+    if asked.finalists is not None or row.format != "table":
+        return int(asked.finalists or 0)
+    return min(FINALISTS, asked.trials // TRIALS_A_FINALIST) if _units(train, row.profile) <= FEW_UNITS else 0
+
+
+def _units(train: TableTraining, profile: Json) -> int:
+    """What validates together: groups, or else rows."""
+    named = (train.validation and train.validation.group) or profile["roles"]["group"]
+    distinct = next((each["distinct"] for each in profile["columns"] if each["name"] == named), None)
+    return int(profile["rows"] if distinct is None else distinct)
+
+
+def in_folds(params: TableTraining) -> TableTraining:
+    """The params of a final."""
+    validation = (params.validation or Validation()).model_copy(update={"folds": FOLDS})
+    return params.model_copy(update={"validation": validation})
+
+
+def times(asked: Any, row: Row[Any]) -> float:  # Any: the kind's own
+    """How many trainings a search comes to, those that are given up counted by what they take."""
+    finals = finalists(asked, row)
+    whole = float(asked.trials) * (1.0 if asked.halving is None else HALVED)
+    # With them the training without the space; each learns in every fold, and then from all rows.
+    return whole + ((finals + 1) * (FOLDS + 1) if finals else 0)
 
 
 def metric(asked: Tuning, contract: ModuleType) -> str:

@@ -40,6 +40,9 @@ class Tuning(Closed):
     # Left out: the first of the kind.
     metric: Annotated[str, Field(max_length=64)] | None = None
     trials: Annotated[Int, Field(ge=1, le=1000)] = 30
+    # How many of the best, and the training without the space, are judged once more in folds; the best of these wins.
+    # Left out: a sixth of the trials and five at the most, of a table with few rows or groups; 0: the best trial wins.
+    finalists: Annotated[Int, Field(ge=0, le=20)] | None = None
     # The search ends when a further hour is not expected to gain so much by the metric; null: it does not.
     min_gain_per_hour: Annotated[Float, Field(ge=0)] | None = 0.001
     # The winner's weights as its trial has left them, or learned anew with its settings, on the validation rows as well
@@ -54,6 +57,8 @@ class TrialParams(Closed):
     number: Annotated[Int, Field(ge=0)]
     # What was drawn on each axis of the space, and the validation loss after so many epochs, at each rung.
     axes: dict[str, Any] | None = None
+    # Of a final: a point that is judged once more, in folds; without axes it is the training without the space.
+    final: bool = False
     rungs: dict[str, Float] = Field(default_factory=dict)
 
 

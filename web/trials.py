@@ -27,6 +27,8 @@ class Trial(schemas.Open):
     job: str
     state: str
     axes: Json | None
+    # Of a point that is judged once more, in folds; without axes it is the training without the space.
+    final: bool
     value: float | None
     metric: str
     epochs: int | None
@@ -63,10 +65,12 @@ def show(call: Call, job_id: str) -> Answer:
     })  # fmt: skip
 
 
-def _place(trial: Json, better: str) -> tuple[int, float, int]:
+def _place(trial: Json, better: str) -> tuple[int, int, float, int]:
+    """Finals before all others: their figure is another one, and it decides."""
     if trial["value"] is not None:
-        return 0, -trial["value"] if better == "higher" else trial["value"], trial["number"]
-    return PLACES.get(trial["state"], LAST), 0.0, trial["number"]
+        value = -trial["value"] if better == "higher" else trial["value"]
+        return 0, not trial["final"], value, trial["number"]
+    return PLACES.get(trial["state"], LAST), 0, 0.0, trial["number"]
 
 
 def _shown(row: Row[Any], metric: str) -> Json:
@@ -76,6 +80,7 @@ def _shown(row: Row[Any], metric: str) -> Json:
         "job": row.id,
         "state": row.state,
         "axes": row.params.get("axes"),
+        "final": bool(row.params.get("final")),
         "value": result.get("value"),
         "metric": metric,
         "epochs": result.get("epochs"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from shared import claims, studies
+from shared import claims, studies, tuning
 from shared.errors import JobFailed
 from shared.jobs import ENDED
 from shared.tuning_params import TrialParams
@@ -18,7 +18,7 @@ from worker.ending import Ending
 from worker.fitted import Fitted
 from worker.learned import publish
 from worker.model_files import WEIGHTS
-from worker.study import Study, open_study, spent
+from worker.study import Study, is_final, open_study, out_of_budget, spent
 
 Json = dict[str, Any]
 
@@ -31,7 +31,7 @@ def tune(desk: Desk) -> Ending:
         desk.enter("planning")
         _plan(desk, study)
         study = open_study(desk, desk.claim.job_id)
-        if any(trial.state not in ENDED for trial in study.trials):
+        if any(trial.state not in ENDED for trial in study.trials) or _has_finals(desk, study):
             return Ending(lambda sql: {}, is_parked=True)
     desk.heart.is_enough = is_told_to_end
     desk.enter("choosing")
@@ -47,12 +47,27 @@ def _plan(desk: Desk, study: Study) -> None:
         desk.ring(new)
 
 
+def _has_finals(desk: Desk, study: Study) -> bool:
+    """Whether the best points are to be judged once more, in folds: then they are submitted, and were not before."""
+    count = tuning.finalists(study.asked, desk.dataset_rows()[0])
+    best = study.best_first(study.drawn)[:count]
+    if not best or out_of_budget(study):
+        return False
+    # The training without the space among them: the winner is not worse than that by what finals tell.
+    points = [*(trial.params["axes"] for trial in best), {}]
+    with desk.database.transaction() as sql:
+        claims.hold(sql, desk.claim)
+        new = studies.submit_finals(sql, desk.claim, points, expected_s=study.row.expected_s * (tuning.FOLDS + 1))
+    if new:
+        desk.ring(new)
+    return new > 0
+
+
 def _publish(desk: Desk, study: Study) -> Ending:
     best = study.best()
     if best is None:
         raise _nothing_found(study)
-    axes = TrialParams.model_validate(best.params).axes or {}
-    params = study.training(axes)
+    params = study.training(TrialParams.model_validate(best.params))
     if study.asked.winner == "retrain":
         params = _on_more_rows(params, best.result)
     else:
@@ -103,7 +118,7 @@ def _said(desk: Desk, study: Study, best: Row[Any]) -> Json:
         "sampler": study.asked.sampler, "seed": study.asked.seed, "asked": asked, "stopped": stopped,
         "trials_run": len(study.tried()), "winner": best.params["number"],
         "compute_s": round(spent(study, "compute_seconds"), 3),
-        "trials": [_line(trial) for trial in study.trials if trial.params.get("axes")],
+        "trials": [_line(trial) for trial in study.trials if trial.params.get("axes") is not None],
     }  # fmt: skip
 
 
@@ -111,6 +126,7 @@ def _line(trial: Row[Any]) -> Json:
     result = trial.result or {}
     return {
         "number": trial.params["number"], "job": trial.id, "state": trial.state, "axes": trial.params["axes"],
-        "value": result.get("value"), "epochs": result.get("epochs"), "stopped_by": result.get("stopped_by"),
-        "error": (trial.error or {}).get("code"), "compute_s": (trial.cost or {}).get("compute_s"),
+        "final": is_final(trial), "value": result.get("value"), "epochs": result.get("epochs"),
+        "stopped_by": result.get("stopped_by"), "error": (trial.error or {}).get("code"),
+        "compute_s": (trial.cost or {}).get("compute_s"),
     }  # fmt: skip

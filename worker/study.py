@@ -49,20 +49,32 @@ class Study:
     def draw(self) -> sampling.Draw:
         return partial(search_space.draw, self.asked.space, tuning.fixed(self.asked))
 
-    def training(self, axes: Json) -> Any:  # Any: the kind's own TrainParams
-        """The params of the trial at a point. Raises ValidationError."""
-        return tuning.training(self.asked, self.contract, self.draw(sampling.picked(axes)))
+    def training(self, params: TrialParams) -> Any:  # Any: the kind's own TrainParams
+        """The params of a trial's training. Raises ValidationError."""
+        point = self.draw(sampling.picked(params.axes)) if params.axes else {}
+        train: Any = tuning.training(self.asked, self.contract, point)
+        return tuning.in_folds(train) if params.final else train
+
+    @property
+    def drawn(self) -> list[Row[Any]]:
+        """The trials of points that were drawn, without the finals."""
+        return [trial for trial in self.trials if not is_final(trial)]
 
     def tried(self) -> list[Tried]:
         """Every trial that has been drawn."""
-        drawn = [(trial, TrialParams.model_validate(trial.params)) for trial in self.trials]
+        drawn = [(trial, TrialParams.model_validate(trial.params)) for trial in self.drawn]
         return [_tried(trial, params) for trial, params in drawn if params.axes is not None]
 
     def best(self) -> Row[Any] | None:
-        """The trial with the best value, the first of equals."""
-        known = [trial for trial in self.trials if value_of(trial) is not None]
-        sign = 1 if self.better == "higher" else -1
-        return max(known, key=lambda trial: sign * (value_of(trial) or 0.0), default=None)
+        """The trial that wins: of the finals where any came to a value; the first of equals."""
+        known = self.best_first(self.trials)
+        return next((trial for trial in known if is_final(trial)), known[0] if known else None)
+
+    def best_first(self, trials: Sequence[Row[Any]]) -> list[Row[Any]]:
+        """Those of the trials that came to a value."""
+        known = [trial for trial in trials if value_of(trial) is not None]
+        sign = -1 if self.better == "higher" else 1
+        return sorted(known, key=lambda trial: sign * (value_of(trial) or 0.0))
 
 
 def open_study(desk: Desk, search: str) -> Study:
@@ -84,6 +96,10 @@ def _tried(trial: Row[Any], params: TrialParams) -> Tried:
     )
 
 
+def is_final(trial: Row[Any]) -> bool:
+    return bool(trial.params.get("final"))
+
+
 def value_of(trial: Row[Any]) -> float | None:
     """What a trial came to by the metric of its search; None of one that has not ended well, or was given up."""
     if trial.state != SUCCEEDED:
@@ -97,13 +113,20 @@ def spent(study: Study, limit: str) -> float:
     return float(sum((trial.cost or {}).get(BUDGETED[limit]) or 0.0 for trial in study.trials))
 
 
-def enough(study: Study) -> Json | None:
-    """Why no further trial shall begin; None: one shall."""
+def out_of_budget(study: Study) -> Json | None:
+    """Which limit of the budget all trials together have reached; None: none of them."""
     for limit, granted in study.row.budget.items():
         if spent(study, limit) >= granted:
             return {"reason": "budget", "detail": f"The budget of {granted:g} {UNITS[limit]} is used up."}
+    return None
+
+
+def enough(study: Study) -> Json | None:
+    """Why no further trial shall begin; None: one shall."""
+    if spent_up := out_of_budget(study):
+        return spent_up
     least = study.asked.min_gain_per_hour
-    ended = [trial for trial in study.trials if trial.state == SUCCEEDED]
+    ended = [trial for trial in study.drawn if trial.state == SUCCEEDED]
     values = [value for trial in ended if (value := value_of(trial)) is not None]
     if least is None or not values:
         return None

@@ -17,7 +17,7 @@ from worker.desk import Desk
 from worker.ending import Ending
 from worker.rungs import GivenUp, Rungs
 from worker.sampling import Tried
-from worker.study import HALVING, Study, enough, open_study, spent
+from worker.study import HALVING, Study, enough, open_study, out_of_budget, spent
 
 # What a trial leaves behind of its metrics: the columns of the leader board.
 PARTS = ("validation", "test")
@@ -38,9 +38,11 @@ def trial(desk: Desk) -> Ending:
     if params.axes is None:
         _stop_when_enough(desk, study)
         params = _draw(desk, study, params)
+    if params.final:
+        return _judge_again(desk, study, params)
     desk.rungs = _rungs(desk, study, params)
     try:
-        ending, value = _try(desk, study, params.axes or {})
+        ending, value = _try(desk, study, params)
     except GivenUp as given_up:
         said: Json = {"value": None, "metric": study.metric, "stopped_by": HALVING, "epochs": given_up.epochs}
         ending, value = Ending(lambda sql: said), None
@@ -49,6 +51,17 @@ def trial(desk: Desk) -> Ending:
         raise
     _note(desk, study, params, value=value, is_given_up=value is None)
     return ending
+
+
+def _judge_again(desk: Desk, study: Study, params: TrialParams) -> Ending:
+    """A final. Raises JobCancelled where nothing is left to pay for it: then the best trial wins as it is."""
+    if out_of_budget(study):
+        raise JobCancelled("The budget of the search is used up.")
+    budget = _left(study)
+    with desk.database.transaction() as sql:
+        claims.draw(sql, desk.claim, params=params.model_dump(mode="json"), budget=budget)
+    desk.claim = replace(desk.claim, budget=budget)
+    return _try(desk, study, params)[0]
 
 
 def _note(desk: Desk, study: Study, params: TrialParams, *, value: float | None, is_given_up: bool) -> None:
@@ -97,9 +110,9 @@ def _rungs(desk: Desk, study: Study, params: TrialParams) -> Rungs | None:
     return Rungs(halving, is_hopeless, seen={int(epoch): loss for epoch, loss in params.rungs.items()})
 
 
-def _try(desk: Desk, study: Study, axes: Json) -> tuple[Ending, float]:
+def _try(desk: Desk, study: Study, params: TrialParams) -> tuple[Ending, float]:
     """Learn at a point. Raises JobFailed where nothing can be learned there."""
-    train = _training(desk, study, axes)
+    train = _training(desk, study, params)
     if isinstance(train, TableTraining):
         # The winner is judged beside simpler models, and explained, once it is published.
         train = train.model_copy(update=BARE)
@@ -122,9 +135,9 @@ def _values(metrics: Json) -> Json:
     return {name: each["value"] for name, each in metrics.items() if isinstance(each, dict) and "value" in each}
 
 
-def _training(desk: Desk, study: Study, axes: Json) -> Any:  # Any: the kind's own TrainParams
+def _training(desk: Desk, study: Study, params: TrialParams) -> Any:  # Any: the kind's own TrainParams
     try:
-        train = study.training(axes)
+        train = study.training(params)
         submission.refuse_giant(train, desk.dataset_rows(), desk.settings)
     except ValidationError as cause:
         said = f"No training has such params: {cause.errors()[0]['msg']}"

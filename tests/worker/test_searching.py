@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select, update
 
-from shared import jobs, recovery, studies
+from shared import jobs, recovery, studies, tuning
 from shared.claims import PARKED
 from shared.database import Database, now
 from shared.kinds import KINDS
@@ -133,6 +133,79 @@ def test_trials_that_divide_the_rows_otherwise_have_matrices_of_their_own(
 
     value = working.made(post, alone)[0].metrics["validation"]["accuracy"]["value"]
     assert trials(post, job)[2].result["value"] == value
+
+
+def test_the_best_are_judged_once_more_in_folds_beside_the_training_without_the_space(
+    post: Post, tenant: str, dataset: str
+) -> None:
+    job = search(post, tenant, dataset, finalists=2)
+
+    # Planning, trials, coming back for the finals, these and the untuned, the winner.
+    assert do_all(post) == 1 + 3 + 1 + 3 + 1
+
+    tried = trials(post, job)
+    first, finals = tried[:3], tried[3:]
+    ranked = sorted(first, key=lambda trial: (-trial.result["value"], trial.params["number"]))
+    assert [trial.params["axes"] for trial in finals] == [*(trial.params["axes"] for trial in ranked[:2]), {}]
+    assert all(trial.params["final"] and trial.result["value"] is not None for trial in finals)
+    [version] = working.made(post, job)
+    said = version.lineage["search"]
+    best = max(finals, key=lambda trial: trial.result["value"])
+    assert (said["winner"], said["trials_run"]) == (best.params["number"], 3)
+    # It learned from all rows but those of the test, and each was answered by a network that had not.
+    assert version.lineage["params"]["validation"]["folds"] == tuning.FOLDS
+    assert version.metrics["validation"]["accuracy"]["value"] == pytest.approx(best.result["value"], abs=1e-6)
+    assert len(version.metrics["folds"]["each"]) == tuning.FOLDS and version.metrics["test"]
+    assert working.find(post, job).result["search"]["winner"] == best.params["number"]
+
+
+def test_a_search_whose_budget_is_spent_has_no_finals(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset, finalists=2, budget={"compute_seconds": 0.01})
+    do_all(post)
+
+    assert not any(trial.params.get("final") for trial in trials(post, job))
+    assert working.find(post, job).state == jobs.SUCCEEDED
+
+
+def test_finals_that_come_to_nothing_leave_the_best_trial_the_winner(
+    post: Post, tenant: str, dataset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # More folds than there are rows.
+    monkeypatch.setattr(tuning, "FOLDS", 100)
+    job = search(post, tenant, dataset, finalists=1)
+    do_all(post)
+
+    tried = trials(post, job)
+    assert {trial.error["code"] for trial in tried[3:]} == {"too_few_rows"}
+    values = [trial.result["value"] for trial in tried[:3]]
+    assert working.made(post, job)[0].lineage["search"]["winner"] == values.index(max(values))
+
+
+def test_a_search_that_was_lost_before_its_finals_makes_none_twice(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset, finalists=1)
+    for _ in range(4):
+        do_one(post)
+    with post.database.transaction() as sql:
+        claim = factories.claim(sql)
+        assert claim.job_id == job
+        points = [trials(post, job)[0].params["axes"], {}]
+        assert studies.submit_finals(sql, claim, points, expected_s=1.0) == 2
+        assert studies.submit_finals(sql, claim, points, expected_s=1.0) == 0
+        recovery.lose(sql, claim.worker)
+    do_all(post)
+
+    assert [bool(trial.params.get("final")) for trial in trials(post, job)] == [False] * 3 + [True] * 2
+    assert working.find(post, job).state == jobs.SUCCEEDED
+
+
+def test_a_search_without_the_untuned_beaten_keeps_the_untuned(post: Post, tenant: str, dataset: str) -> None:
+    # Nothing is learned at such a pace, and the training without the space has a better one.
+    slow = {"learning_rate": {"type": "float", "low": 1e-7, "high": 2e-7}}
+    job = search(post, tenant, dataset, finalists=1, space=slow, train={"epochs": 30, "learning_rate": 0.02})
+    do_all(post)
+
+    said = working.made(post, job)[0].lineage["search"]
+    assert next(each for each in said["trials"] if each["number"] == said["winner"])["axes"] == {}
 
 
 def test_a_winner_that_is_trained_again_learns_from_the_validation_rows_as_well(
