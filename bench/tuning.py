@@ -1,8 +1,8 @@
 """What tuning is worth on real songs, in nested folds: the tuned network, the untuned, and gradient boosted trees.
 
 A fifth of the songs is laid aside, another one each round. The rest goes to the service, which divides it once more
-to search by; the songs laid aside judge its winner, the network of the same service without a search, once with a fifth of its
-songs for validation and once in as many folds as the winner had, and the trees.
+to search by; the songs laid aside judge its winner, the trees, and the network of the same service without a search,
+once with a fifth of its songs for validation and once in as many folds as the winner had.
 """
 
 import csv

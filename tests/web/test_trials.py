@@ -73,6 +73,8 @@ WRONG: list[tuple[Json, str, str]] = [
     ({"metric": "mae"}, "/params/metric", "invalid_request"),
     ({"trials": 0}, "/params/trials", "invalid_request"),
     ({"trials": 1001}, "/params/trials", "invalid_request"),
+    ({"finalists": 21}, "/params/finalists", "invalid_request"),
+    ({"finalists": -1}, "/params/finalists", "invalid_request"),
     ({"train": {"epochs": 0}}, "/params/train/epochs", "invalid_request"),
     ({"halving": {"factor": 1}}, "/params/halving/factor", "invalid_request"),
     ({"min_gain_per_hour": -1.0}, "/params/min_gain_per_hour", "invalid_request"),
@@ -136,10 +138,44 @@ def test_the_leader_board_has_the_best_first(caller: Caller, database: Database)
     assert (board["total"], board["next_cursor"], board["stopped"]) == (5, None, None)
     assert board["data"][3]["error"] == "training_diverged"
     assert board["data"][0] | {"compute_s": None} == {
-        "number": 3, "job": trials[3], "state": "succeeded", "axes": {"seed": 3}, "value": 0.3, "metric": "log_loss",
-        "epochs": 9, "stopped_by": "early_stopping", "progress": None, "error": None, "compute_s": None,
+        "number": 3, "job": trials[3], "state": "succeeded", "axes": {"seed": 3}, "final": False, "value": 0.3,
+        "metric": "log_loss", "epochs": 9, "stopped_by": "early_stopping", "progress": None, "error": None,
+        "compute_s": None,
     }  # fmt: skip
     assert [trial["number"] for trial in second["data"]] == [1, 2] and second["next_cursor"] == "4"
+
+
+def test_finals_stand_before_the_trials_that_they_decide_between(caller: Caller, database: Database) -> None:
+    search = submit(caller).json["id"]
+    trials = plan(database, search, 2)
+    with database.transaction() as sql:
+        params = [{"number": 0, "axes": {"seed": 1}}, {"number": 1, "axes": {}, "final": True}]
+        for trial, said, value in zip(trials, params, (0.9, 0.6), strict=True):
+            change = {"params": said, "state": "succeeded", "result": {"value": value}}
+            sql.execute(update(job_table).where(job_table.c.id == trial).values(**change))
+
+    board = caller.call("GET", f"/v1/jobs/{search}/trials").json["data"]
+
+    assert [(trial["number"], trial["final"], trial["axes"]) for trial in board] == [
+        (1, True, {}),
+        (0, False, {"seed": 1}),
+    ]
+
+
+def test_an_estimate_of_a_search_has_its_finals_in_it_where_it_has_any(
+    caller: Caller, database: Database, tenant: str
+) -> None:
+    def expected_s(dataset: str, **params: Any) -> float:
+        body = {**TUNE, "dataset": dataset, "params": {"trials": 30, "halving": None, **params}}
+        return float(caller.call("POST", "/v1/estimate", body).json["expected_s"])
+
+    with database.transaction() as sql:
+        make_dataset(sql, tenant, name="many", profile={**SONGS, "rows": 5000})
+
+    assert expected_s("songs") == pytest.approx(expected_s("songs", finalists=0) * (30 + 6 * 5) / 30, rel=1e-3)
+    assert expected_s("many") == expected_s("many", finalists=0)
+    in_folds = {"train": {"validation": {"folds": 3}}}
+    assert expected_s("songs", **in_folds) == expected_s("songs", **in_folds, finalists=0)
 
 
 def test_only_a_search_has_trials_and_only_its_owner_sees_them(
