@@ -10,6 +10,10 @@ from sqlalchemy import Row
 
 from shared.cells import read_number
 from shared.errors import Fault, InvalidRequest
+from shared.table_params import TableTraining, Validation
+
+# Of the columns that there are, in a sentence.
+SHOWN = 20
 
 Json = dict[str, Any]
 
@@ -31,6 +35,23 @@ def refuse_unlike(rows: Sequence[Row[Any]], version: Row[Any], repeated: Sequenc
     # A missing column weighs more: what else is wrong may be wrong because of it.
     is_missing = any(fault.code == "columns_missing" for fault in faults)
     raise InvalidRequest(said, code="columns_missing" if is_missing else "column_not_numeric", faults=faults)
+
+
+def refuse_unnamed(rows: Sequence[Row[Any]], params: TableTraining, *, under: str) -> None:
+    """Raise InvalidRequest for params, those at `under`, that name a column which the table to learn from has not."""
+    if not rows or rows[0].format != "table":
+        return
+    present = [column["name"] for column in rows[0].profile["columns"]]
+    validation = params.validation or Validation()
+    named = [(f"{under}/validation/group", validation.group), (f"{under}/validation/time", validation.time)]
+    named += [(f"{under}/report_by/{place}", name) for place, name in enumerate(params.report_by)]
+    absent = [(pointer, name) for pointer, name in named if name is not None and name not in present]
+    if not absent:
+        return
+    of = f"{rows[0].name}@{rows[0].version}"
+    faults = [Fault(f"expected a column of {of}", pointer=pointer, column=name) for pointer, name in absent]
+    said = f"{of} has no column {', '.join(repr(name) for _, name in absent)}; it has {', '.join(present[:SHOWN])}"
+    raise InvalidRequest(f"{said}{', …' if len(present) > SHOWN else ''}.", code="column_unknown", faults=faults)
 
 
 def _faults(row: Row[Any], trained: Sequence[Json], repeated: Sequence[str]) -> Iterator[Fault]:

@@ -123,6 +123,8 @@ def _look(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> _
     if version is not None:
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     _check_hearing(params, rows)
+    if isinstance(params, TableTraining):
+        columns.refuse_unnamed(rows, params, under="/params/train" if isinstance(asked, Tuning) else "/params")
     explanation.refuse_unfit(params, rows, version)
     need = estimation.need(params, rows, version, machines.usual(sql))
     if isinstance(asked, Auditing):

@@ -11,7 +11,7 @@ from shared.errors import InvalidRequest
 from shared.settings import Settings
 from shared.tables import models, versions
 from shared.wanted import NewJob
-from tests.factories import PROFILE, make_dataset, make_job
+from tests.factories import PROFILE, SONGS, make_dataset, make_job
 
 TRAINED = [
     {"name": "tempo", "type": "number"},
@@ -131,3 +131,30 @@ def test_of_a_version_of_an_older_release_the_worker_tells(
         sql.execute(update(versions).values(lineage={"dataset": {"format": "table"}}))
 
     assert refusal(database, tenant, settings, FITS[:1]) is None
+
+
+@pytest.mark.parametrize(
+    ("action", "params", "pointers"),
+    [
+        ("train", {"report_by": ["tempo", "no"]}, ["/params/report_by/1"]),
+        (
+            "train",
+            {"validation": {"group": "no"}, "report_by": ["No"]},
+            ["/params/validation/group", "/params/report_by/0"],
+        ),
+        ("train", {"validation": {"time": "no"}}, ["/params/validation/time"]),
+        ("tune", {"train": {"validation": {"group": "no"}}}, ["/params/train/validation/group"]),
+    ],
+)
+def test_params_that_name_a_column_which_there_is_not_are_refused_at_the_door(
+    database: Database, tenant: str, settings: Settings, action: str, params: Json, pointers: list[str]
+) -> None:
+    with database.transaction() as sql:
+        make_dataset(sql, tenant, name="songs", profile=SONGS)
+        wanted = NewJob(action=action, kind="classification", dataset="songs", params=params)
+        with pytest.raises(InvalidRequest) as refused:
+            submission.check(sql, tenant, wanted, settings)
+
+    assert refused.value.code == "column_unknown" and "'tempo'" not in refused.value.detail
+    assert [fault.pointer for fault in refused.value.faults] == pointers
+    assert "it has tempo, genre" in refused.value.detail
