@@ -16,16 +16,15 @@ from shared import (
     estimation,
     explanation,
     exporting,
-    gate,
     job_list,
     jobs,
+    limits,
     machines,
     models,
     networks,
     refusals,
     reproducing,
     reuse,
-    tariff,
     tuning,
 )
 from shared.audit_params import AUDIT, Auditing
@@ -34,7 +33,6 @@ from shared.code import CODE_VERSION
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
 from shared.export_params import EXPORT
 from shared.kinds import KINDS
-from shared.machines import Machine
 from shared.queue import TRAIN
 from shared.settings import Settings
 from shared.table_params import TableTraining
@@ -43,9 +41,6 @@ from shared.tuning_params import TUNE, Tuning
 from shared.wanted import OF_A_VERSION, Name, NewJob
 
 Json = dict[str, Any]
-OF_RECORDINGS = ("preset", "listening", "precision")
-OF_ONE_DATASET = ("train", TUNE, "evaluate", AUDIT)
-MAKE_A_VERSION = ("train", TUNE)
 USE_A_VERSION = ("score", "generate", "evaluate", *OF_A_VERSION)
 
 
@@ -72,9 +67,9 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
     if need.size is not None:
         networks.refuse_giant(need.size, memory_limit_bytes=settings.training_memory_bytes, pointer=need.pointer)
     if isinstance(looked.params, TableTraining):
-        _check_target(rows, kind)
+        limits.check_target(rows, kind)
     if isinstance(asked, Tuning):
-        tuning.check(asked, KINDS[kind or ""], lambda train: refuse_giant(train, rows, settings))
+        tuning.check(asked, KINDS[kind or ""], lambda train: limits.refuse_giant(train, rows, settings))
     new = jobs.NewJob(
         tenant=tenant,
         action=wanted.action,
@@ -116,13 +111,13 @@ def _look(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> _
     kind = version.kind if version is not None else wanted.kind
     asked = _params(wanted, kind)
     params = _done(wanted, asked, version)
-    _check_promotion(wanted, kind)
-    _check_budget(wanted, settings)
-    _check_formats(rows, kind, version, wanted.action)
+    limits.check_promotion(wanted, kind)
+    limits.check_budget(wanted, settings)
+    limits.check_formats(rows, kind, version, wanted.action)
     composing.check(params, rows, settings)
     if version is not None:
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
-    _check_hearing(params, rows)
+    limits.check_hearing(params, rows)
     if isinstance(params, TableTraining):
         columns.refuse_unnamed(rows, params, under="/params/train" if isinstance(asked, Tuning) else "/params")
     explanation.refuse_unfit(params, rows, version)
@@ -239,76 +234,5 @@ def _params(wanted: NewJob, kind: str | None) -> BaseModel:
         raise refusals.of(cause, under="/params", document=wanted.params) from cause
 
 
-def _check_promotion(wanted: NewJob, kind: str | None) -> None:
-    """Refuse an alias that cannot be one, and a gate that could never open or never close."""
-    if wanted.promote is None:
-        return
-    if wanted.action not in MAKE_A_VERSION:
-        raise _fault(
-            "/promote", "expected no promote: only a training or a search makes a version that an alias could point to"
-        )
-    models.check_alias(wanted.promote.alias, pointer="/promote/alias")
-    require = wanted.promote.require
-    if require is None:
-        return
-    if require.not_worse_than is not None:
-        models.check_alias(require.not_worse_than, pointer="/promote/require/not_worse_than")
-    gate.demand_metric(kind or "", require.metric, pointer="/promote/require/metric")
-
-
-def _check_budget(wanted: NewJob, settings: Settings) -> None:
-    """Refuse a limit that nothing could be held against."""
-    if wanted.budget.money is not None and not tariff.of(settings).has_prices:
-        said = "expected no money: the operator has set no prices here; name compute_seconds or energy_wh"
-        raise _fault("/budget/money", said)
-
-
-def _check_formats(rows: list[Row[Any]], kind: str | None, version: Row[Any] | None, action: str) -> None:
-    """Refuse a dataset that the kind does not read, one too many, and one of another format than was trained on."""
-    known, beside = KINDS[kind or ""].FORMATS, getattr(KINDS[kind or ""], "BESIDE", ())
-    if beside and action in (*MAKE_A_VERSION, REPRODUCE):
-        rows = [*rows[:1], *(row for row in rows[1:] if row.format not in beside)]
-    if len(rows) > 1 and (beside or action in OF_ONE_DATASET):
-        raise _fault("/dataset", f"expected one dataset to {action} on, received {len(rows)}")
-    trained_on = None if version is None else version.lineage.get("dataset", {}).get("format", known[0])
-    expected = known if trained_on is None else (trained_on,)
-    for row in rows:
-        if row.format not in expected:
-            said = f"expected a dataset of format {' or '.join(expected)}, received one of format {row.format}"
-            raise _fault("/dataset", said, code="format_mismatch")
-
-
-def _check_hearing(params: BaseModel, rows: list[Row[Any]]) -> None:
-    """Refuse for tables what only recordings have."""
-    if not rows or rows[0].format != "table":
-        return
-    given = [name for name in OF_RECORDINGS if getattr(params, name, None) is not None]
-    if given:
-        raise _fault(f"/params/{given[0]}", f"expected no {given[0]}: it is for recordings, and this is a table")
-
-
-def refuse_giant(params: BaseModel, rows: list[Row[Any]], settings: Settings) -> None:
-    """Raise for a training of a search that would not fit: it need not be the one that the search begins with."""
-    size = estimation.need(params, rows, None, Machine()).size
-    if size is not None:
-        networks.refuse_giant(size, memory_limit_bytes=settings.training_memory_bytes)
-
-
-def _check_target(rows: list[Row[Any]], kind: str | None) -> None:
-    """Refuse what the profile already shows to be hopeless; the rest is the training's to find."""
-    profile = rows[0].profile
-    targets = profile["roles"]["target"]
-    if not targets:
-        said = "the dataset has no target column: name one as columns.target when you create the dataset"
-        raise _fault("/dataset", said, code="target_missing")
-    for column in profile["columns"]:
-        if column["name"] in targets and column["constant"]:
-            said = f"the target column {column['name']!r} has the same value in every row"
-            raise _fault("/dataset", said, code="target_constant", column=column["name"])
-        if kind == "regression" and column["name"] in targets and column["type"] not in ("number", "integer"):
-            said = f"expected numbers in {column['name']!r}, which holds words: train a classification"
-            raise _fault("/dataset", said, code="target_not_numeric", column=column["name"])
-
-
-def _fault(pointer: str, message: str, *, code: str | None = None, column: str | None = None) -> InvalidRequest:
-    return InvalidRequest(message, code=code, faults=[Fault(message, pointer=pointer, column=column)])
+def _fault(pointer: str, message: str, *, code: str | None = None) -> InvalidRequest:
+    return InvalidRequest(message, code=code, faults=[Fault(message, pointer=pointer)])

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from shared import claims, studies, submission
+from shared import claims, limits, studies
 from shared.errors import JobCancelled, JobFailed, RequestRefused
 from shared.table_params import TableTraining
 from shared.tuning_params import TrialParams
@@ -138,7 +138,7 @@ def _values(metrics: Json) -> Json:
 def _training(desk: Desk, study: Study, params: TrialParams) -> Any:  # Any: the kind's own TrainParams
     try:
         train = study.training(params)
-        submission.refuse_giant(train, desk.dataset_rows(), desk.settings)
+        limits.refuse_giant(train, desk.dataset_rows(), desk.settings)
     except ValidationError as cause:
         said = f"No training has such params: {cause.errors()[0]['msg']}"
         raise JobFailed(said, code="point_invalid") from cause
