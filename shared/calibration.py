@@ -38,6 +38,7 @@ class Past:
     # None where nothing is learned in epochs, or nobody wrote down how many.
     epochs: float | None = None
     cpu_s: float = 0.0
+    gpu_s: float = 0.0
     energy_wh: float = 0.0
 
     @property
@@ -52,13 +53,14 @@ class Past:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """Seconds and their range; cores that are busy and watt-hours a second, None where no job tells."""
+    """Seconds and their range; busy cores, cards that are held, watt-hours a second, None where no job tells."""
 
     seconds: float
     low: float
     high: float
     jobs: int
     cores: float | None = None
+    cards: float | None = None
     wh_per_s: float | None = None
 
     def times(self, count: float) -> "Calibrated":
@@ -77,8 +79,10 @@ def recent(sql: Connection, action: str, kind: str | None) -> list[Past]:
         .order_by(jobs.c.id.desc())
         .limit(RECENT)
     )
-    rows = sql.execute(chosen).all()
-    return [_past(row.estimate, row.cost or {}, row.result or {}) for row in rows if row.estimate]
+    rows = [row for row in sql.execute(chosen) if row.estimate]
+    # Of an older release nobody knows how long it learned, and it would tell of early stopping what is told already.
+    whole = [row for row in rows if "around_s" in row.estimate]
+    return [_past(row.estimate, row.cost or {}, row.result or {}) for row in whole or rows]
 
 
 def frozen(expected: Expected) -> Json:
@@ -97,6 +101,7 @@ def _past(estimate: Json, cost: Json, result: Json) -> Past:
         float(cost.get("compute_s", 0.0)),
         epochs=float(ran) if isinstance(ran, int) else None,
         cpu_s=float(cost.get("cpu_s", 0.0)),
+        gpu_s=float(cost.get("gpu_s", 0.0)),
         energy_wh=float(cost.get("energy_wh") or 0.0),
     )
 
@@ -126,6 +131,7 @@ def calibrate(expected: Expected, past: Sequence[Past]) -> Calibrated:
         seconds * math.exp(max(above, least)),
         jobs=len(told),
         cores=quantile([each.cpu_s / each.compute_s for each in told], weights, 0.5),
+        cards=quantile([each.gpu_s / each.compute_s for each in told], weights, 0.5),
         wh_per_s=quantile([each.energy_wh / each.compute_s for each in told], weights, 0.5),
     )
 

@@ -108,7 +108,13 @@ def cut(sql: Connection, claim: Claim, *, total: int, size: int, resume_of: str 
 
 def _unpaid(done: Row[Any]) -> Json:
     """What a chunk left behind, without who has helped: the job that it was done for has paid."""
-    return {name: value for name, value in done.output.items() if name != "helped"}
+    return {name: value for name, value in done.output.items() if name not in ("helped", "helped_s")}
+
+
+def helped(output: Json) -> Json:
+    """What whoever has helped with a chunk used; a worker of an older release tells the seconds alone."""
+    told: Json = output.get("helped") or {"compute_s": output.get("helped_s", 0.0)}
+    return told
 
 
 def _done_of(sql: Connection, job_id: str) -> Sequence[Row[Any]]:
@@ -210,8 +216,8 @@ def finish(sql: Connection, claim: Claim, chunk: Chunk, output: Json) -> None:
     """Record what a chunk came to, once. Raises ClaimLost when the attempt or the chunk is another's by now."""
     claims.note_progress(sql, claim)
     _write(sql, chunk, state=DONE, lease_until=None, output=output, ended_at=now())
-    if "helped" in output:
-        claims.charge_help(sql, claim, output["helped"]["compute_s"])
+    if helped_s := helped(output)["compute_s"]:
+        claims.charge_help(sql, claim, helped_s)
 
 
 def give_back(sql: Connection, chunk: Chunk) -> None:

@@ -37,13 +37,16 @@ def refuse_unlike(rows: Sequence[Row[Any]], version: Row[Any], repeated: Sequenc
     raise InvalidRequest(said, code="columns_missing" if is_missing else "column_not_numeric", faults=faults)
 
 
-def refuse_unnamed(rows: Sequence[Row[Any]], params: TableTraining, *, under: str) -> None:
-    """Raise InvalidRequest for params, those at `under`, that name a column which the table to learn from has not."""
+def refuse_unnamed(rows: Sequence[Row[Any]], params: TableTraining, *, under: str, group_at: str) -> None:
+    """Raise InvalidRequest for params that name a column which the table to learn from has not.
+
+    They stand at `under`, the group's at `group_at`.
+    """
     if not rows or rows[0].format != "table":
         return
     present = [column["name"] for column in rows[0].profile["columns"]]
     validation = params.validation or Validation()
-    named = [(f"{under}/validation/group", validation.group), (f"{under}/validation/time", validation.time)]
+    named = [(group_at, validation.group), (f"{under}/validation/time", validation.time)]
     named += [(f"{under}/report_by/{place}", name) for place, name in enumerate(params.report_by)]
     absent = [(pointer, name) for pointer, name in named if name is not None and name not in present]
     if not absent:

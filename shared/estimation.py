@@ -73,6 +73,6 @@ def as_json(need: Need, told: Calibrated, settings: Settings) -> Json:
         # How many earlier jobs it was told from; 0: from the figures of the service alone.
         "jobs": told.jobs,
         "energy_wh": round(energy_wh, 6),
-        "money": prices.money(cpu_s=cpu_s, gpu_s=0.0, energy_wh=energy_wh),
+        "money": prices.money(cpu_s=cpu_s, gpu_s=told.seconds * (told.cards or 0.0), energy_wh=energy_wh),
         "currency": prices.currency if prices.has_prices else None,
     }

@@ -119,7 +119,9 @@ def _look(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> _
         columns.refuse_unlike(rows, version, getattr(params, "columns", ()))
     limits.check_hearing(params, rows)
     if isinstance(params, TableTraining):
-        columns.refuse_unnamed(rows, params, under="/params/train" if isinstance(asked, Tuning) else "/params")
+        under = "/params/train" if isinstance(asked, Tuning) else "/params"
+        group_at = f"{under}/group" if isinstance(asked, Auditing) else f"{under}/validation/group"
+        columns.refuse_unnamed(rows, params, under=under, group_at=group_at)
     explanation.refuse_unfit(params, rows, version)
     need = estimation.need(params, rows, version, machines.usual(sql))
     if isinstance(asked, Auditing):

@@ -22,6 +22,7 @@ HALVED = 0.3
 TEST = 0.2
 # Finals are judged in so many folds. Fewer rows or groups than this validate badly where a fifth of them does it alone.
 FOLDS, FEW_UNITS = 4, 2000
+OF_VALIDATION = ("validation", "validation_split")
 FINALISTS, TRIALS_A_FINALIST = 5, 6
 
 Json = dict[str, Any]
@@ -78,11 +79,14 @@ def fixed(asked: Any) -> Json:  # Any: the kind's own
 def finalists(asked: Any, row: Row[Any]) -> int:  # Any: the kind's own
     """How many of the best trials are judged once more, in folds, before one of them wins."""
     train = asked.train
-    if not isinstance(train, TableTraining) or train.validation_split is not None or train.folds or train.time:
-        # It has been said how to validate, or there are no rows to divide.
+    is_drawn = any(path.split(".")[0] in OF_VALIDATION for path in asked.space)
+    if is_drawn or not isinstance(train, TableTraining) or train.validation_split is not None:
+        return 0
+    if train.folds or train.time:
+        # It has been said how to validate.
         return 0
     if asked.finalists is not None or row.format != "table":
-        return int(asked.finalists or 0)
+        return min(int(asked.trials), int(asked.finalists or 0))
     return min(FINALISTS, asked.trials // TRIALS_A_FINALIST) if _units(train, row.profile) <= FEW_UNITS else 0
 
 

@@ -61,6 +61,10 @@ class TrialParams(Closed):
     final: bool = False
     rungs: dict[str, Float] = Field(default_factory=dict)
 
+    def as_json(self) -> dict[str, Any]:
+        """What is not said is left out: a worker of an older release knows no more than it has to."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
 
 def of_kind(contract: ModuleType) -> type[BaseModel]:
     """The params of a search for a kind that trains: what is fixed of its training, and the space.

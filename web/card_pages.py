@@ -106,7 +106,7 @@ def _is_long(value: Any) -> bool:
 def _long(value: Any) -> Block:
     if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
         return _grid([_spread(each) for each in value])
-    if isinstance(value, dict) and value.keys() == {"labels", "rows"}:
+    if isinstance(value, dict) and value.keys() == {"labels", "rows"} and isinstance(value["labels"], list):
         return _confusion(value["labels"], value["rows"])
     if isinstance(value, dict) and _is_flat(value.values()):
         return Facts(_pairs(value))
@@ -207,13 +207,16 @@ def _training(said: Json | None) -> Iterator[Block]:
     if len(curve) < 2:
         return
     lines = {
-        named: [(float(each["epoch"]), float(each[name])) for each in curve if name in each]
+        named: [(float(each["epoch"]), float(each[name])) for each in curve if each.get(name) is not None]
         for name, named in (("loss", "training rows"), ("val_loss", "validation rows"))
     }
     ends = [
         f"on the {named} from {figure(line[0][1])} to {figure(line[-1][1])}" for named, line in lines.items() if line
     ]
-    yield Plot(f"The loss {', '.join(ends)}.", "epoch", "loss", {named: line for named, line in lines.items() if line})
+    if ends:
+        yield Plot(
+            f"The loss {', '.join(ends)}.", "epoch", "loss", {named: line for named, line in lines.items() if line}
+        )
 
 
 def _reliability(said: Json | None) -> Iterator[Block]:

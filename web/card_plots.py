@@ -40,7 +40,9 @@ def draw(plot: Plot) -> str:
 
 def _ends(values: list[float]) -> Point:
     low, high = min(values), max(values)
-    return (low, high) if high - low > LEAST_SPAN else (low - 0.5, high + 0.5)
+    # Where all is alike there is room on both sides, however large it is.
+    room = max(0.5, abs(low) * 1e-3)
+    return (low, high) if high - low > LEAST_SPAN * max(1.0, abs(low)) else (low - room, high + room)
 
 
 def _frame() -> str:

@@ -4,14 +4,16 @@ They are kept for one search, in the process that tries it, and are gone with th
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sqlalchemy import Row
 
 from shared.claims import Claim
-from worker.kinds.protocol import Prepared
-from worker.training import Table
+
+if TYPE_CHECKING:
+    from worker.kinds.protocol import Prepared
+    from worker.training import Table
 
 # Of what is kept at a time; a table that has more is prepared anew for each trial.
 MOST_BYTES = 256 * 1024 * 1024
@@ -24,16 +26,21 @@ OF_THE_NETWORK = {
 Key = tuple[str, ...]
 
 _of_search: str | None = None
-_kept: dict[Key, Prepared] = {}
+_kept: "dict[Key, Prepared]" = {}
 
 
-def prepare(claim: Claim, dataset: Row[Any], params: Any, make: Callable[[], Prepared]) -> Prepared:
-    """What `make` makes of a dataset by these params, or has made for an earlier trial of the same search."""
+def begin(claim: Claim) -> None:
+    """Say which job this process does next: what is not of its search is forgotten."""
     global _of_search
     search = claim.parent or claim.job_id
     if search != _of_search:
         _kept.clear()
         _of_search = search
+
+
+def prepare(claim: Claim, dataset: Row[Any], params: Any, make: "Callable[[], Prepared]") -> "Prepared":
+    """What `make` makes of a dataset by these params, or has made for an earlier trial of the same search."""
+    begin(claim)
     key = (dataset.id, dataset.sha256, claim.kind or "", params.model_dump_json(exclude=OF_THE_NETWORK))
     found = _kept.get(key)
     if found is not None:
@@ -46,19 +53,19 @@ def prepare(claim: Claim, dataset: Row[Any], params: Any, make: Callable[[], Pre
     return prepared
 
 
-def _tables(prepared: Prepared) -> list[Table]:
+def _tables(prepared: "Prepared") -> "list[Table]":
     return [part for part in (prepared.train, prepared.validation, prepared.test) if part is not None]
 
 
-def _arrays(prepared: Prepared) -> list[np.ndarray]:
+def _arrays(prepared: "Prepared") -> list[np.ndarray]:
     return [each for part in _tables(prepared) for each in (part.x, part.y, part.weight) if each is not None]
 
 
-def _size_bytes(prepared: Prepared) -> int:
+def _size_bytes(prepared: "Prepared") -> int:
     return sum(array.nbytes for array in _arrays(prepared))
 
 
-def _frozen(prepared: Prepared) -> Prepared:
+def _frozen(prepared: "Prepared") -> "Prepared":
     """The same, so that no trial can change what the next one learns from."""
     for array in _arrays(prepared):
         array.flags.writeable = False

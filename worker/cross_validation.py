@@ -52,10 +52,11 @@ class Aside:
         raise AssertionError("no checkpoint is due")
 
     def is_enough(self) -> bool:
-        return self._desk.is_enough()
+        return self._desk.is_enough() and self._desk.given is None
 
     def is_budget_spent(self) -> bool:
-        return self._desk.is_budget_spent()
+        # The model itself is there: without what stands beside it, it could not be published.
+        return self._desk.is_budget_spent() and self._desk.given is None
 
 
 @dataclass(frozen=True)

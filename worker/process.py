@@ -100,6 +100,9 @@ def _measure_machine(database: Database, worker: str) -> None:
     except Unavailable as away:
         # The next child measures it; until then estimates go by others' machines.
         log.warning("machine_not_measured", reason=away.code)
+    except Exception:
+        # A card that another process has filled, perhaps: a job may still do, or says itself what is wrong.
+        log.exception("machine_not_measured")
 
 
 def answer(queue: str) -> None:

@@ -22,7 +22,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.log import logger
-from worker import disk
+from worker import alike, disk
 from worker.desk import Desk, erased
 from worker.ending import Ending
 from worker.heart import Heart
@@ -96,6 +96,7 @@ def _work(post: Post, claim: Claim) -> None:
     heart = Heart(post.database, claim, beat_s=chosen.beat_s, stall_s=chosen.stall_s, tariff=tariff.of(chosen))
     scratch = post.scratch / f"job-{claim.job_id}-{claim.fence}"
     desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch, ring=post.ring)
+    alike.begin(claim)
     heart.start()
     try:
         _carry_out(desk)

@@ -214,7 +214,7 @@ def _put_together(
             whole.rows, whole.errors = whole.rows + chunk.output["rows"], whole.errors + chunk.output["errors"]
             whole.files += chunk.output["files"]
             whole.told.append(chunk.output["told"])
-            desk.heart.helped = desk.heart.helped.plus(read_used(chunk.output.get("helped", {})))
+            desk.heart.helped = desk.heart.helped.plus(read_used(chunks.helped(chunk.output)))
             desk.heart.move()
     for path in kept.values():
         # It waits in the storage for those before it.

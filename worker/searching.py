@@ -3,6 +3,8 @@
 Only a worker with TensorFlow loads this.
 """
 
+import json
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -35,7 +37,7 @@ def tune(desk: Desk) -> Ending:
             return Ending(lambda sql: {}, is_parked=True)
     desk.heart.is_enough = is_told_to_end
     desk.enter("choosing")
-    return _publish(desk, study)
+    return _publish(desk, study, is_told_to_end=is_told_to_end)
 
 
 def _plan(desk: Desk, study: Study) -> None:
@@ -50,11 +52,11 @@ def _plan(desk: Desk, study: Study) -> None:
 def _has_finals(desk: Desk, study: Study) -> bool:
     """Whether the best points are to be judged once more, in folds: then they are submitted, and were not before."""
     count = tuning.finalists(study.asked, desk.dataset_rows()[0])
-    best = study.best_first(study.drawn)[:count]
-    if not best or out_of_budget(study):
+    points = _unlike(trial.params["axes"] for trial in study.best_first(study.drawn))[:count]
+    if not points or out_of_budget(study):
         return False
     # The training without the space among them: the winner is not worse than that by what finals tell.
-    points = [*(trial.params["axes"] for trial in best), {}]
+    points = _unlike([*points, {}])
     with desk.database.transaction() as sql:
         claims.hold(sql, desk.claim)
         new = studies.submit_finals(sql, desk.claim, points, expected_s=study.row.expected_s * (tuning.FOLDS + 1))
@@ -63,12 +65,18 @@ def _has_finals(desk: Desk, study: Study) -> bool:
     return new > 0
 
 
-def _publish(desk: Desk, study: Study) -> Ending:
+def _unlike(points: Iterable[Json]) -> list[Json]:
+    """Each point once, where it stands first: a small space is soon drawn twice."""
+    return list({json.dumps(axes, sort_keys=True): axes for axes in reversed(list(points))}.values())[::-1]
+
+
+def _publish(desk: Desk, study: Study, *, is_told_to_end: bool) -> Ending:
     best = study.best()
     if best is None:
         raise _nothing_found(study)
     params = study.training(TrialParams.model_validate(best.params))
-    if study.asked.winner == "retrain":
+    # Of what is told to end nothing is trained once more.
+    if study.asked.winner == "retrain" and not is_told_to_end:
         params = _on_more_rows(params, best.result)
     else:
         desk.given = _fitted(desk, best)

@@ -108,9 +108,10 @@ def value_of(trial: Row[Any]) -> float | None:
     return value
 
 
-def spent(study: Study, limit: str) -> float:
-    """What all trials have used so far of a limit of the search's budget."""
-    return float(sum((trial.cost or {}).get(BUDGETED[limit]) or 0.0 for trial in study.trials))
+def spent(study: Study, limit: str, *, besides: str | None = None) -> float:
+    """What all trials, or all but one, have used so far of a limit of the search's budget."""
+    counted = [trial for trial in study.trials if trial.id != besides]
+    return float(sum((trial.cost or {}).get(BUDGETED[limit]) or 0.0 for trial in counted))
 
 
 def out_of_budget(study: Study) -> Json | None:

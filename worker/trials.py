@@ -55,11 +55,14 @@ def trial(desk: Desk) -> Ending:
 
 def _judge_again(desk: Desk, study: Study, params: TrialParams) -> Ending:
     """A final. Raises JobCancelled where nothing is left to pay for it: then the best trial wins as it is."""
-    if out_of_budget(study):
+    if reason := out_of_budget(study):
+        with desk.database.transaction() as sql:
+            studies.stop(sql, study.row.id, reason)
         raise JobCancelled("The budget of the search is used up.")
-    budget = _left(study)
+    # What earlier attempts have used is in this one's own cost.
+    budget = _left(study, besides=desk.claim.job_id)
     with desk.database.transaction() as sql:
-        claims.draw(sql, desk.claim, params=params.model_dump(mode="json"), budget=budget)
+        claims.draw(sql, desk.claim, params=params.as_json(), budget=budget)
     desk.claim = replace(desk.claim, budget=budget)
     return _try(desk, study, params)[0]
 
@@ -79,15 +82,17 @@ def _draw(desk: Desk, study: Study, params: TrialParams) -> TrialParams:
     drawn = params.model_copy(update={"axes": axes})
     budget = _left(study)
     with desk.database.transaction() as sql:
-        claims.draw(sql, desk.claim, params=drawn.model_dump(mode="json"), budget=budget)
-    desk.claim = replace(desk.claim, params=drawn.model_dump(mode="json"), budget=budget)
+        claims.draw(sql, desk.claim, params=drawn.as_json(), budget=budget)
+    desk.claim = replace(desk.claim, params=drawn.as_json(), budget=budget)
     return drawn
 
 
-def _left(study: Study) -> Json:
-    """Of each limit of the search's budget what its trials have not used yet."""
+def _left(study: Study, *, besides: str | None = None) -> Json:
+    """Of each limit of the search's budget what its trials, those besides one, have not used yet."""
     # Never nothing: a trial that has begun comes to something.
-    return {limit: max(granted - spent(study, limit), 1e-6) for limit, granted in study.row.budget.items()}
+    return {
+        limit: max(granted - spent(study, limit, besides=besides), 1e-6) for limit, granted in study.row.budget.items()
+    }
 
 
 def _rungs(desk: Desk, study: Study, params: TrialParams) -> Rungs | None:
@@ -99,8 +104,8 @@ def _rungs(desk: Desk, study: Study, params: TrialParams) -> Rungs | None:
         reached = {str(epoch): loss for epoch, loss in seen.items()}
         kept = TrialParams.model_validate(desk.claim.params).model_copy(update={"rungs": reached})
         with desk.database.transaction() as sql:
-            claims.draw(sql, desk.claim, params=kept.model_dump(mode="json"), budget=desk.claim.budget)
-        desk.claim = replace(desk.claim, params=kept.model_dump(mode="json"))
+            claims.draw(sql, desk.claim, params=kept.as_json(), budget=desk.claim.budget)
+        desk.claim = replace(desk.claim, params=kept.as_json())
         others = [each for each in open_study(desk, study.row.id).tried() if each.number != params.number]
         mine = Tried(params.number, params.axes or {}, has_ended=False, rungs=seen)
         return sampling.is_hopeless(

@@ -1,6 +1,6 @@
 """What this machine can do, measured once for each worker's slot: how fast it multiplies, and how fast all else goes.
 
-Both take a fifth of a second together. The best of a few tries counts: what disturbs one only makes it longer.
+Both take a tenth of a second together. The best of a few tries counts: what disturbs one only makes it longer.
 """
 
 import time

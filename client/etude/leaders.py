@@ -48,7 +48,7 @@ def board(found: Json, *, at_most: int = LINES_AT_MOST) -> Table:
     table = page.table("#", metric.replace("_", " "), "epochs", "state", "settings")
     for trial in shown[:at_most]:
         table.add_row(
-            f"{trial['number']} in folds" if trial["final"] else str(trial["number"]),
+            f"{trial['number']} in folds" if trial.get("final") else str(trial["number"]),
             page.figure(trial["value"]),
             _epochs(trial),
             _state(trial),
@@ -75,7 +75,7 @@ def _state(trial: Json) -> Text:
 
 
 def _settings(trial: Json) -> str:
-    if trial["final"] and not trial["axes"]:
+    if trial.get("final") and not trial["axes"]:
         return "without the space"
     return escape(", ".join(f"{name.split('.', 1)[-1] if name.startswith('hidden.') else name}={_short(value)}"
                             for name, value in trial["axes"].items()))  # fmt: skip

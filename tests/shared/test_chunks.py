@@ -1,5 +1,7 @@
 """Chunks of a scoring in SQL: claimed once, fenced, halved where they fail, lost with their workers."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -105,6 +107,12 @@ def served_s(database: Database, tenant: str) -> float:
     """What the tenant has had beyond this moment."""
     with database.reading() as sql:
         return float(sql.execute(select(tenants.c.served_until - now()).where(tenants.c.id == tenant)).scalar_one())
+
+
+@pytest.mark.parametrize("said", [{"helped": {"compute_s": 600.0, "cpu_s": 9.0}}, {"helped_s": 600.0}])
+def test_what_a_guest_of_an_older_release_did_counts_as_well(said: dict[str, Any]) -> None:
+    assert chunks.helped(said)["compute_s"] == 600.0
+    assert chunks.helped({})["compute_s"] == 0.0
 
 
 def test_what_a_guest_does_is_charged_once_however_often_the_job_is_tried(database: Database, tenant: str) -> None:

@@ -143,6 +143,7 @@ def test_of_a_version_of_an_older_release_the_worker_tells(
             ["/params/validation/group", "/params/report_by/0"],
         ),
         ("train", {"validation": {"time": "no"}}, ["/params/validation/time"]),
+        ("audit", {"group": "no"}, ["/params/group"]),
         ("tune", {"train": {"validation": {"group": "no"}}}, ["/params/train/validation/group"]),
     ],
 )

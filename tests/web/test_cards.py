@@ -13,6 +13,8 @@ from shared.tables import epochs, jobs, versions
 from tests.factories import SONGS, make_dataset
 from tests.web.calling import Caller, a_key
 from tests.web.registry import lineage, make_version, metric
+from web import card_plots
+from web.card_blocks import Plot
 
 HOSTILE = '<script>alert("1")</script> | `` ``` `code` *b* [x](javascript:alert(1)) & # \u202eevil\x1b[2J http://x.y'
 FORMS = {"html": "text/html", "markdown": "text/markdown", "json": "application/json"}
@@ -244,6 +246,27 @@ def test_the_page_draws_how_it_was_learned_and_how_sure_it_may_be(
     assert page.count('<polyline class="line l0"') == 4 and "validation rows" in page
     # 0.6 of 250 from the left, and half of 152 up; 0.9 and all of it.
     assert 'points="210.0,88.0 285.0,12.0"' in page
+
+
+def test_odd_figures_are_shown(caller: Caller, database: Database, tenant: str) -> None:
+    # Classes named like the parts of a matrix, and a loss that was everywhere too large to be told.
+    metrics = {"validation": {"per_class": {name: {"precision": 0.5, "rows": 2} for name in ("labels", "rows")}}}
+    with database.transaction() as sql:
+        make_version(sql, tenant, metrics=metrics)
+        job = sql.execute(select(versions.c.job)).scalar_one()
+        lacking = [{"epoch": at, "val_loss": None} for at in (1, 2)]
+        sql.execute(insert(epochs), [{"job": job, "epoch": row["epoch"], "metrics": row} for row in lacking])
+
+    for form in ("html", "markdown", "json"):
+        answer = card(caller, form=form)
+        assert answer.status_code == 200
+    assert "<td>labels</td>" in card(caller, form="html").text
+
+
+def test_a_line_that_is_level_however_high_is_drawn() -> None:
+    drawn = card_plots.draw(Plot("level", "epoch", "loss", {"rows": [(1.0, 1e18), (2.0, 1e18)]}))
+
+    assert "nan" not in drawn and drawn.count("<polyline") == 3
 
 
 def test_a_confusion_matrix_is_a_table_and_what_rounding_left_is_nothing(

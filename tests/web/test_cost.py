@@ -64,6 +64,20 @@ def test_an_estimate_learns_from_jobs_that_have_ended(caller: Caller, database: 
     assert shown["seconds"] == before and shown["actual_ratio"] == pytest.approx(2.0 / before, abs=0.001)
 
 
+def test_jobs_of_an_older_release_tell_only_where_there_are_no_others(
+    caller: Caller, database: Database, tenant: str
+) -> None:
+    old = train(caller, database, tenant)
+    with database.transaction() as sql:
+        sql.execute(update(job_table).where(job_table.c.id == old).values(estimate={"model_s": 1.0, "seconds": 1.0}))
+
+    first = caller.call("POST", "/v1/estimate", JOB).json["jobs"]
+    for _ in range(2):
+        train(caller, database, tenant, {**JOB, "params": {"seed": 4}})
+
+    assert (first, caller.call("POST", "/v1/estimate", JOB).json["jobs"]) == (1, 2)
+
+
 def test_an_estimate_for_a_dataset_that_is_not_ready_is_refused(
     caller: Caller, database: Database, tenant: str
 ) -> None:

@@ -198,6 +198,67 @@ def test_a_search_that_was_lost_before_its_finals_makes_none_twice(post: Post, t
     assert working.find(post, job).state == jobs.SUCCEEDED
 
 
+def test_a_search_that_is_told_to_keep_its_best_among_its_finals_publishes_it(
+    post: Post, tenant: str, dataset: str
+) -> None:
+    # Long enough that a training which may end early would.
+    train = {"epochs": 1200, "early_stopping": False, "batch_size": 16}
+    job = search(post, tenant, dataset, finalists=2, trials=2, train=train, winner="retrain")
+    for _ in range(1 + 2 + 1 + 1):
+        do_one(post)
+    with post.database.transaction() as sql:
+        jobs.cancel(sql, tenant, job, keep="best")
+    steer(post)
+    do_all(post)
+
+    # As a training that was told to: cancelled, and with a version.
+    assert working.find(post, job).state == jobs.CANCELLED
+    [version] = working.made(post, job)
+    assert version.lineage["search"]["winner"] == 2
+    assert len(version.metrics["folds"]["each"]) == tuning.FOLDS
+
+
+def test_a_final_that_is_tried_again_is_left_what_the_others_have_not_used(
+    post: Post, tenant: str, dataset: str
+) -> None:
+    job = search(post, tenant, dataset, finalists=1, budget={"compute_seconds": 1000.0})
+    for _ in range(1 + 3 + 1):
+        do_one(post)
+    final = trials(post, job)[3]
+    used = {"compute_s": 400.0, "cpu_s": 1.0, "energy_wh": 1.0}
+    with post.database.transaction() as sql:
+        sql.execute(update(job_table).where(job_table.c.id == final.id).values(cost=used))
+    do_one(post)
+
+    ended = trials(post, job)[3]
+    assert ended.state == jobs.SUCCEEDED, ended.error
+    assert 900 < ended.budget["compute_seconds"] < 1000
+
+
+def test_a_space_that_says_how_to_validate_has_no_finals(post: Post, tenant: str, dataset: str) -> None:
+    space = {"validation_split": {"type": "choice", "values": [0.2, 0.3]}}
+    job = search(post, tenant, dataset, finalists=2, space=space)
+    do_all(post)
+
+    assert len(trials(post, job)) == 3 and working.find(post, job).state == jobs.SUCCEEDED
+
+
+def test_a_point_that_was_drawn_twice_is_one_final(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset, finalists=3, space={"batch_size": {"type": "choice", "values": [16]}})
+    do_all(post)
+
+    assert [trial.params["axes"] for trial in trials(post, job)[3:]] == [{"batch_size": 16}, {}]
+
+
+def test_what_is_not_said_of_a_trial_is_not_written(post: Post, tenant: str, dataset: str) -> None:
+    job = search(post, tenant, dataset)
+    for _ in range(2):
+        do_one(post)
+
+    # An older release knows no finals, and refuses what it does not know.
+    assert trials(post, job)[0].params.keys() <= {"number", "axes", "rungs"}
+
+
 def test_a_search_without_the_untuned_beaten_keeps_the_untuned(post: Post, tenant: str, dataset: str) -> None:
     # Nothing is learned at such a pace, and the training without the space has a better one.
     slow = {"learning_rate": {"type": "float", "low": 1e-7, "high": 2e-7}}
