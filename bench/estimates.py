@@ -28,12 +28,18 @@ Json = dict[str, Any]
 def measure(rounds: int) -> list[Measurement]:
     """The share of the judged jobs that took what was told, within FACTOR; each round has a service of its own."""
     found = [_ratios(seed) for seed in range(rounds)]
+    sorts = {"jobs": ("train", "score"), "trainings": ("train",), "scorings": ("score",)}
+    return [_compare(named, [[ratio for action, ratio in each if action in of] for each in found])
+            for named, of in sorts.items()]  # fmt: skip
+
+
+def _compare(named: str, found: Sequence[Sequence[float]]) -> Measurement:
     pairs = [(max(share(ratios), 1e-9), 1.0) for ratios in found]
     every = sorted(ratio for ratios in found for ratio in ratios)
     worst = max(every, key=lambda ratio: abs(math.log(ratio)))
     middle = every[len(every) // 2]
-    note = f"{len(found[0])} jobs after {LEARNED_FROM}; real to told: median {middle:.2f}, worst {worst:.2f}"
-    return [compare(f"jobs told within a factor of {FACTOR}", pairs, unit="share", bar=BAR, note=note)]
+    note = f"{len(found[0])} {named} after {LEARNED_FROM} jobs; real to told: median {middle:.2f}, worst {worst:.2f}"
+    return compare(f"{named} told within a factor of {FACTOR}", pairs, unit="share", bar=BAR, note=note)
 
 
 def share(ratios: Sequence[float]) -> float:
@@ -41,12 +47,13 @@ def share(ratios: Sequence[float]) -> float:
     return sum(1 / FACTOR <= ratio <= FACTOR for ratio in ratios) / len(ratios)
 
 
-def _ratios(seed: int) -> list[float]:
+def _ratios(seed: int) -> list[tuple[str, float]]:
+    """Of each judged job its action, and the real seconds to those told."""
     with running() as service:
         service.training_child()
         tables = {rows: service.upload(f"rows-{rows}", _table(rows), target="label") for rows in ROWS}
         done = [service.finish(service.submit(wanted)) for wanted in _jobs(tables, seed)]
-    return [float(job["estimate"]["actual_ratio"]) for job in done[LEARNED_FROM:]]
+    return [(str(job["action"]), float(job["estimate"]["actual_ratio"])) for job in done[LEARNED_FROM:]]
 
 
 def _jobs(tables: dict[int, str], seed: int) -> Iterator[Json]:
