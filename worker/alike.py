@@ -4,16 +4,12 @@ They are kept for one search, in the process that tries it, and are gone with th
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sqlalchemy import Row
 
 from shared.claims import Claim
-
-if TYPE_CHECKING:
-    from worker.kinds.protocol import Prepared
-    from worker.training import Table
 
 # Of what is kept at a time; a table that has more is prepared anew for each trial.
 MOST_BYTES = 256 * 1024 * 1024
@@ -24,9 +20,12 @@ OF_THE_NETWORK = {
 }  # fmt: skip
 
 Key = tuple[str, ...]
+# Those of worker/kinds/protocol.py and worker/training.py, which load TensorFlow; every job of any worker passes here.
+Prepared = Any
+Table = Any
 
 _of_search: str | None = None
-_kept: "dict[Key, Prepared]" = {}
+_kept: dict[Key, Prepared] = {}
 
 
 def begin(claim: Claim) -> None:
@@ -38,7 +37,7 @@ def begin(claim: Claim) -> None:
         _of_search = search
 
 
-def prepare(claim: Claim, dataset: Row[Any], params: Any, make: "Callable[[], Prepared]") -> "Prepared":
+def prepare(claim: Claim, dataset: Row[Any], params: Any, make: Callable[[], Prepared]) -> Prepared:
     """What `make` makes of a dataset by these params, or has made for an earlier trial of the same search."""
     begin(claim)
     key = (dataset.id, dataset.sha256, claim.kind or "", params.model_dump_json(exclude=OF_THE_NETWORK))
@@ -53,19 +52,19 @@ def prepare(claim: Claim, dataset: Row[Any], params: Any, make: "Callable[[], Pr
     return prepared
 
 
-def _tables(prepared: "Prepared") -> "list[Table]":
+def _tables(prepared: Prepared) -> list[Table]:
     return [part for part in (prepared.train, prepared.validation, prepared.test) if part is not None]
 
 
-def _arrays(prepared: "Prepared") -> list[np.ndarray]:
+def _arrays(prepared: Prepared) -> list[np.ndarray]:
     return [each for part in _tables(prepared) for each in (part.x, part.y, part.weight) if each is not None]
 
 
-def _size_bytes(prepared: "Prepared") -> int:
+def _size_bytes(prepared: Prepared) -> int:
     return sum(array.nbytes for array in _arrays(prepared))
 
 
-def _frozen(prepared: "Prepared") -> "Prepared":
+def _frozen(prepared: Prepared) -> Prepared:
     """The same, so that no trial can change what the next one learns from."""
     for array in _arrays(prepared):
         array.flags.writeable = False
