@@ -38,11 +38,11 @@ def measure(rounds: int) -> list[Measurement]:
             found = [
                 _judge(service, columns, fold_of == number % FOLDS, kind, target, metric) for number in range(rounds)
             ]
-            rows += _compare(found, kind, target, metric, known)
+            rows += _compare(found, target, metric, known)
     return rows
 
 
-def _compare(found: Sequence[dict[str, Json]], kind: str, target: str, metric: str, known: str) -> list[Measurement]:
+def _compare(found: Sequence[dict[str, Json]], target: str, metric: str, known: str) -> list[Measurement]:
     """The tuned network beside each of the others."""
     middle = {name: float(np.median([each[name][known] for each in found])) for name in found[0]}
     note = f"{TRIALS} trials, songs apart; median {known}: " + ", ".join(f"{n} {v:.3f}" for n, v in middle.items())

@@ -39,7 +39,6 @@ def begin(claim: Claim) -> None:
 
 def prepare(claim: Claim, dataset: Row[Any], params: Any, make: Callable[[], Prepared]) -> Prepared:
     """What `make` makes of a dataset by these params, or has made for an earlier trial of the same search."""
-    begin(claim)
     key = (dataset.id, dataset.sha256, claim.kind or "", params.model_dump_json(exclude=OF_THE_NETWORK))
     found = _kept.get(key)
     if found is not None:

@@ -45,6 +45,7 @@ def test_a_later_attempt_counts_help_and_what_went_before_once(begun: Claim) -> 
 def test_a_card_costs_for_as_long_as_it_is_held(begun: Claim, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_cards", 2)
     expense = Expense(begun, TARIFF)
+    # Long enough that rounding to a thousandth of a second says nothing of what is compared.
     time.sleep(0.05)
 
     cost = expense.read(Used())
