@@ -75,8 +75,8 @@ def _publish(desk: Desk, study: Study, *, is_told_to_end: bool) -> Ending:
     if best is None:
         raise _nothing_found(study)
     params = study.training(TrialParams.model_validate(best.params))
-    # Of what is told to end nothing is trained once more.
-    if study.asked.winner == "retrain" and not is_told_to_end:
+    # Of what is told to end, or has used up what it was granted, nothing is trained once more.
+    if study.asked.winner == "retrain" and not is_told_to_end and not out_of_budget(study):
         params = _on_more_rows(params, best.result)
     else:
         desk.given = _fitted(desk, best)

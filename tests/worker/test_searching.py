@@ -287,6 +287,19 @@ def test_a_winner_that_is_trained_again_learns_from_the_validation_rows_as_well(
     assert KINDS["classification"].ACTIONS["train"].model_validate(version.lineage["params"]).validation_split == 0.0
 
 
+def test_a_search_whose_budget_is_spent_takes_the_winner_as_its_trial_has_left_it(
+    post: Post, tenant: str, dataset: str
+) -> None:
+    train = {"epochs": 9, "validation": {"fraction": 0.25}}
+    job = search(post, tenant, dataset, winner="retrain", train=train, budget={"compute_seconds": 0.001})
+    do_all(post)
+
+    assert working.find(post, job).state == jobs.SUCCEEDED
+    version, tried = working.made(post, job)[0], trials(post, job)
+    best = tried[version.lineage["search"]["winner"]]
+    assert version.metrics["validation"]["accuracy"]["value"] == pytest.approx(best.result["value"], abs=1e-6)
+
+
 def test_a_winner_without_a_test_is_trained_again_as_its_trial_was(post: Post, tenant: str, dataset: str) -> None:
     job = search(post, tenant, dataset, winner="retrain", train={"epochs": 9, "test": None})
     do_all(post)
