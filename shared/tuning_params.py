@@ -20,7 +20,7 @@ TUNE, TRIAL = "tune", "trial"
 class Halving(Closed):
     """Successive halving: of the trials that come as far as a rung only the best `factor`-th part goes on.
 
-    Rungs are at `least_epochs`, and `factor` times as many each; left out, three lie before the last epoch.
+    Rungs are at `least_epochs`, and `factor` times as many each; left out, four lie before the last epoch.
     """
 
     factor: Annotated[Int, Field(ge=2, le=10)] = 3

@@ -88,7 +88,10 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
     @signals.worker_init.connect(weak=False)
     def prepare(**_: Any) -> None:
         if queue_name == queue.TRAIN and start_method() == "fork":
-            from worker import pipeline  # noqa: F401 — TensorFlow, for its children; see the module's docstring
+            # With TensorFlow, for its children; see the module's docstring.
+            from worker import kinds, pipeline  # noqa: F401 — of the pipeline its import is all
+
+            kinds.load()
 
             # Children weigh themselves after each job: TensorFlow's million objects need no look each time, and
             # untouched they stay shared.
