@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from math import ceil
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -17,8 +18,10 @@ from shared.receivers import Receivers
 from shared.settings import Settings
 from shared.storage import Storage
 from web import (
+    admission,
     aliases,
     api,
+    audit_log,
     audits,
     cards,
     chunks,
@@ -27,7 +30,9 @@ from web import (
     errors,
     health,
     jobs,
+    keys,
     kinds,
+    limits,
     model_archives,
     model_comparisons,
     models,
@@ -43,6 +48,7 @@ from web import (
 )
 from web.places import Places
 from web.quotas import Quotas
+from web.rates import Rates
 from web.services import Services
 from web.shown import Shown
 from web.waiting import WaitingRoom
@@ -50,6 +56,7 @@ from web.waiting import WaitingRoom
 # Their import declares the routes.
 DECLARED = (
     aliases,
+    audit_log,
     audits,
     cards,
     chunks,
@@ -57,7 +64,9 @@ DECLARED = (
     differences,
     health,
     jobs,
+    keys,
     kinds,
+    limits,
     model_archives,
     model_comparisons,
     models,
@@ -103,7 +112,8 @@ def create_services(chosen: Settings) -> Services:
         room=WaitingRoom(database, chosen.waiting_clients),
         shown=Shown(),
         places=Places(),
-        quotas=Quotas(chosen.tenant_queued),
+        quotas=Quotas(chosen),
+        rates=Rates(chosen),
         asker=Asker(chosen),
         receivers=Receivers(rules, at_once=LOOK_UPS_AT_ONCE),
     )
@@ -131,7 +141,11 @@ def _in_every_answer(inner: WSGIApplication) -> WSGIApplication:
         environ[errors.REQUEST_ID] = request_id
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:  # Any: as the server's own
-            return start_response(status, [*headers, *HEADERS, ("X-Request-Id", request_id)], *more)
+            said = [*headers, *HEADERS, ("X-Request-Id", request_id)]
+            taken = environ.get(admission.RATE)
+            if taken is not None:
+                said += [("X-RateLimit-Remaining", str(taken.left)), ("X-RateLimit-Reset", str(ceil(taken.full_s)))]
+            return start_response(status, said, *more)
 
         return inner(environ, start)
 
