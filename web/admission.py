@@ -105,12 +105,13 @@ def entry(
 ) -> Entry:  # Any: what the route answers
     """What the audit log says of a call: never a file's name, nor anything of a body but the id of what was made."""
     files = set(re.findall(r"<path:(\w+)>", declared.path))
-    named = "/".join(str(value) for name, value in (path or {}).items() if name not in files) or None
+    named = "/".join(str(value) for name, value in (path or {}).items() if name not in files)
     made = body.get("id") if isinstance(body, dict) else None
+    of = named or made
+    request_id = request.environ[errors.REQUEST_ID]
     return Entry(
-        tenant, declared.action, status, key=key, object=named or made, made=made if made != named else None,
-        request=request.environ[errors.REQUEST_ID],
-    )  # fmt: skip
+        tenant, declared.action, status, key=key, object=of, made=None if made == of else made, request=request_id
+    )
 
 
 @lru_cache(4096)

@@ -14,7 +14,7 @@ COUNTED_AT_MOST = 1_000_000
 
 @route("GET", "/v1/limits", scope=READ, answer=tenant_schemas.Limits)
 def show(call: Call) -> Answer:
-    """Every limit with what is used of it; of the day's compute what is spent, or promised to jobs that have not ended."""
+    """Every limit with what is used of it; of the day's compute what is spent or promised to open jobs."""
     sql, tenant = call.sql, call.caller.tenant
     limits = quotas.of_tenant(sql, tenant, call.services.settings)
     used = {
