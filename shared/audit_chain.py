@@ -56,9 +56,8 @@ def _follow(sql: Connection, head: Row[Any]) -> Iterator[str]:
 def _rows(sql: Connection, head: Row[Any]) -> Iterator[Row[Any]]:
     """All of a tenant up to its head, some at a time: a log may be larger than memory."""
     mine, last = (table.c.tenant == head.tenant) & (table.c.seq <= head.seq), -1
-    while found := sql.execute(
-        select(table).where(mine, table.c.seq > last).order_by(table.c.seq).limit(AT_ONCE)
-    ).all():
+    chosen = select(table).where(mine).order_by(table.c.seq).limit(AT_ONCE)
+    while found := sql.execute(chosen.where(table.c.seq > last)).all():
         yield from found
         last = found[-1].seq
 

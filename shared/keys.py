@@ -6,11 +6,11 @@ import secrets
 import threading
 import time
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Row, bindparam, func, insert, select, update
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 
 from shared import ids
 from shared.database import Database, now
@@ -32,6 +32,7 @@ CACHED_S = 5.0
 CACHE_SIZE = 10_000
 # When a key was used last is told to the hour: enough to find one that nobody uses, and one write an hour.
 USED_S = 3600
+REST_S = 60.0
 ONE_ANSWER = "Send a valid key: `Authorization: Bearer etude_…`."
 
 
@@ -101,7 +102,7 @@ class Keyring:
         self._database, self._pepper = database, pepper
         self._known: dict[str, tuple[float, Caller]] = {}
         self._lock = threading.Lock()
-        self._using = ThreadPoolExecutor(1, "used-keys")
+        self._notes_again_at = 0.0
 
     def has_known(self, authorization: str | None) -> bool:
         """Whether this header has opened something here before; asks nobody."""
@@ -145,19 +146,21 @@ class Keyring:
         if not row.is_living:
             raise KeyRefused(row.tenant, row.id)
         if row.last_used_at is None or row.at - row.last_used_at >= USED_S:
-            # Not here: whoever reads does not wait for a database that is busy with another's writing.
-            self._using.submit(self._note_use, row.id)
+            self._note_use(row.id)
         rank = max(RANKS[scope] for scope in row.scopes)
         return Caller(tenant=row.tenant, key_id=row.id, rank=rank, is_suspended=row.suspended_at is not None)
 
     def _note_use(self, key_id: str) -> None:
+        if time.monotonic() < self._notes_again_at:
+            return
         try:
             with self._database.transaction() as sql:
                 hour = func.floor(now() / USED_S) * USED_S
                 sql.execute(update(keys).where(keys.c.id == key_id).values(last_used_at=hour))
-        except Unavailable as away:
-            # The next look-up, in some seconds, tries again.
-            log.info("key_use_not_noted", key=key_id, reason=away.detail)
+        except (Unavailable, DBAPIError) as away:
+            # Whoever only reads is not refused for it, nor held up again soon.
+            self._notes_again_at = time.monotonic() + REST_S
+            log.info("key_use_not_noted", key=key_id, reason=type(away).__name__)
 
 
 _FIND = (

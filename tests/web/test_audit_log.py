@@ -1,6 +1,7 @@
-"""The audit log at the door: every change is told once, refusals are, nothing that is private is, and nobody edits it."""
+"""The audit log at the door: changes and refusals are told, nothing private is, and nobody edits it."""
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -91,7 +92,7 @@ def test_each_change_has_one_row_with_who_what_and_what_came_of_it(
         ("keys.revoke", key, None, 204),
     ]
     assert rows[0]["request_id"] == "mine" and len({row["key"] for row in rows}) == 1
-    assert all(row["previous"] == before["hash"] for before, row in zip(rows, rows[1:], strict=False))
+    assert all(row["previous"] == before["hash"] for before, row in pairwise(rows))
     with database.reading() as sql:
         assert "diary" not in repr(sql.execute(select(audit_log)).all())
         assert audit_chain.verify(sql).faults == []

@@ -1,6 +1,7 @@
 """How often: buckets, and what who asks too often is told; one who does leaves the others alone."""
 
 import dataclasses
+from collections.abc import Callable, Iterator
 
 import pytest
 from flask.testing import FlaskClient
@@ -28,8 +29,21 @@ def clock() -> Clock:
     return Clock()
 
 
-def served(settings: Settings, **limits: float) -> FlaskClient:
-    return create_app(create_services(dataclasses.replace(settings, **limits))).test_client()
+Serve = Callable[..., FlaskClient]
+
+
+@pytest.fixture
+def serve(settings: Settings) -> Iterator[Serve]:
+    """An application with limits of its own."""
+    made = []
+
+    def start(**limits: float) -> FlaskClient:
+        made.append(create_services(dataclasses.replace(settings, **limits)))
+        return create_app(made[-1]).test_client()
+
+    yield start
+    for services in made:
+        services.database.close()
 
 
 def test_a_bucket_gives_its_burst_and_then_its_rate(clock: Clock) -> None:
@@ -85,8 +99,10 @@ def test_memory_is_bounded_and_the_emptiest_are_remembered(clock: Clock, monkeyp
     assert buckets.take("busy").wait_s > 0
 
 
-def test_who_asks_too_often_is_told_when_to_come_again(settings: Settings, database: Database, tenant: str) -> None:
-    client = served(settings, key_rate=0.5, key_burst=2)
+def test_who_asks_too_often_is_told_when_to_come_again(
+    serve: Serve, settings: Settings, database: Database, tenant: str
+) -> None:
+    client = serve(key_rate=0.5, key_burst=2)
     mine, colleague = (Caller(client, a_key(database, settings, tenant)) for _ in range(2))
 
     answers = [mine.call("GET", "/v1/jobs") for _ in range(3)]
@@ -102,9 +118,9 @@ def test_who_asks_too_often_is_told_when_to_come_again(settings: Settings, datab
 
 
 def test_submissions_of_a_tenant_are_counted_over_its_keys_and_leave_another_tenant_alone(
-    settings: Settings, database: Database, tenant: str
+    serve: Serve, settings: Settings, database: Database, tenant: str
 ) -> None:
-    client = served(settings, submission_rate=0.01, submission_burst=5)
+    client = serve(submission_rate=0.01, submission_burst=5)
     mine, colleague = (Caller(client, a_key(database, settings, tenant)) for _ in range(2))
     neighbour = make_tenant(database)
     other = Caller(client, a_key(database, settings, neighbour))
@@ -124,9 +140,9 @@ def test_submissions_of_a_tenant_are_counted_over_its_keys_and_leave_another_ten
 
 
 def test_guessing_is_slow_and_who_is_known_is_not_locked_out(
-    settings: Settings, database: Database, tenant: str
+    serve: Serve, settings: Settings, database: Database, tenant: str
 ) -> None:
-    client = served(settings, wrong_key_rate=0.01, wrong_key_burst=3)
+    client = serve(wrong_key_rate=0.01, wrong_key_burst=3)
     known, unknown = (Caller(client, a_key(database, settings, tenant)) for _ in range(2))
     known.call("GET", "/v1/jobs")
 
@@ -142,7 +158,8 @@ def test_guessing_is_slow_and_who_is_known_is_not_locked_out(
 
 @pytest.mark.parametrize(
     ("address", "counted"),
-    [("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("[2001:db8:1:2::9]", "2001:db8:1:2::/64"),
+    [("192.0.2.7", "192.0.2.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+     ("[2001:db8:1:2::9]", "2001:db8:1:2::/64"),
      ("", ""), ("unix", "unix")],
 )  # fmt: skip
 def test_an_ipv6_address_counts_as_its_network(address: str, counted: str) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from shared import fires, keys
 from shared.database import Database
 from shared.settings import Settings
-from shared.tables import datasets, schedules
+from shared.tables import datasets, schedules, tenants
 from tests.factories import SONGS, make_dataset, make_job
 from tests.web.calling import Caller, a_key
 
