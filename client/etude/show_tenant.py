@@ -37,10 +37,8 @@ def limits(found: Json) -> None:
             of = "no limit" if each["limit"] is None else f"{each['limit']:,}"
             table.add_row(name.replace("_", " "), f"{each['used']:,}", of)
     for name, rate in found["rates"].items():
-        said = (
-            "no limit" if rate["per_second"] is None else f"{rate['per_second']:g} a second, {rate['burst']:,} at once"
-        )
-        table.add_row(name, "", said)
+        often = f"{rate['per_second'] or 0:g} a second, {rate['burst']:,} at once"
+        table.add_row(name, "", "no limit" if rate["per_second"] is None else often)
     page.console().print(table)
 
 

@@ -35,9 +35,7 @@ def list_(as_json: bool) -> None:
 
 @keys.command()
 @click.argument("key_id")
-@click.option(
-    "--grace-s", type=click.IntRange(0, 604_800), help="How long the old one is good still; a day without it."
-)
+@click.option("--grace-s", type=click.IntRange(0, 604_800), help="How long the old one is good; a day without it.")
 @options.as_json
 def rotate(key_id: str, grace_s: int | None, as_json: bool) -> None:
     """Make a key in the place of another and print it, this once, alone on standard output."""
