@@ -66,7 +66,9 @@ def _count(declared: "Route", services: Services, caller: Caller) -> None:
         return
     request.environ[COUNTED] = True
     rates = services.rates
-    request.environ[RATE] = _demand(rates.keys, caller.key_id, "This key asks too often.")
+    taken = _demand(rates.keys, caller.key_id, "This key asks too often.")
+    if rates.keys.rate:
+        request.environ[RATE] = taken
     if declared.submits:
         _demand(rates.submissions, caller.tenant, "Jobs of this tenant come too fast.")
 

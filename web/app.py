@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-from math import ceil
 from pathlib import Path
 from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -144,7 +143,7 @@ def _in_every_answer(inner: WSGIApplication) -> WSGIApplication:
             said = [*headers, *HEADERS, ("X-Request-Id", request_id)]
             taken = environ.get(admission.RATE)
             if taken is not None:
-                said += [("X-RateLimit-Remaining", str(taken.left)), ("X-RateLimit-Reset", str(ceil(taken.full_s)))]
+                said += taken.headers()
             return start_response(status, said, *more)
 
         return inner(environ, start)

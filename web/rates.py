@@ -7,6 +7,7 @@ A bucket holds `burst` tokens and gets `rate` a second. Kept of each is one numb
 import threading
 import time
 from collections.abc import Callable
+from math import ceil
 from typing import NamedTuple
 
 from shared.settings import Settings
@@ -16,11 +17,21 @@ SIZE = 20_000
 
 
 class Taken(NamedTuple):
-    """What came of asking for a token: how many are left, and how long until there is one (0: it was given)."""
+    """What came of asking for a token: how many a full bucket has and how many are left, and how long until there is
+    one (0: it was given) and until all are there again."""
 
+    burst: int
     left: int
     wait_s: float
     full_s: float
+
+    def headers(self) -> list[tuple[str, str]]:
+        """What the answer says of it, in whole tokens and seconds."""
+        return [
+            ("X-RateLimit-Limit", str(self.burst)),
+            ("X-RateLimit-Remaining", str(self.left)),
+            ("X-RateLimit-Reset", str(ceil(self.full_s))),
+        ]
 
 
 class Buckets:
@@ -37,18 +48,18 @@ class Buckets:
     def take(self, name: str) -> Taken:
         """Take a token, if there is one."""
         if not self.rate:
-            return Taken(self.burst, 0.0, 0.0)
+            return Taken(self.burst, self.burst, 0.0, 0.0)
         with self._lock:
             now = self._clock()
             # No bucket is emptier than empty: should the clock have gone back, nobody waits for longer than that.
             full_s = min(max(self._full_at.get(name, now) - now, 0.0), self._capacity) + self._interval
             wait_s = full_s - self._capacity
             if wait_s > 1e-9:
-                return Taken(0, wait_s, full_s - self._interval)
+                return Taken(self.burst, 0, wait_s, full_s - self._interval)
             if len(self._full_at) >= SIZE and name not in self._full_at:
                 self._make_room(now)
             self._full_at[name] = now + full_s
-            return Taken(int((self._capacity - full_s) / self._interval + 1e-6), 0.0, full_s)
+            return Taken(self.burst, int((self._capacity - full_s) / self._interval + 1e-6), 0.0, full_s)
 
     def is_empty(self, name: str) -> bool:
         """Whether the next one would be refused; takes nothing."""

@@ -109,6 +109,7 @@ def test_who_asks_too_often_is_told_when_to_come_again(
 
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["1", "0", "0"]
+    assert {answer.headers["X-RateLimit-Limit"] for answer in answers} == {"2"}
     refused = answers[2]
     assert (refused.json["code"], refused.json["retryable"]) == ("rate_limited", True)
     assert 1 <= int(refused.headers["Retry-After"]) <= 2
