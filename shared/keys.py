@@ -146,17 +146,18 @@ class Keyring:
         if not row.is_living:
             raise KeyRefused(row.tenant, row.id)
         if row.last_used_at is None or row.at - row.last_used_at >= USED_S:
-            self._note_use(row.id)
+            self._note_use(row.tenant, row.id)
         rank = max(RANKS[scope] for scope in row.scopes)
         return Caller(tenant=row.tenant, key_id=row.id, rank=rank, is_suspended=row.suspended_at is not None)
 
-    def _note_use(self, key_id: str) -> None:
+    def _note_use(self, tenant: str, key_id: str) -> None:
         if time.monotonic() < self._notes_again_at:
             return
         try:
             with self._database.transaction() as sql:
                 hour = func.floor(now() / USED_S) * USED_S
-                sql.execute(update(keys).where(keys.c.id == key_id).values(last_used_at=hour))
+                mine = (keys.c.id == key_id) & (keys.c.tenant == tenant)
+                sql.execute(update(keys).where(mine).values(last_used_at=hour))
         except (Unavailable, DBAPIError) as away:
             # Whoever only reads is not refused for it, nor held up again soon.
             self._notes_again_at = time.monotonic() + REST_S

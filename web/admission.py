@@ -3,6 +3,8 @@
 import ipaddress
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from flask import request
 
 from shared import audit_log
 from shared.audit_log import Entry
-from shared.errors import Forbidden, RequestRefused, TooManyRequests, Unauthorised, Unavailable
+from shared.errors import Forbidden, TooManyRequests, Unauthorised, Unavailable
 from shared.keys import RANKS, Caller, KeyRefused
 from shared.log import logger
 from web import errors
@@ -37,11 +39,19 @@ def admit(declared: "Route", services: Services, path: dict[str, str]) -> Caller
         return NOBODY
     caller = _identify(declared, services)
     _count(declared, services, caller)
-    refusal = _refusal(declared, caller)
-    if refusal is not None:
-        _tell(services, entry(declared, caller.tenant, refusal.status, key=caller.key_id, path=path))
-        raise refusal
+    with telling_refusals(declared, services, caller, path):
+        _demand_scope(declared, caller)
     return caller
+
+
+@contextmanager
+def telling_refusals(declared: "Route", services: Services, caller: Caller, path: dict[str, str]) -> Iterator[None]:
+    """Whatever within is forbidden, or ends because the key has, is told in the tenant's log."""
+    try:
+        yield
+    except (Forbidden, KeyRefused) as refusal:
+        _tell(services, entry(declared, caller.tenant, refusal.status, key=caller.key_id, path=path))
+        raise
 
 
 def _identify(declared: "Route", services: Services) -> Caller:
@@ -81,12 +91,11 @@ def _demand(buckets: Buckets, name: str, said: str) -> Taken:
     return taken
 
 
-def _refusal(declared: "Route", caller: Caller) -> RequestRefused | None:
+def _demand_scope(declared: "Route", caller: Caller) -> None:
     if caller.is_suspended:
-        return Forbidden("The operator has suspended this tenant: ask there.", code="tenant_suspended")
+        raise Forbidden("The operator has suspended this tenant: ask there.", code="tenant_suspended")
     if caller.rank < RANKS[declared.scope or ""]:
-        return Forbidden(f"This call needs a key with the scope {declared.scope}.")
-    return None
+        raise Forbidden(f"This call needs a key with the scope {declared.scope}.")
 
 
 def _tell(services: Services, refused: Entry) -> None:

@@ -148,19 +148,26 @@ def _view(declared: Route, services: Services) -> Callable[..., Response]:
             request.environ[SLOW] = True
             raise Unavailable("This is not answered on the spot.")
         caller = admission.admit(declared, services, path)
-        query = reading.query_of(declared)
-        if declared.is_upload or not declared.opens:
-            return _leave(declared, services, caller=caller, query=query, path=path)
-        content = reading.content_of(declared, services)
-        body = reading.body_of(declared, content)
-        if declared.before is not None:
-            declared.before(services, body)
-        if declared.method == "GET":
-            with services.database.reading() as sql:
-                return _respond(services, declared.handler(Call(services, caller, sql, body, query), **path))
-        return _write(declared, services, content, caller=caller, body=body, query=query, path=path)
+        if not declared.changes:
+            return _answer(declared, services, caller, path)
+        with admission.telling_refusals(declared, services, caller, path):
+            return _answer(declared, services, caller, path)
 
     return view
+
+
+def _answer(declared: Route, services: Services, caller: Caller, path: dict[str, str]) -> Response:
+    query = reading.query_of(declared)
+    if declared.is_upload or not declared.opens:
+        return _leave(declared, services, caller=caller, query=query, path=path)
+    content = reading.content_of(declared, services)
+    body = reading.body_of(declared, content)
+    if declared.before is not None:
+        declared.before(services, body)
+    if declared.method == "GET":
+        with services.database.reading() as sql:
+            return _respond(services, declared.handler(Call(services, caller, sql, body, query), **path))
+    return _write(declared, services, content, caller=caller, body=body, query=query, path=path)
 
 
 # A route that opens its own connections has none here; the type is kept simple for all the others.

@@ -134,6 +134,18 @@ def test_what_is_refused_of_a_known_key_is_told(client: FlaskClient, caller: Cal
     ]
 
 
+def test_a_quota_that_refuses_is_told(caller: Caller, database: Database) -> None:
+    dataset = caller.call("POST", "/v1/datasets", {"name": "songs"}).json["id"]
+    with database.transaction() as sql:
+        sql.execute(update(tenants).values(stored_bytes_at_most=0))
+
+    headers = {"Authorization": f"Bearer {caller._key}"}
+    caller._client.put(f"/v1/datasets/{dataset}/files/private.csv", data=b"a\n1\n", headers=headers)
+
+    row = log(caller)[0]
+    assert (row["action"], row["object"], row["status"]) == ("datasets.upload", dataset, 403)
+
+
 def test_a_loop_of_refusals_does_not_fill_the_log(client: FlaskClient, caller: Caller, database: Database) -> None:
     reader = with_key(client, make(caller))
 
