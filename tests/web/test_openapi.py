@@ -28,6 +28,12 @@ def database_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
+@pytest.fixture(autouse=True)
+def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand tries without a key are all told the same."""
+    monkeypatch.setenv("ETUDE_WRONG_KEY_RATE", "0")
+
+
 @pytest.fixture
 def app(settings: Settings) -> Iterator[Flask]:
     made = create_app(create_services(settings))
@@ -56,6 +62,7 @@ def test_schemathesis_finds_nothing(server: serving.Server, database: Database, 
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "SCHEMATHESIS_HOOKS": "tests.web.schemathesis_hooks",
+            "OWN_KEY": f"key_{server.key.split('_')[1]}",
         },
         cwd=tmp_path,
         capture_output=True,
