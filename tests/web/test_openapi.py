@@ -1,5 +1,6 @@
 """The OpenAPI document, and everything that schemathesis can think of against it."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -28,10 +29,10 @@ def database_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
-@pytest.fixture(autouse=True)
-def unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
     """A thousand tries without a key are all told the same."""
-    monkeypatch.setenv("ETUDE_WRONG_KEY_RATE", "0")
+    return dataclasses.replace(settings, wrong_key_rate=0.0)
 
 
 @pytest.fixture
