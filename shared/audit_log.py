@@ -6,9 +6,11 @@ ones. The word *audit* alone means an audit of labels (shared/audits.py).
 
 import argparse
 import hashlib
+import sqlite3
 import sys
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 import orjson
@@ -16,6 +18,7 @@ from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.database import Database, now
+from shared.errors import Unavailable
 from shared.tables import audit_heads, audit_log
 
 # What the first row of a tenant holds in place of the hash of one before it.
@@ -45,7 +48,7 @@ class Entry:
 
 # Built once: putting a statement together costs as much as running it.
 _MINE = audit_heads.c.tenant == bindparam("of")
-_HOLD = select(audit_heads.c.seq, audit_heads.c.hash, now().label("at")).where(_MINE).with_for_update()
+_HEAD = select(audit_heads.c.seq, audit_heads.c.hash, now().label("at")).where(_MINE)
 _BEGIN = {
     name: dialect.insert(audit_heads)
     .values(tenant=bindparam("of"), seq=0, hash=BEGINNING, kept_from=1, kept_previous=BEGINNING)
@@ -90,15 +93,33 @@ def append(sql: Connection, entry: Entry) -> None:
 
 
 def _chain(sql: Connection, said: Json) -> bool:
-    """Write the row and move the head; False where there is no head yet."""
-    head = sql.execute(_HOLD, {"of": said["tenant"]}).one_or_none()
-    if head is None:
-        return False
-    row = {**said, "seq": head.seq + 1, "at": head.at, "previous": head.hash}
-    row["hash"] = digest(row)
-    sql.execute(_WRITE, row)
-    sql.execute(_MOVE, {"of": said["tenant"], "new_seq": row["seq"], "new_hash": row["hash"]})
+    """Write the row and move the head; False where there is no head yet. Of SQLite, whose writer is alone."""
+    # Said to the driver itself: SQLAlchemy's way to a cursor costs many times the statement, and every change comes by.
+    driver: Any = sql.connection.driver_connection
+    try:
+        head = _ask(driver, _HEAD, {"of": said["tenant"]}).fetchone()
+        if head is None:
+            return False
+        seq, previous, at = head
+        row = {**said, "seq": seq + 1, "at": at, "previous": previous}
+        row["hash"] = digest(row)
+        _ask(driver, _WRITE, row)
+        _ask(driver, _MOVE, {"of": said["tenant"], "new_seq": seq + 1, "new_hash": row["hash"]})
+    except sqlite3.OperationalError as cause:
+        raise Unavailable("The database is away or full: send the request again.", retry_after_s=2) from cause
     return True
+
+
+def _ask(driver: Any, statement: Any, values: Json) -> Any:  # Any: the driver's own objects
+    said, names = _plain(statement)
+    return driver.execute(said, [values[name] for name in names])
+
+
+@cache
+def _plain(statement: Any) -> tuple[str, tuple[str, ...]]:
+    """A statement as SQLite's driver takes it, and the names of its values in their order."""
+    made = statement.compile(dialect=sqlite.dialect())
+    return str(made), tuple(made.positiontup)
 
 
 def _chain_in_one(sql: Connection, said: Json) -> bool:
