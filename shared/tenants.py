@@ -89,19 +89,20 @@ def limit(sql: Connection, asked: argparse.Namespace, chosen: Settings) -> str:
 
 def suspend(sql: Connection, asked: argparse.Namespace, chosen: Settings) -> str:
     """Let nothing of a tenant begin: its keys open nothing, its jobs wait, its schedules do not fire."""
-    return _change(sql, asked.name, "tenants.suspend", {"suspended_at": func.coalesce(tenants.c.suspended_at, now())})
+    change = {"suspended_at": func.coalesce(tenants.c.suspended_at, now())}
+    return f"{_change(sql, asked.name, 'tenants.suspend', change)}: suspended"
 
 
 def resume(sql: Connection, asked: argparse.Namespace, chosen: Settings) -> str:
     """Let a tenant work again."""
-    return _change(sql, asked.name, "tenants.resume", {"suspended_at": None})
+    return f"{_change(sql, asked.name, 'tenants.resume', {'suspended_at': None})}: resumed"
 
 
 def _change(sql: Connection, name: str, action: str, change: dict[str, Any]) -> str:
     row = _find(sql, name)
     sql.execute(update(tenants).where(tenants.c.id == row.id).values(change))
     audit_log.append(sql, Entry(row.id, action, 200, object=row.id))
-    return f"{row.name}: {action.partition('.')[2]}d"
+    return str(row.name)
 
 
 def _find(sql: Connection, name: str) -> Row[Any]:

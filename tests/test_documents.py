@@ -52,6 +52,7 @@ def test_every_code_is_named_and_every_named_code_can_be_sent() -> None:
     # These are put together from the state of a row, the role of a column, or the side of a model.
     composed = {f"dataset_{state}" for state in ("ingesting", "ready", "rejected", "erased")}
     composed |= {f"job_{state}" for state in ("queued", "running", "succeeded", "failed", "cancelled")}
+    composed |= {f"key_{state}" for state in ("revoked", "expired")}
     composed |= {f"{role}_inferred" for role in ("target", "group")}
     composed |= {f"{side}_drifted" for side in ("inputs", "outputs")}
 
