@@ -101,7 +101,9 @@ def running(**settings: str) -> Iterator[Service]:
         home = Path(folder)
         # Those of benchmarks are no settings of the service, which refuses what it does not know.
         others = {name: value for name, value in os.environ.items() if not name.startswith("ETUDE_BENCH_")}
-        environment = {**others, "ETUDE_HOME": folder, "ETUDE_PORT": "0", **settings}
+        # One key is all the clients there are.
+        rates = {"ETUDE_KEY_RATE": "0", "ETUDE_SUBMISSION_RATE": "0"}
+        environment = {**others, "ETUDE_HOME": folder, "ETUDE_PORT": "0", **rates, **settings}
         process = subprocess.Popen(
             [sys.executable, "-m", "shared.up"], env=environment, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent
         )

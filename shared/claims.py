@@ -27,18 +27,17 @@ from sqlalchemy import (
     update,
 )
 
-from shared import history
+from shared import history, quotas
 from shared.database import now
 from shared.errors import ClaimLost, EtudeError
-from shared.jobs import CANCELLED, FAILED, QUEUED, RUNNING, SUCCEEDED
+from shared.jobs import CANCELLED, FAILED, PARKED, QUEUED, RUNNING, SUCCEEDED
 from shared.tables import attempts, epochs, jobs, outputs, tenants, workers
 
 # Three losses without progress: the job kills its worker, and would go on doing so.
 LOSSES_AT_MOST = 3
 # A cause that passes has passed by then; the last error is the one the client sees.
 TRIES_AT_MOST = 5
-# Who holds a search while its trials run: no worker, and for as long as they take.
-PARKED = "its trials"
+# A search is parked for as long as its trials take.
 PARKED_S = 1e9
 
 Json = dict[str, Any]
@@ -105,8 +104,8 @@ _owed = case((tenants.c.served_until > now(), tenants.c.served_until), else_=0.0
 def _waiting(*chosen: ColumnElement[Any]) -> Select[Any]:
     """The rows of a queue that are due, and whose tenant has not as many running as it may."""
     rows = jobs.join(tenants, tenants.c.id == jobs.c.tenant).outerjoin(_busy, _busy.c.tenant == jobs.c.tenant)
-    is_within = or_(bindparam("running_at_most", type_=Integer) == 0, _running < bindparam("running_at_most"))
-    return select(*chosen).select_from(rows).where(is_due(bindparam("of", type_=String)), is_within)
+    may_run = quotas.may_run(_running, bindparam("running_at_most", type_=Integer))
+    return select(*chosen).select_from(rows).where(is_due(bindparam("of", type_=String)), may_run)
 
 
 _is_known = and_(
@@ -161,6 +160,7 @@ _CHARGE = (
         served_until=case((tenants.c.served_until > now(), tenants.c.served_until), else_=now())
         + bindparam("expected_s", type_=Double)
     )
+    .returning(tenants.c.running_at_most)
 )
 # What it took instead of what was expected.
 _SETTLE = (
@@ -173,9 +173,6 @@ _SETTLE = (
         .where(jobs.c.id == attempts.c.job, attempts.c.job == bindparam("job"), attempts.c.fence == bindparam("fence"))
         .scalar_subquery()
     )
-)
-_COUNT_RUNNING = select(func.count()).where(
-    jobs.c.state == RUNNING, jobs.c.lease_owner != PARKED, jobs.c.tenant == bindparam("of")
 )
 
 
@@ -201,7 +198,7 @@ def claim_next(
 
     None when nothing is due, when another worker was faster, or when the best row belongs to another tenant than
     `only_tenant` (a process that has held one tenant's data takes no other's). Of one tenant no more than
-    `running_at_most` run at once, 0 being no limit.
+    `running_at_most` run at once, 0 being no limit, or as many as its own row says; of one that is suspended, none.
     """
     wanted = {**_asked(queue, skills, running_at_most), "only": only_tenant, "worker": worker, "lease_s": lease_s}
     with sql.begin_nested() as step:
@@ -209,8 +206,9 @@ def claim_next(
         if row is None:
             return None
         # The tenant's row is held from here on: its claims come one after the other, and each counts those before it.
-        sql.execute(_CHARGE, {"of": row.tenant, "expected_s": row.expected_s})
-        if running_at_most and sql.execute(_COUNT_RUNNING, {"of": row.tenant}).scalar_one() > running_at_most:
+        own = sql.execute(_CHARGE, {"of": row.tenant, "expected_s": row.expected_s}).scalar()
+        at_most = quotas.one_limit(own, running_at_most)
+        if at_most is not None and sql.execute(quotas.COUNT_RUNNING, {"of": row.tenant}).scalar_one() > at_most:
             step.rollback()
             return None
     resumed_from = row.checkpoint and row.checkpoint["at"]

@@ -56,6 +56,12 @@ def add_file(sql: Connection, tenant: str, dataset_id: str, *, name: str, key: s
     return replaced
 
 
+def size_of(sql: Connection, dataset_id: str, name: str) -> int:
+    """The bytes of an uploaded file, 0 if there is none of that name."""
+    same = (dataset_files.c.dataset == dataset_id) & (dataset_files.c.name == name)
+    return int(sql.execute(select(dataset_files.c.size_bytes).where(same)).scalar() or 0)
+
+
 def name_file(sql: Connection, dataset_id: str, file: Json) -> None:
     """Record a file by its name, key, size and SHA-256 as one that a dataset was made of."""
     sql.execute(insert(dataset_files).values(dataset=dataset_id, uploaded_at=now(), **file))

@@ -131,7 +131,7 @@ class InvalidRequest(RequestRefused):
 class TooManyRequests(RequestRefused):
     """A limit on rate or number; works again later."""
 
-    code, status, title, retryable = "too_many_requests", 429, "Too many requests", True
+    code, status, title, retryable = "rate_limited", 429, "Too many requests", True
 
 
 class NotInstalled(RequestRefused):

@@ -24,15 +24,15 @@ from sqlalchemy import (
     update,
 )
 
-from shared import cron, job_list, jobs, refusals, submission, webhooks
+from shared import cron, jobs, quotas, refusals, submission, webhooks
 from shared.database import now
-from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, RequestRefused, TooManyRequests
+from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, RequestRefused
 from shared.jobs import QUEUED, RUNNING
 from shared.log import logger
 from shared.settings import Settings
 from shared.tables import fires as table
 from shared.tables import jobs as job_table
-from shared.tables import schedules
+from shared.tables import schedules, tenants
 from shared.wanted import NewJob
 
 ACTIVE, PAUSED = "active", "paused"
@@ -50,9 +50,12 @@ LOOKED_AT = 100
 RUNS_KEPT = 100
 FORGOTTEN_AT_ONCE = 1000
 # Refusals that pass by themselves; after any other the schedule would be refused for ever.
-PASSING = ("dataset_not_ready", "too_many_jobs")
+PASSING = ("dataset_not_ready", "too_many_jobs", "compute_exhausted")
 
 Json = dict[str, Any]
+
+# Of a tenant that is suspended nothing fires; what came meanwhile is decided of by `misfire` once it may work again.
+_MAY_WORK = schedules.c.tenant.not_in(select(tenants.c.id).where(tenants.c.suspended_at.is_not(None)))
 
 log = logger("schedules")
 
@@ -69,7 +72,7 @@ class Taken:
 
 def list_due(sql: Connection) -> list[Row[Any]]:
     """The schedules of which a moment has come, each with `at`, the present moment."""
-    due = (schedules.c.state == ACTIVE) & (schedules.c.next_at <= now())
+    due = (schedules.c.state == ACTIVE) & (schedules.c.next_at <= now()) & _MAY_WORK
     chosen = select(schedules, now().label("at")).where(due).order_by(schedules.c.next_at).limit(FIRED_AT_ONCE)
     return list(sql.execute(chosen).all())
 
@@ -78,13 +81,13 @@ def list_waiting(sql: Connection) -> list[Row[Any]]:
     """The schedules of which a run waits that nothing is before any more, each with `at`, the present moment."""
     waits = exists().where(table.c.schedule == schedules.c.id, table.c.outcome == WAITING)
     is_free = ~_under_way(schedules.c.id).exists()
-    chosen = select(schedules, now().label("at")).where(schedules.c.state == ACTIVE, waits, is_free)
+    chosen = select(schedules, now().label("at")).where(schedules.c.state == ACTIVE, waits, is_free, _MAY_WORK)
     return list(sql.execute(chosen.limit(FIRED_AT_ONCE)).all())
 
 
 def seconds_to_next(sql: Connection) -> float | None:
     """How long until a schedule is due; negative when one is, None when none will be."""
-    chosen = select(func.min(schedules.c.next_at) - now()).where(schedules.c.state == ACTIVE)
+    chosen = select(func.min(schedules.c.next_at) - now()).where(schedules.c.state == ACTIVE, _MAY_WORK)
     return sql.execute(chosen).scalar()
 
 
@@ -228,9 +231,9 @@ def _submit(taken: Taken) -> Json:
 
 
 def _demand_place(taken: Taken) -> None:
-    at_most = taken.settings.tenant_queued
-    if at_most and job_list.count_queued(taken.sql, taken.row.tenant, at_most=at_most) >= at_most:
-        raise TooManyRequests(f"{at_most:,} of your jobs wait, as many as may: cancel some.", code="too_many_jobs")
+    limits = quotas.of_tenant(taken.sql, taken.row.tenant, taken.settings)
+    quotas.demand_compute(taken.sql, taken.row.tenant, limits.compute_s)
+    quotas.demand_queue(taken.sql, taken.row.tenant, limits.queued)
 
 
 def _make_way(taken: Taken) -> None:

@@ -24,6 +24,8 @@ from shared.tables import job_labels, jobs
 
 QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded", "failed", "cancelled"
 ENDED = (SUCCEEDED, FAILED, CANCELLED)
+# Who holds a search while its trials run: no worker.
+PARKED = "its trials"
 
 # A short job may overtake a long one that came before it, but only one that came less than this before it.
 PATIENCE_S = 900.0

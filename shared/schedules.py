@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from shared import cron, fires, ids, jobs
+from shared import cron, fires, ids, jobs, quotas
 from shared.database import now
 from shared.errors import NotAllowedNow, NotFound
 from shared.fires import ACTIVE, PAUSED, SUBMITTED
@@ -20,7 +20,6 @@ from shared.settings import Settings
 from shared.tables import fires as fire_table
 from shared.tables import jobs as job_table
 from shared.tables import schedules as table
-from shared.tables import tenants
 
 Json = dict[str, Any]
 
@@ -34,7 +33,7 @@ def create(sql: Connection, tenant: str, said: Json, settings: Settings) -> Row[
     Raises InvalidRequest when its job would be refused, NotAllowedNow when the tenant has as many as it may.
     """
     fires.check(sql, tenant, said["job"], settings)
-    _demand_room(sql, tenant, at_most=settings.tenant_schedules)
+    quotas.demand_schedule(sql, tenant, quotas.of_tenant(sql, tenant, settings).schedules)
     values = {
         **said, "id": ids.new("sch"), "tenant": tenant, "state": ACTIVE, "revision": 0, "created_at": now(),
         "next_at": cron.next_after(said["cron"], said["timezone"], read_clock(sql)),
@@ -132,17 +131,6 @@ def read_clock(sql: Connection) -> float:
 def cursor_of(run: Row[Any]) -> str:
     """Where a page of runs goes on."""
     return f"{run.due_at * PARTS_A_SECOND:.0f}"
-
-
-def _demand_room(sql: Connection, tenant: str, *, at_most: int) -> None:
-    if at_most == 0:
-        return
-    # Held, so that two who come at once count one after the other; not so that the tenant's jobs wait.
-    sql.execute(select(tenants.c.id).where(tenants.c.id == tenant).with_for_update(key_share=True))
-    count = sql.execute(select(func.count()).where(table.c.tenant == tenant)).scalar_one()
-    if count >= at_most:
-        said = f"There are {count:,} schedules, and {at_most:,} is the limit: delete one first."
-        raise NotAllowedNow(said, code="too_many_schedules")
 
 
 def _hold(sql: Connection, tenant: str, which: str) -> Row[Any]:

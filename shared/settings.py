@@ -50,6 +50,14 @@ class Settings:
     tenant_queued: int
     tenant_running: int
     tenant_schedules: int
+    tenant_stored_bytes: int
+    tenant_compute_s: int
+    key_rate: float
+    key_burst: int
+    submission_rate: float
+    submission_burst: int
+    wrong_key_rate: float
+    wrong_key_burst: int
     runs_kept_days: float
     chunk_rows: int
     chunk_tracks: int
@@ -119,6 +127,19 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         tenant_running=take("TENANT_RUNNING", 0, _whole(0, 100_000)),
         # Of every minute, they would be 17 jobs a second; 0: no limit.
         tenant_schedules=take("TENANT_SCHEDULES", 1000, _whole(0, 1_000_000)),
+        # 0: no limit, the disk alone decides; the largest is 1 EiB.
+        tenant_stored_bytes=take("TENANT_STORED_BYTES", 0, _whole(0, 1024**6)),
+        # Of a day; 0: no limit.
+        tenant_compute_s=take("TENANT_COMPUTE_S", 0, _whole(0, 10**12)),
+        # Of one web process, each; 0: no limit. A client polls once a second: hundreds under one key go unnoticed.
+        key_rate=take("KEY_RATE", 500.0, _number(0, 1e6)),
+        key_burst=take("KEY_BURST", 5000, _whole(1, 1_000_000)),
+        # A script that submits its thousand at once is not held up; one that has run wild is.
+        submission_rate=take("SUBMISSION_RATE", 50.0, _number(0, 1e6)),
+        submission_burst=take("SUBMISSION_BURST", 2000, _whole(1, 1_000_000)),
+        # Somebody who has mistyped a key does it a few times; a client with an old one asks once a second.
+        wrong_key_rate=take("WRONG_KEY_RATE", 1.0, _number(0, 1e6)),
+        wrong_key_burst=take("WRONG_KEY_BURST", 100, _whole(1, 1_000_000)),
         # A year, and the month in which somebody looks back on it; at a moment a minute they are 600,000 rows.
         runs_kept_days=take("RUNS_KEPT_DAYS", 400.0, _number(1, 36_500)),
         # Of a scoring: four row groups, so that every thread has some; tracks that take some seconds.

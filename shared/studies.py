@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, or_, select, update
 
 from shared import history, jobs
-from shared.claims import PARKED, Claim
+from shared.claims import Claim
 from shared.database import now
-from shared.jobs import CANCELLED, ENDED, QUEUED, RUNNING
+from shared.jobs import CANCELLED, ENDED, PARKED, QUEUED, RUNNING
 from shared.kinds import KINDS
 from shared.tables import events, outputs
 from shared.tables import jobs as table

@@ -40,6 +40,14 @@ tenants = Table(
     Column("created_at", Double, nullable=False),
     # As if its jobs had run one after the other: who is furthest ahead waits for the others.
     Column("served_until", Double, nullable=False, server_default="0"),
+    # Since when its keys open nothing and its jobs wait; null of one that may work.
+    Column("suspended_at", Double),
+    # What it may have instead of what the settings say of every tenant (shared/quotas.py); -1: as much as it likes.
+    Column("stored_bytes_at_most", BigInteger),
+    Column("queued_at_most", BigInteger),
+    Column("running_at_most", BigInteger),
+    Column("schedules_at_most", BigInteger),
+    Column("compute_s_a_day", BigInteger),
 )
 
 keys = Table(
@@ -53,6 +61,45 @@ keys = Table(
     Column("created_at", Double, nullable=False),
     Column("expires_at", Double),
     Column("revoked_at", Double),
+    # The key that took its place; it may be used until it expires.
+    Column("rotated_to", Id),
+    # The hour in which it was used last.
+    Column("last_used_at", Double),
+)
+
+# What was changed, by which key, and what was refused: each row holds the hash of the one before it of its tenant. Rows
+# are never changed, and only such go as lie before the head's `kept_from`; triggers of the migration see to both.
+audit_log = Table(
+    "audit_log",
+    metadata,
+    Column("tenant", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", Double, nullable=False),
+    # Null: the operator, at the service itself.
+    Column("key", Id),
+    Column("action", String(64), nullable=False),
+    # What it was done to, and what was made of it.
+    Column("object", Text),
+    Column("made", Id),
+    Column("status", Integer, nullable=False),
+    Column("request", String(64)),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    PrimaryKeyConstraint("tenant", "seq"),
+    Index("ix_audit_log_tenant_key", "tenant", "key", "seq"),
+)
+
+# Where the chain of a tenant ends, and where what is kept of it begins: a row that is cut off at either end is missed.
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("tenant", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("kept_from", BigInteger, nullable=False),
+    # The hash that the first row kept has as its `previous`.
+    Column("kept_previous", String(64), nullable=False),
+    PrimaryKeyConstraint("tenant"),
 )
 
 # The first answer to a POST with an Idempotency-Key, kept in the transaction that made it true.

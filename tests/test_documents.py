@@ -15,6 +15,7 @@ from tests.words import error_codes
 from web import app  # noqa: F401 — its import declares the routes
 from web.api import ROUTES
 from web.requests import AliasMove, ListenerErasure, NewDataset, NewSchedule, NewWebhook, Recommend
+from web.tenant_requests import NewKey
 from worker.formats.limits import Limits
 
 DOCS = Path("docs")
@@ -23,7 +24,7 @@ USERS_OF = {"generate": "generation", "evaluate": "generation"}
 API = (DOCS / "api.md").read_text()
 BODIES: dict[str, type[BaseModel]] = {
     "new-dataset": NewDataset, "new-job": NewJob, "new-schedule": NewSchedule, "alias-move": AliasMove,
-    "new-webhook": NewWebhook, "listener-erasure": ListenerErasure, "recommend": Recommend,
+    "new-webhook": NewWebhook, "new-key": NewKey, "listener-erasure": ListenerErasure, "recommend": Recommend,
 }  # fmt: skip
 
 
@@ -51,12 +52,20 @@ def test_every_code_is_named_and_every_named_code_can_be_sent() -> None:
     # These are put together from the state of a row, the role of a column, or the side of a model.
     composed = {f"dataset_{state}" for state in ("ingesting", "ready", "rejected", "erased")}
     composed |= {f"job_{state}" for state in ("queued", "running", "succeeded", "failed", "cancelled")}
+    composed |= {f"key_{state}" for state in ("revoked", "expired")}
     composed |= {f"{role}_inferred" for role in ("target", "group")}
     composed |= {f"{side}_drifted" for side in ("inputs", "outputs")}
 
     named = set(re.findall(r"`([a-z_]+)`", listed)) - {"code", "error"}
 
     assert named == error_codes() | composed
+
+
+def test_every_action_of_the_audit_log_is_named() -> None:
+    section = API.partition("## Audit log")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([a-z_]+\.[a-z_]+)`", section.partition("`action` is one of:")[2].partition(";")[0]))
+
+    assert named == {declared.action for declared in ROUTES if declared.changes}
 
 
 @pytest.mark.parametrize(("sort", "text"), re.findall(r"(?s)```json ([a-z-]+)\n(.*?)```", API))

@@ -17,8 +17,10 @@ from shared.receivers import Receivers
 from shared.settings import Settings
 from shared.storage import Storage
 from web import (
+    admission,
     aliases,
     api,
+    audit_log,
     audits,
     cards,
     chunks,
@@ -27,7 +29,9 @@ from web import (
     errors,
     health,
     jobs,
+    keys,
     kinds,
+    limits,
     model_archives,
     model_comparisons,
     models,
@@ -43,6 +47,7 @@ from web import (
 )
 from web.places import Places
 from web.quotas import Quotas
+from web.rates import Rates
 from web.services import Services
 from web.shown import Shown
 from web.waiting import WaitingRoom
@@ -50,6 +55,7 @@ from web.waiting import WaitingRoom
 # Their import declares the routes.
 DECLARED = (
     aliases,
+    audit_log,
     audits,
     cards,
     chunks,
@@ -57,7 +63,9 @@ DECLARED = (
     differences,
     health,
     jobs,
+    keys,
     kinds,
+    limits,
     model_archives,
     model_comparisons,
     models,
@@ -103,7 +111,8 @@ def create_services(chosen: Settings) -> Services:
         room=WaitingRoom(database, chosen.waiting_clients),
         shown=Shown(),
         places=Places(),
-        quotas=Quotas(chosen.tenant_queued),
+        quotas=Quotas(chosen),
+        rates=Rates(chosen),
         asker=Asker(chosen),
         receivers=Receivers(rules, at_once=LOOK_UPS_AT_ONCE),
     )
@@ -131,7 +140,11 @@ def _in_every_answer(inner: WSGIApplication) -> WSGIApplication:
         environ[errors.REQUEST_ID] = request_id
 
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:  # Any: as the server's own
-            return start_response(status, [*headers, *HEADERS, ("X-Request-Id", request_id)], *more)
+            said = [*headers, *HEADERS, ("X-Request-Id", request_id)]
+            taken = environ.get(admission.RATE)
+            if taken is not None:
+                said += taken.headers()
+            return start_response(status, said, *more)
 
         return inner(environ, start)
 

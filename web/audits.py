@@ -15,9 +15,10 @@ from shared.errors import Fault, NotFound
 from shared.keys import READ, SUBMIT
 from shared.queue import LIGHT
 from web import decision_lists, lines_page, responses, schemas
-from web.api import CSV, JSON, Answer, Call, route
+from web.api import Answer, Call, route
 from web.decision_lists import BETWEEN_LABELS, DecisionList, Judge, RowDecision, Wanted
 from web.lines_page import LinesPlace
+from web.reading import CSV, JSON
 from web.requests import RowsPage
 
 FILE, INDEX = "audit.jsonl", "audit.index"
@@ -121,7 +122,8 @@ def decide_many(call: Call, job_id: str) -> Answer:
     return Answer({"decided": len({each.row for each in decisions}), **counts, "new_labels": list(new)[:100]})
 
 
-@route("POST", "/v1/jobs/<job_id>/audit/apply", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409, 429))
+@route("POST", "/v1/jobs/<job_id>/audit/apply", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409, 429),
+       submits=True)  # fmt: skip
 def apply(call: Call, job_id: str) -> Answer:
     """Make the next version of the dataset with the labels that were accepted: the answer is the ingest job."""
     tenant = call.caller.tenant
@@ -163,7 +165,9 @@ def _settle(judge: Judge, wanted: Sequence[Wanted], found: dict[int | str, Json]
 def _keep(call: Call, job_id: str, decisions: Sequence[Decision]) -> Json:
     with call.services.database.transaction() as sql:
         audits.decide(sql, job_id, decisions, key=call.caller.key_id)
-        return audits.count(sql, job_id)
+        counts = audits.count(sql, job_id)
+        call.note(sql)
+        return counts
 
 
 def _ranked(call: Call, job_id: str, wanted: Sequence[Wanted]) -> dict[int | str, Json]:

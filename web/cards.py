@@ -7,7 +7,8 @@ from flask import request
 from shared import evidence
 from shared.keys import READ
 from web import card_html, card_markdown, registry_schemas, responses
-from web.api import JSON, Answer, Call, route
+from web.api import Answer, Call, route
+from web.reading import JSON
 from web.registry_requests import CardQuery
 
 HTML, MARKDOWN = "text/html", "text/markdown"

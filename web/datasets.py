@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import request
 
-from shared import datasets, ids, jobs, pseudonyms, storage
+from shared import datasets, ids, jobs, keys, pseudonyms, quotas, storage
 from shared.errors import BadRequest, EtudeError, InvalidRequest, NotAllowedNow, NotFound, TooLarge
 from shared.job_list import find as find_job
 from shared.job_list import whole
@@ -48,15 +48,22 @@ def upload(call: Call, dataset_id: str, name: str) -> Answer:
         raise BadRequest("The file is empty: send its bytes as the body.", code="upload_empty")
     with services.database.reading() as sql:
         datasets.find(sql, tenant, dataset_id)
+        limit = quotas.of_tenant(sql, tenant, services.settings).stored_bytes
     with services.database.transaction() as sql:
         datasets.demand_open(sql, tenant, dataset_id)
+        # Before the bytes travel; and once more when they are here.
+        quotas.demand_storage(sql, tenant, limit, more_bytes=length - datasets.size_of(sql, dataset_id, name))
     expected = read_digest(request.headers.get("Content-Digest"))
     key = storage.dataset_file(tenant, dataset_id, ids.new("file"))
     stored = services.storage.put(key, receive(length))
     try:
         verify(stored, length=length, digest=expected)
         with services.database.transaction() as sql:
+            # It may have come for an hour.
+            keys.demand_living(sql, call.caller)
+            quotas.demand_storage(sql, tenant, limit, more_bytes=length - datasets.size_of(sql, dataset_id, name))
             replaced = datasets.add_file(sql, tenant, dataset_id, name=name, key=key, stored=stored)
+            call.note(sql)
     except EtudeError:
         services.storage.delete(key)
         raise
@@ -66,7 +73,7 @@ def upload(call: Call, dataset_id: str, name: str) -> Answer:
 
 
 @route("POST", "/v1/datasets/<dataset_id>/commit", scope=SUBMIT, answer=schemas.Job, status=202,
-       errors=(404, 409, 429))  # fmt: skip
+       errors=(404, 409, 429), submits=True)  # fmt: skip
 def commit(call: Call, dataset_id: str) -> Answer:
     """Close the dataset for files and read it: the answer is the ingest job."""
     call.services.quotas.take(call.sql, call.caller.tenant)
@@ -120,13 +127,13 @@ def _reports(call: Call, dataset_id: str, *, of: str, name: str) -> Answer:
 @route("DELETE", "/v1/datasets/<dataset_id>", scope=SUBMIT, answer=schemas.Erased, errors=(404,), is_slow=True)
 def erase(call: Call, dataset_id: str) -> Answer:
     """Erase the bytes, and say which models and predictions came from them."""
-    said, keys = datasets.erase(call.sql, call.caller.tenant, dataset_id)
+    said, files = datasets.erase(call.sql, call.caller.tenant, dataset_id)
     folder = storage.dataset_folder(call.caller.tenant, dataset_id)
-    return Answer(said, after=lambda: _delete(call, folder, keys))
+    return Answer(said, after=lambda: _delete(call, folder, files))
 
 
 @route("POST", "/v1/datasets/<dataset_id>/erase", scope=SUBMIT, body=ListenerErasure, answer=schemas.Job, status=202,
-       errors=(404, 409, 429))  # fmt: skip
+       errors=(404, 409, 429), submits=True)  # fmt: skip
 def erase_listener(call: Call, dataset_id: str) -> Answer:
     """Erase the events of a listener from every ready version of a dataset's name: the answer is the job."""
     wanted: ListenerErasure = call.body
@@ -145,9 +152,9 @@ def erase_listener(call: Call, dataset_id: str) -> Answer:
     return Answer(responses.job(whole(call.sql, job)), 202, {"Location": f"/v1/jobs/{job.id}"}, ring=LIGHT)
 
 
-def _delete(call: Call, folder: str, keys: list[str]) -> None:
+def _delete(call: Call, folder: str, files: list[str]) -> None:
     call.services.storage.delete_folder(folder)
-    for key in keys:
+    for key in files:
         call.services.storage.delete(key)
 
 

@@ -22,7 +22,8 @@ WAIT_AT_MOST_S = 60
 RETRY_AFTER_S = 1
 
 
-@route("POST", "/v1/jobs", scope=SUBMIT, body=NewJob, answer=schemas.Job, status=202, errors=(409, 429))
+@route("POST", "/v1/jobs", scope=SUBMIT, body=NewJob, answer=schemas.Job, status=202, errors=(409, 429),
+       submits=True)  # fmt: skip
 def submit(call: Call) -> Answer:
     """Accept a job: from now on it exists, whatever dies; with `reuse` an earlier one that did the same may answer."""
     call.services.quotas.take(call.sql, call.caller.tenant)
@@ -36,7 +37,7 @@ def submit(call: Call) -> Answer:
     return Answer(body, 202, {"Location": f"/v1/jobs/{row.id}"}, ring=new.queue)
 
 
-@route("POST", "/v1/estimate", scope=READ, body=NewJob, answer=schemas.Estimate, errors=(409,))
+@route("POST", "/v1/estimate", scope=READ, body=NewJob, answer=schemas.Estimate, errors=(409,), changes=False)
 def estimate(call: Call) -> Answer:
     """What the same body would cost as a job; creates nothing."""
     return Answer(submission.estimate(call.sql, call.caller.tenant, call.body, call.services.settings))
@@ -103,7 +104,8 @@ def cancel(call: Call, job_id: str) -> Answer:
     return Answer(_shown(call, job_id), 202)
 
 
-@route("POST", "/v1/jobs/<job_id>/retry", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409, 429))
+@route("POST", "/v1/jobs/<job_id>/retry", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409, 429),
+       submits=True)  # fmt: skip
 def retry(call: Call, job_id: str) -> Answer:
     """Run a failed job again under the same id."""
     call.services.quotas.take(call.sql, call.caller.tenant)

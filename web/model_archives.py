@@ -59,7 +59,8 @@ def _pack(contents: dict[str, bytes]) -> Iterator[bytes]:
     yield packed.getvalue()
 
 
-@route("POST", "/v1/manifests/verify", scope=READ, body=SignedManifest, answer=registry_schemas.Verified, opens=False)
+@route("POST", "/v1/manifests/verify", scope=READ, body=SignedManifest, answer=registry_schemas.Verified, opens=False,
+       changes=False)  # fmt: skip
 def verify(call: Call) -> Answer:
     """Whether this service has signed a manifest, for whomever; nothing is written."""
     sent: SignedManifest = call.body

@@ -10,8 +10,9 @@ from pydantic.json_schema import models_json_schema
 
 from shared import models
 from web import schemas
-from web.api import CSV, ROUTES, Answer, Call, Route, route
+from web.api import ROUTES, Answer, Call, Route, route
 from web.errors import PROBLEM
+from web.reading import CSV
 
 Json = dict[str, Any]
 OCTETS, BYTES = "application/octet-stream", {"type": "string", "format": "binary", "minLength": 1}

@@ -1,40 +1,44 @@
-"""How many jobs a tenant has waiting: counted in SQL once a second, and each time once the limit is near."""
+"""A place for one more job: far from the limits nothing is counted for a second, near them each time and in turn."""
 
 import threading
 import time
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
-from shared import job_list
-from shared.errors import TooManyRequests
+from shared import quotas
+from shared.settings import Settings
 
 COUNTED_S = 1.0
-# Below this share of the limit a second's worth of submissions does not reach it.
-NEAR = 0.9
-# What a client may hope for: some of its jobs have begun.
-COME_AGAIN_S = 10
+# More than all processes together accept of a tenant within COUNTED_S.
+FAR = 5000
+NEVER_FULL = 10**12
+
+
+class _Seen(NamedTuple):
+    until: float
+    free: int
 
 
 class Quotas:
-    """The limit on a tenant's waiting jobs; 0 is none."""
+    """What stands before every submission; the limits themselves are in shared/quotas.py."""
 
-    def __init__(self, queued_at_most: int) -> None:
-        self._limit = queued_at_most
-        self._counted: dict[str, tuple[float, int]] = {}
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._seen: dict[str, _Seen] = {}
         self._lock = threading.Lock()
 
     def take(self, sql: Connection, tenant: str) -> None:
-        """Take a place for one more waiting job. Raises TooManyRequests when all are taken."""
-        if self._limit == 0:
-            return
+        """Take a place for one more job. Raises TooManyRequests when all are taken, or the day's compute is."""
         with self._lock:
-            until, count = self._counted.get(tenant, (0.0, 0))
-            if until > time.monotonic() and count < self._limit * NEAR:
-                self._counted[tenant] = (until, count + 1)
+            seen = self._seen.get(tenant)
+            if seen is not None and seen.until > time.monotonic() and seen.free > FAR:
+                self._seen[tenant] = seen._replace(free=seen.free - 1)
                 return
-        count = job_list.count_queued(sql, tenant, at_most=self._limit)
-        if count >= self._limit:
-            said = f"{count:,} of your jobs wait, as many as may: come again when some have begun, or cancel some."
-            raise TooManyRequests(said, code="too_many_jobs", retry_after_s=COME_AGAIN_S)
-        with self._lock:
-            self._counted[tenant] = (time.monotonic() + COUNTED_S, count + 1)
+        limits = quotas.of_tenant(sql, tenant, self._settings)
+        quotas.demand_compute(sql, tenant, limits.compute_s)
+        count = quotas.demand_queue(sql, tenant, limits.queued)
+        free = NEVER_FULL if limits.queued is None else limits.queued - count
+        if limits.compute_s is None:
+            with self._lock:
+                self._seen[tenant] = _Seen(time.monotonic() + COUNTED_S, free)

@@ -18,7 +18,7 @@ LIST_FIELDS = set(ListParams.model_fields)
 
 
 @route("POST", "/v1/models/<reference>/recommend", scope=READ, body=Recommend, answer=answer_schemas.Recommended,
-       errors=(404, 409), opens=False, is_slow=True)  # fmt: skip
+       errors=(404, 409), opens=False, is_slow=True, changes=False)  # fmt: skip
 def recommend(call: Call, reference: str) -> Answer:
     """A list for a listener of a dataset, or for anybody who has played some items; nothing is written."""
     wanted: Recommend = call.body

@@ -64,7 +64,8 @@ def resume(call: Call, schedule: str) -> Answer:
     return Answer(responses.schedule(schedules.resume(call.sql, call.caller.tenant, schedule)))
 
 
-@route("POST", "/v1/schedules/<schedule>/run", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409, 429))
+@route("POST", "/v1/schedules/<schedule>/run", scope=SUBMIT, answer=schemas.Job, status=202, errors=(404, 409, 429),
+       submits=True)  # fmt: skip
 def run(call: Call, schedule: str) -> Answer:
     """Submit its job now, whatever its state and overlap."""
     call.services.quotas.take(call.sql, call.caller.tenant)

@@ -11,6 +11,7 @@ from shared.settings import Settings
 from shared.storage import Storage
 from web.places import Places
 from web.quotas import Quotas
+from web.rates import Rates
 from web.shown import Shown
 from web.waiting import WaitingRoom
 
@@ -28,6 +29,7 @@ class Services:
     shown: Shown
     places: Places
     quotas: Quotas
+    rates: Rates
     asker: Asker
     receivers: Receivers
     # Answers on the spot or not at all: its database does not wait, and nothing is fetched from elsewhere.

@@ -14,13 +14,14 @@ from etude.jobs import PAGE, Job
 from etude.registry import Registry
 from etude.roles import Roles
 from etude.schedules import Schedule, address
+from etude.tenancy import Tenancy
 from etude.transport import PATIENCE_S, Progress, Transport
 from etude.webhooks import Webhook
 
 Json = dict[str, Any]
 
 
-class Client(Registry):
+class Client(Registry, Tenancy):
     """One service, as one key sees it; a context manager closes its connections."""
 
     def __init__(self, url: str | None = None, key: str | None = None, *, patience_s: float = PATIENCE_S) -> None:

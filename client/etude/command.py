@@ -27,6 +27,7 @@ from etude import (
     registry_commands,
     schedule_commands,
     show,
+    tenant_commands,
     tune_commands,
     version_commands,
     webhook_commands,
@@ -73,6 +74,7 @@ for each in (
     *version_commands.COMMANDS,
     *schedule_commands.COMMANDS,
     *webhook_commands.COMMANDS,
+    *tenant_commands.COMMANDS,
 ):
     etude.add_command(each)
 

@@ -19,7 +19,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 TIMEOUT = httpx.Timeout(connect=5.0, read=75.0, write=75.0, pool=5.0)
 # The service gives no more at once.
 LONGEST_PAGE = 200
-LATER = (429, 502, 503, 504)
+TOO_MANY = 429
+LATER = (TOO_MANY, 502, 503, 504)
 
 Json = dict[str, Any]
 Body = Callable[[], Iterator[bytes]]
@@ -116,6 +117,9 @@ class Transport:
                     return answer
                 why = f"it answered {answer.status_code}"
                 wait_s = _pause_of(answer, pause_s)
+                if answer.status_code == TOO_MANY and time.monotonic() + max(wait_s, _told_s(answer)) > until:
+                    # It is there, and says what there is too much of.
+                    raise _refusal(answer)
             except (httpx.TransportError, OSError) as away:
                 why = str(away) or type(away).__name__
             if time.monotonic() + wait_s > until:
@@ -125,8 +129,13 @@ class Transport:
 
 
 def _pause_of(answer: httpx.Response, pause_s: float) -> float:
+    return min(_told_s(answer), LONGEST_PAUSE_S) or pause_s
+
+
+def _told_s(answer: httpx.Response) -> float:
+    """How long the service says to wait; 0 where it does not."""
     said = answer.headers.get("Retry-After", "")
-    return min(float(said), LONGEST_PAUSE_S) if said.isdigit() else pause_s
+    return float(said) if said.isdigit() else 0.0
 
 
 def _refusal(answer: httpx.Response) -> Refused:

@@ -6,10 +6,11 @@ import sys
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import create_engine, inspect, select, text
 
 from migrations.upgrade import upgrade
-from shared.tables import metadata
+from shared import audit_log
+from shared.tables import keys, metadata, tenants
 
 
 def test_the_schema_goes_up_down_and_up_again(database_url: str) -> None:
@@ -24,4 +25,32 @@ def test_the_schema_goes_up_down_and_up_again(database_url: str) -> None:
     assert left == {"alembic_version"}
     with engine.connect() as sql:
         assert compare_metadata(MigrationContext.configure(sql, opts={"compare_type": True}), metadata) == []
+    engine.dispose()
+
+
+def test_tenants_and_keys_of_before_are_as_they_were(database_url: str) -> None:
+    environment = {**os.environ, "ETUDE_DATABASE_URL": database_url}
+    subprocess.run([sys.executable, "-m", "alembic", "downgrade", "0010"], env=environment, check=True)
+    engine = create_engine(database_url)
+    with engine.begin() as sql:
+        sql.execute(text("INSERT INTO tenants (id, name, created_at) VALUES ('ten_a', 'a', 1)"))
+        sql.execute(
+            text(
+                "INSERT INTO keys (id, tenant, name, digest, scopes, created_at) "
+                "VALUES ('key_a', 'ten_a', 'first', 'd', '[\"admin\"]', 1)"
+            )
+        )
+
+    upgrade(database_url)
+
+    with engine.begin() as sql:
+        tenant, key = sql.execute(select(tenants)).one(), sql.execute(select(keys)).one()
+        audit_log.append(sql, audit_log.Entry("ten_a", "keys.create", 201, key="key_a"))
+    assert (tenant.suspended_at, tenant.queued_at_most, tenant.served_until) == (None, None, 0)
+    assert (key.tenant, key.scopes, key.expires_at, key.rotated_to, key.last_used_at) == (
+        "ten_a", ["admin"], None, None, None,
+    )  # fmt: skip
+    subprocess.run([sys.executable, "-m", "alembic", "downgrade", "0010"], env=environment, check=True)
+    with engine.connect() as sql:
+        assert sql.execute(text("SELECT count(*) FROM keys")).scalar_one() == 1
     engine.dispose()

@@ -1,5 +1,6 @@
 """Loaded by schemathesis: what it takes for right in form may be refused only for what no schema can say."""
 
+import os
 from itertools import count
 from typing import Any
 
@@ -38,3 +39,6 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
     is_chain = case.meta is not None and case.meta.phase.name.value == "stateful"
     if is_chain and "Idempotency-Key" in (case.headers or {}):
         case.headers["Idempotency-Key"] = f"chain-{next(_numbers)}"
+    # Nor is the key ended that all of this is asked with.
+    if case.path_parameters and case.path_parameters.get("key_id") == os.environ["OWN_KEY"]:
+        case.path_parameters["key_id"] = "key_" + "0" * 26

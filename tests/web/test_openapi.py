@@ -1,5 +1,6 @@
 """The OpenAPI document, and everything that schemathesis can think of against it."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -26,6 +27,12 @@ ROOT = Path(__file__).parents[2]
 def database_url(sqlite_url: str) -> str:
     """One database is enough to try the door."""
     return sqlite_url
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """A thousand tries without a key are all told the same."""
+    return dataclasses.replace(settings, wrong_key_rate=0.0)
 
 
 @pytest.fixture
@@ -56,6 +63,7 @@ def test_schemathesis_finds_nothing(server: serving.Server, database: Database, 
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "SCHEMATHESIS_HOOKS": "tests.web.schemathesis_hooks",
+            "OWN_KEY": f"key_{server.key.split('_')[1]}",
         },
         cwd=tmp_path,
         capture_output=True,

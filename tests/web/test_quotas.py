@@ -7,10 +7,11 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from shared import keys
+from shared import job_list, keys
 from shared.database import Database
 from shared.errors import TooManyRequests
 from shared.jobs import RUNNING
+from shared.quotas import COME_AGAIN_S
 from shared.settings import Settings
 from shared.tables import jobs
 from tests.factories import SONGS, claim, make_dataset, make_job
@@ -44,7 +45,7 @@ def test_what_is_above_the_limit_is_refused_until_something_has_begun(
 
     assert [answer.status_code for answer in accepted] == [202] * 3
     assert (refused.status_code, refused.json["code"], refused.json["retryable"]) == (429, "too_many_jobs", True)
-    assert int(refused.headers["Retry-After"]) == quotas.COME_AGAIN_S
+    assert int(refused.headers["Retry-After"]) == COME_AGAIN_S
     # The refusal was not kept as the answer to that key.
     assert later.status_code == 202
 
@@ -67,8 +68,12 @@ def test_retries_and_ingests_count_too(narrow: Settings, database: Database, ten
         assert sql.execute(jobs.select().where(jobs.c.id == failed)).one().state == "failed"
 
 
-def test_another_tenant_is_not_concerned(database: Database, tenant: str) -> None:
-    limits = Quotas(1)
+def limit(settings: Settings, queued: int, **more: int) -> Quotas:
+    return Quotas(dataclasses.replace(settings, tenant_queued=queued, **more))
+
+
+def test_another_tenant_is_not_concerned(database: Database, settings: Settings, tenant: str) -> None:
+    limits = limit(settings, 1)
     with database.transaction() as sql:
         make_job(sql, tenant)
         with pytest.raises(TooManyRequests):
@@ -77,14 +82,14 @@ def test_another_tenant_is_not_concerned(database: Database, tenant: str) -> Non
 
 
 def test_far_from_the_limit_nothing_is_counted_within_a_second(
-    database: Database, tenant: str, monkeypatch: pytest.MonkeyPatch
+    database: Database, settings: Settings, tenant: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = []
-    real = quotas.job_list.count_queued
-    monkeypatch.setattr(quotas.job_list, "count_queued", lambda *a, **k: counted.append(1) or real(*a, **k))
+    real = job_list.count_queued
+    monkeypatch.setattr(job_list, "count_queued", lambda *a, **k: counted.append(1) or real(*a, **k))
     now = [time.monotonic()]
     monkeypatch.setattr(quotas.time, "monotonic", lambda: now[0])
-    limits = Quotas(100)
+    limits = limit(settings, quotas.FAR + 100)
 
     with database.transaction() as sql:
         for _ in range(50):
@@ -95,16 +100,16 @@ def test_far_from_the_limit_nothing_is_counted_within_a_second(
     assert len(counted) == 2
 
 
-def test_without_a_limit_there_is_none(database: Database, tenant: str) -> None:
+def test_without_a_limit_there_is_none(database: Database, settings: Settings, tenant: str) -> None:
     with database.transaction() as sql:
         for _ in range(5):
             make_job(sql, tenant)
-            Quotas(0).take(sql, tenant)
+            limit(settings, 0).take(sql, tenant)
 
 
-def test_running_jobs_do_not_wait(database: Database, tenant: str) -> None:
+def test_running_jobs_do_not_wait(database: Database, settings: Settings, tenant: str) -> None:
     with database.transaction() as sql:
         make_job(sql, tenant)
         claim(sql)
         assert {row.state for row in sql.execute(jobs.select())} == {RUNNING}
-        Quotas(1).take(sql, tenant)
+        limit(settings, 1).take(sql, tenant)

@@ -11,7 +11,7 @@ from sqlalchemy import select, update
 from shared import fires, keys
 from shared.database import Database
 from shared.settings import Settings
-from shared.tables import datasets, schedules
+from shared.tables import datasets, schedules, tenants
 from tests.factories import SONGS, make_dataset, make_job
 from tests.web.calling import Caller, a_key
 
@@ -387,13 +387,11 @@ def test_a_body_where_none_belongs_and_none_where_one_does(caller: Caller) -> No
     assert caller.call("PATCH", "/v1/schedules/nightly").json["code"] == "unsupported_media_type"
 
 
-def test_a_full_queue_refuses_a_run_by_hand(
-    client: FlaskClient, caller: Caller, database: Database, tenant: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_queue_refuses_a_run_by_hand(caller: Caller, database: Database, tenant: str) -> None:
     create(caller)
     with database.transaction() as sql:
         make_job(sql, tenant)
-    monkeypatch.setattr(client.application.extensions["etude"].quotas, "_limit", 1)
+        sql.execute(update(tenants).values(queued_at_most=1))
 
     answer = caller.call("POST", "/v1/schedules/nightly/run")
 

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import func, select, update
 
 from shared import jobs, recovery, studies, tuning
-from shared.claims import PARKED
 from shared.database import Database, now
+from shared.jobs import PARKED
 from shared.kinds import KINDS
 from shared.settings import Settings
 from shared.storage import Storage

@@ -1,0 +1,200 @@
+"""The audit log: what was changed, by which key, and what was refused; each row holds the hash of the one before it.
+
+`python -m shared.audit_log verify` looks for rows that were changed, removed or put elsewhere; `forget` lets go of old
+ones. The word *audit* alone means an audit of labels (shared/audits.py).
+"""
+
+import argparse
+import hashlib
+import sqlite3
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from shared.database import Database, now
+from shared.errors import Unavailable
+from shared.tables import audit_heads, audit_log
+
+# What the first row of a tenant holds in place of the hash of one before it.
+BEGINNING = "0" * 64
+# As long as what is worth to be read of an id or a name that somebody else chose.
+OBJECT_CHARACTERS = 255
+# What a row says, as a JSON list in this order the first line of what is hashed; the others are its `seq`, its `at` in
+# whole microseconds, and its `previous`.
+SAID = ("tenant", "key", "action", "object", "made", "status", "request")
+CHAINED = ("seq", "at", "previous", "hash")
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that was done or refused: ids and names of models alone, never a body, a file's name or a secret."""
+
+    tenant: str
+    action: str
+    status: int
+    key: str | None = None  # none: the operator
+    object: str | None = None
+    made: str | None = None
+    request: str | None = None
+
+
+# Built once: putting a statement together costs as much as running it.
+_MINE = audit_heads.c.tenant == bindparam("of")
+_HEAD = select(audit_heads.c.seq, audit_heads.c.hash, now().label("at")).where(_MINE)
+_BEGIN = {
+    name: dialect.insert(audit_heads)
+    .values(tenant=bindparam("of"), seq=0, hash=BEGINNING, kept_from=1, kept_previous=BEGINNING)
+    .on_conflict_do_nothing()
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}
+_WRITE = insert(audit_log).values({name: bindparam(name) for name in (*SAID, *CHAINED)})
+_MOVE = update(audit_heads).where(_MINE).values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
+
+# As _chain, by PostgreSQL alone.
+_CHAIN = text(
+    """
+    WITH head AS MATERIALIZED (
+      SELECT seq + 1 AS seq, hash AS previous, floor(extract(epoch FROM clock_timestamp()) * 1e6)::bigint AS at_us
+      FROM audit_heads WHERE tenant = :tenant FOR UPDATE
+    ), line AS MATERIALIZED (
+      SELECT seq, previous, at_us, encode(sha256(convert_to(
+        concat(CAST(:first_line AS text), chr(10), seq, chr(10), at_us, chr(10), previous), 'UTF8')), 'hex') AS hash
+      FROM head
+    ), written AS (
+      INSERT INTO audit_log (tenant, seq, at, key, action, object, made, status, request, previous, hash)
+      SELECT :tenant, seq, at_us / 1e6::float8, :key, :action, :object, :made, :status, :request, previous, hash
+      FROM line
+    )
+    UPDATE audit_heads SET seq = line.seq, hash = line.hash FROM line
+    WHERE audit_heads.tenant = :tenant RETURNING audit_heads.seq
+    """
+)
+
+
+def append(sql: Connection, entry: Entry) -> None:
+    """Write a row at the end of its tenant's chain, in the transaction of what it tells.
+
+    To be called last: the head is held until the commit, and the tenant's next writer waits for it.
+    """
+    named = None if entry.object is None else entry.object[:OBJECT_CHARACTERS]
+    said: Json = {**vars(entry), "object": named}
+    write = _chain_in_one if sql.dialect.name == "postgresql" else _chain
+    if not write(sql, said):
+        sql.execute(_BEGIN[sql.dialect.name], {"of": entry.tenant})
+        write(sql, said)
+
+
+def _chain(sql: Connection, said: Json) -> bool:
+    """Write the row and move the head; False where there is no head yet. Of SQLite, whose writer is alone."""
+    # Said to the driver itself: SQLAlchemy's way to a cursor costs many times the statement, and every change comes by.
+    driver: Any = sql.connection.driver_connection
+    try:
+        head = _ask(driver, _HEAD, {"of": said["tenant"]}).fetchone()
+        if head is None:
+            return False
+        seq, previous, at = head
+        row = {**said, "seq": seq + 1, "at": at, "previous": previous}
+        row["hash"] = digest(row)
+        _ask(driver, _WRITE, row)
+        _ask(driver, _MOVE, {"of": said["tenant"], "new_seq": seq + 1, "new_hash": row["hash"]})
+    except sqlite3.OperationalError as cause:
+        raise Unavailable("The database is away or full: send the request again.", retry_after_s=2) from cause
+    return True
+
+
+def _ask(driver: Any, statement: Any, values: Json) -> Any:  # Any: the driver's own objects
+    said, names = _plain(statement)
+    return driver.execute(said, [values[name] for name in names])
+
+
+@cache
+def _plain(statement: Any) -> tuple[str, tuple[str, ...]]:
+    """A statement as SQLite's driver takes it, and the names of its values in their order."""
+    made = statement.compile(dialect=sqlite.dialect())
+    return str(made), tuple(made.positiontup)
+
+
+def _chain_in_one(sql: Connection, said: Json) -> bool:
+    # The tenant's next writer waits from here to the commit: one question to the server instead of three.
+    return sql.execute(_CHAIN, {**said, "first_line": _first_line(said)}).first() is not None
+
+
+def digest(row: Json) -> str:
+    """The SHA-256 of a row: of what it says, of its place and moment, and of the hash before it."""
+    rest = f"\n{row['seq']}\n{round(row['at'] * 1e6)}\n{row['previous']}"
+    return hashlib.sha256((_first_line(row) + rest).encode()).hexdigest()
+
+
+def _first_line(row: Json) -> str:
+    return orjson.dumps([row[name] for name in SAID]).decode()
+
+
+def page(
+    sql: Connection,
+    tenant: str,
+    *,
+    limit: int,
+    before: int | None,
+    equal: Json,
+    since: float | None = None,
+    until: float | None = None,
+) -> list[Row[Any]]:
+    """The newest first; `equal` names columns (key, action, object, status), moments are seconds since 1970."""
+    chosen = select(audit_log).where(
+        audit_log.c.tenant == tenant, *(audit_log.c[name] == value for name, value in equal.items())
+    )
+    if before is not None:
+        chosen = chosen.where(audit_log.c.seq < before)
+    if since is not None:
+        chosen = chosen.where(audit_log.c.at >= since)
+    if until is not None:
+        chosen = chosen.where(audit_log.c.at < until)
+    return list(sql.execute(chosen.order_by(audit_log.c.seq.desc()).limit(limit)).all())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Verify the chains, or let go of what is old; ends with status 1 when a row is not what was written."""
+    # They read the log, as this file writes it.
+    from shared import audit_chain, settings
+
+    chosen = _parser().parse_args(arguments)
+    database = Database(settings.read())
+    try:
+        if chosen.does == "forget":
+            with database.transaction() as sql:
+                print(f"{audit_chain.forget(sql, before=chosen.before.timestamp()):,} rows were let go of.")  # noqa: T201
+            return
+        with database.reading() as sql:
+            found = audit_chain.verify(sql)
+    finally:
+        database.close()
+    for head in found.heads:
+        print(f"{head.tenant}  {head.seq:,} rows  {head.hash}")  # noqa: T201
+    for fault in found.faults:
+        print(fault, file=sys.stderr)  # noqa: T201
+    sys.exit(1 if found.faults else 0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m shared.audit_log", description="The audit log of all tenants.")
+    does = parser.add_subparsers(dest="does", required=True)
+    does.add_parser("verify", help="find rows that were changed, removed or put elsewhere")
+    forget = does.add_parser("forget", help="let go of rows from before a day, of all tenants")
+    forget.add_argument("--before", type=_day, required=True, metavar="2026-01-31", help="a day, beginning in UTC")
+    return parser
+
+
+def _day(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text}T00:00:00+00:00")
+
+
+if __name__ == "__main__":
+    main()
