@@ -90,13 +90,15 @@ class Keyring:
         # The checksum spares the database what is a typing error or another service's key.
         if (
             prefix != "etude"
+            or not key_id.isalnum()
             or not key.isascii()
             or key != f"{body}_{checksum}"
             or not hmac.compare_digest(checksum, _checksum(body))
         ):
             raise Unauthorised(ONE_ANSWER)
         is_alive = keys.c.revoked_at.is_(None) & ((keys.c.expires_at.is_(None)) | (keys.c.expires_at > now()))
-        with self._database.reading() as sql:
+        # Whose key it is, is what is asked: of all keys the statement sees this one.
+        with self._database.of_key(f"key_{key_id}").reading() as sql:
             row = sql.execute(select(keys).where(keys.c.id == f"key_{key_id}", is_alive)).one_or_none()
         # The same work whether or not the id is known.
         stored = row.digest if row is not None else "0" * 64

@@ -16,6 +16,7 @@ from shared.processes import die_with_parent
 from shared.settings import Settings, read
 from shared.storage import Storage
 from shared.tables import tenants
+from shared.tenancy import EVERYONE
 from tests import postgres_server
 
 PEPPER = "a pepper that is only good for tests"
@@ -71,7 +72,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    opened = Database(settings)
+    opened = Database(settings, whose=EVERYONE)
     yield opened
     opened.close()
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from werkzeug.exceptions import LengthRequired
 
 from shared import answers, refusals
+from shared.database import Database
 from shared.errors import BadRequest, Forbidden, InvalidRequest, NotFound, TooLarge, Unavailable, UnsupportedMedia
 from shared.keys import RANKS, Caller
 from web import strict_json
@@ -35,6 +36,11 @@ class Call:
     sql: Connection
     body: Any  # the route's own model
     query: Any  # the route's own model
+
+    @property
+    def database(self) -> Database:
+        """The caller's rows."""
+        return self.services.database.of(self.caller.tenant)
 
 
 @dataclass(frozen=True)
@@ -146,7 +152,7 @@ def _view(declared: Route, services: Services) -> Callable[..., Response]:
         if declared.before is not None:
             declared.before(services, body)
         if declared.method == "GET":
-            with services.database.reading() as sql:
+            with services.database.of(caller.tenant).reading() as sql:
                 return _respond(services, declared.handler(Call(services, caller, sql, body, query), **path))
         return _write(declared, services, content, caller=caller, body=body, query=query, path=path)
 
@@ -173,7 +179,7 @@ def _write(
 ) -> Response:
     """Run a handler in one transaction, together with the keeping of its answer."""
     key = _idempotency_key(declared)
-    with services.database.transaction() as sql:
+    with services.database.of(caller.tenant).transaction() as sql:
         if key is not None:
             wanted = answers.fingerprint(declared.method, request.full_path, content)
             kept = answers.begin(sql, caller.tenant, key, request=wanted)

@@ -46,16 +46,16 @@ def upload(call: Call, dataset_id: str, name: str) -> Answer:
         raise TooLarge(f"A file may have {services.settings.upload_bytes:,} bytes.")
     if length == 0:
         raise BadRequest("The file is empty: send its bytes as the body.", code="upload_empty")
-    with services.database.reading() as sql:
+    with call.database.reading() as sql:
         datasets.find(sql, tenant, dataset_id)
-    with services.database.transaction() as sql:
+    with call.database.transaction() as sql:
         datasets.demand_open(sql, tenant, dataset_id)
     expected = read_digest(request.headers.get("Content-Digest"))
     key = storage.dataset_file(tenant, dataset_id, ids.new("file"))
     stored = services.storage.put(key, receive(length))
     try:
         verify(stored, length=length, digest=expected)
-        with services.database.transaction() as sql:
+        with call.database.transaction() as sql:
             replaced = datasets.add_file(sql, tenant, dataset_id, name=name, key=key, stored=stored)
     except EtudeError:
         services.storage.delete(key)
@@ -105,7 +105,7 @@ def pieces(call: Call, dataset_id: str) -> Answer:
 
 def _reports(call: Call, dataset_id: str, *, of: str, name: str) -> Answer:
     """A page of what the ingest of this format has said of each row."""
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         row = datasets.find(sql, call.caller.tenant, dataset_id)
     if row.format != of:
         raise NotFound(f"A dataset of format {row.format} has no {name}.")

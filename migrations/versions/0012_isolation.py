@@ -41,6 +41,15 @@ WIDENED = {
 }
 SERVED = "current_setting('etude.tenant', true)"
 
+# What clients poll, in one message: by itself, a statement outside a transaction could not be told whose rows it sees.
+GLANCE = """
+CREATE FUNCTION glance(job text, of text) RETURNS TABLE (state varchar, revision integer) LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('etude.tenant', of, true);
+    RETURN QUERY SELECT jobs.state, jobs.revision FROM jobs WHERE jobs.id = job AND jobs.tenant = of;
+END $$
+"""
+
 
 def upgrade() -> None:
     for child, parents in CHILDREN.items():
@@ -93,6 +102,7 @@ def _guard() -> None:
         op.execute(f"CREATE POLICY tenant ON {table} USING ({mine}) WITH CHECK ({mine})")
     # Whose a key is, is not known before it is looked up: by its id, one row, to be read.
     op.execute("CREATE POLICY presented ON keys FOR SELECT USING (id = current_setting('etude.key', true))")
+    op.execute(GLANCE)
 
 
 def downgrade() -> None:
@@ -111,6 +121,7 @@ def downgrade() -> None:
 
 
 def _open() -> None:
+    op.execute("DROP FUNCTION glance")
     op.execute("DROP POLICY presented ON keys")
     for table in (*OWNED, "tenants"):
         op.execute(f"DROP POLICY tenant ON {table}")
