@@ -22,7 +22,7 @@ from shared.settings import Settings
 # A writer waits this long for another before the client is told to come back.
 BUSY_MS = 5000
 # What may be said to PostgreSQL as a tenant or a key: ids are of these signs alone, and none of them ends a literal.
-PLAIN = re.compile(r"[A-Za-z0-9_-]+|\*")
+PLAIN = re.compile(r"[A-Za-z0-9_-]*|\*")
 
 
 class now(FunctionElement[float]):  # noqa: N801 — reads as the SQL function it is
@@ -93,15 +93,15 @@ class Database:
 
     def of(self, tenant: str) -> "Database":
         """The same connections, for the rows of one tenant."""
-        bound = self._saying(tenancy.TENANT, tenant)
+        bound = self._bound(tenancy.TENANT, tenant)
         bound._options = {} if tenant == tenancy.EVERYONE else {tenancy.OPTION: tenant}
         return bound
 
     def of_key(self, key_id: str) -> "Database":
         """The same connections, to read the row of one key, whosever it is."""
-        return self._saying(tenancy.KEY, key_id)
+        return self._bound(tenancy.KEY, key_id)
 
-    def _saying(self, name: str, value: str) -> "Database":
+    def _bound(self, name: str, value: str) -> "Database":
         if PLAIN.fullmatch(value) is None:
             raise ValueError(f"no id: {value!r}")
         bound = copy.copy(self)

@@ -36,7 +36,7 @@ def connector(tenant: str) -> Callable[..., Connection]:
         idle = f"-c idle_in_transaction_session_timeout={STATEMENT_S * 1000}"
         limits = f"-c lock_timeout=5000 -c statement_timeout={STATEMENT_S * 1000} {idle}"
         # Of NOBODY, too: what a role or a database has as its default does not count.
-        options = f"{limits} -c {TENANT}={tenant}"
-        return Connection.connect(*arguments, **{"connect_timeout": 3, "options": options, **named})
+        options = f"{named.get('options', '')} {limits} -c {TENANT}={tenant}"
+        return Connection.connect(*arguments, **{"connect_timeout": 3, **named, "options": options})
 
     return connect
