@@ -84,6 +84,8 @@ REFERENCES: dict[str, tuple[tuple[str, str, Json], ...]] = {
     # An alias of the path's own model.
     "AliasMove": (),
 }  # fmt: skip
+# What an estimate does not ask for, however it is called.
+UNFOLLOWED = {("/v1/estimate", "params.resume_of"), ("/v1/estimate", "params.against")}
 # The parameters of queries that can name a row; the others choose among rows, or order them.
 NAMING = {
     ("Page", "cursor"): ("schedule", "webhook", "training"),

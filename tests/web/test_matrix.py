@@ -154,6 +154,9 @@ def demand_unknown_reference(
         answers.append(shown(ask(caller, route, path, said, ""), each))
 
     assert answers[0] == answers[1], (route.method, path, at)
+    if (route.path, at) in matrix.UNFOLLOWED:
+        assert answers[0][0] == 200, (path, at, answers[0])
+        return
     told = (answers[0][0], json.loads(answers[0][1]).get("code"))
     assert told == (422, "unknown_reference"), (route.method, path, at, answers[0])
 
