@@ -66,6 +66,8 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
         failed = _score(sql, tenant, dataset, model, version.id, "failed")
         audit = _end(sql, factories.make_job(sql, tenant, action="audit", model=None, datasets=[dataset]), "succeeded")
         sql.execute(update(job_table).where(job_table.c.id == audit).values(result={"target": {"name": "genre"}}))
+        for file in ("audit.jsonl", "audit.index"):
+            sql.execute(insert(outputs).values(tenant=tenant, job=audit, name=file, **SPARE_FILE))
         audits.decide(sql, audit, [audits.Decision(0, "reject", None)], key="key_nobody")
         search = _end(sql, factories.make_job(sql, tenant, action="tune", datasets=[dataset]), "succeeded")
         trial = factories.make_job(sql, tenant, action="trial", parent=search, params={"number": 0})

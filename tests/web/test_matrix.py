@@ -317,12 +317,18 @@ def test_every_statement_of_a_request_names_the_tenant(
 
 
 TABLES = sorted(table.name for table in metadata.sorted_tables if "tenant" in table.c)
-MENTION = re.compile(rf"\b(?:FROM|JOIN|UPDATE|,) ({'|'.join(TABLES)})\b(?: AS (\w+))?")
+MENTION = re.compile(rf"(\bFROM|\bJOIN|\bUPDATE|,) ({'|'.join(TABLES)})\b(?: AS (\w+))?")
 
 
 def owned_tables(statement: str) -> list[str]:
     """The names, or the other names, by which a statement reads or changes tables of a tenant."""
-    return [alias or table for table, alias in MENTION.findall(" ".join(statement.split()))]
+    flat = " ".join(statement.split())
+    # A column may be called as a table is: of a table something is asked.
+    return [
+        alias or table
+        for sign, table, alias in MENTION.findall(flat)
+        if sign != "," or re.search(rf"[ (]{alias or table}\.", flat)
+    ]
 
 
 def unnamed(statement: str) -> list[str]:
