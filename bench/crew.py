@@ -19,6 +19,7 @@ from shared import ids, settings
 from shared.database import Database
 from shared.storage import Storage, dataset_folder
 from shared.tables import datasets, jobs
+from shared.tenancy import EVERYONE
 from worker import desk, partial
 
 TRAINED_ROWS = 2_000
@@ -85,7 +86,7 @@ def working(workers: int, *, columns: int = COLUMNS, **environment: str) -> Iter
             _pin(service.process(f"worker-{place + 1}"), cores[place % len(cores)])
         service.renew_child()
         chosen = settings.read({"ETUDE_HOME": str(service.home), "ETUDE_PEPPER": "x" * 32})
-        database = Database(chosen)
+        database = Database(chosen, whose=EVERYONE)
         small = service.upload("trained", _table(columns), target=MODEL)
         params = {"hidden": LAYERS, "epochs": 2, "batch_size": 256, "baselines": False}
         wanted = {"action": "train", "kind": "classification", "dataset": small, "model": MODEL, "params": params}

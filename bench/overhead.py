@@ -22,6 +22,7 @@ from shared.networks import Layer
 from shared.queue import TRAIN
 from shared.storage import Storage
 from shared.table_params import TableTraining
+from shared.tenancy import EVERYONE
 from worker import device, training
 from worker.callbacks import Watch
 from worker.desk import Desk
@@ -79,7 +80,7 @@ def desk() -> Iterator[Desk]:
         chosen = settings.read({"ETUDE_HOME": folder, "ETUDE_PEPPER": "only good for measuring, and nothing else"})
         chosen = dataclasses.replace(chosen, checkpoint_s=0.0)
         upgrade(chosen.database_url)
-        database = Database(chosen)
+        database = Database(chosen, whose=EVERYONE)
         with database.transaction() as sql:
             tenant = keys.ensure_tenant(sql, "bench")
             params = PARAMS.model_dump(mode="json", exclude_unset=True)

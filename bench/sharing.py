@@ -21,6 +21,7 @@ from shared.jobs import NewJob
 from shared.queue import TRAIN
 from shared.table_params import TableScoring
 from shared.tables import tenants
+from shared.tenancy import EVERYONE
 from worker.prediction_files import ChunkFiles, PredictionFiles
 from worker.predictions import CHUNK_ROWS, RowScoring
 
@@ -108,7 +109,7 @@ def _time_cut() -> float:
     with tempfile.TemporaryDirectory(prefix="etude-bench-") as folder:
         chosen = settings.read({"ETUDE_HOME": folder, "ETUDE_PEPPER": "x" * 32})
         upgrade(chosen.database_url)
-        database = Database(chosen)
+        database = Database(chosen, whose=EVERYONE)
         claim = _claim(database)
         began = time.perf_counter()
         with database.transaction() as sql:

@@ -8,6 +8,9 @@ from shared.tables import metadata
 
 
 def run(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        # Rows are hidden from their tables' owner, too, who changes those of all tenants here.
+        connection.exec_driver_sql("SELECT set_config('etude.tenant', '*', true)")
     # SQLite cannot alter a column in place: batch mode copies the table.
     context.configure(connection=connection, target_metadata=metadata, render_as_batch=True, compare_type=True)
     with context.begin_transaction():

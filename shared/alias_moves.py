@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 from shared.database import now
 from shared.errors import NotAllowedNow
 from shared.tables import aliases, keys, versions
+from shared.tenancy import owned
 
 MOVED, PROMOTED, ROLLED_BACK = "moved", "promoted", "rolled_back"
 
@@ -28,9 +29,10 @@ class Mover:
 def note(sql: Connection, candidate: Row[Any], alias: str, mover: Mover, gate: Json | None = None) -> None:
     """Point an alias to a version; the caller holds its model, so that moves come one after the other."""
     mine = (aliases.c.model == candidate.model) & (aliases.c.alias == alias)
-    newest = select(func.coalesce(func.max(aliases.c.move), 0) + 1).where(mine)
+    newest = select(func.coalesce(func.max(aliases.c.move), 0) + 1).where(mine, owned(aliases, candidate.tenant))
     values = {
-        "model": candidate.model, "alias": alias, "move": newest.scalar_subquery(), "version": candidate.id,
+        "tenant": candidate.tenant, "model": candidate.model, "alias": alias,
+        "move": newest.scalar_subquery(), "version": candidate.id,
         "at": now(), "how": mover.how, "key": mover.key, "job": mover.job, "reason": mover.reason, "gate": gate,
     }  # fmt: skip
     sql.execute(insert(aliases).values(values))
@@ -41,7 +43,7 @@ def page(sql: Connection, model_id: str, alias: str, *, limit: int, before: int 
     chosen = (
         select(aliases, versions.c.number, keys.c.name.label("key_name"))
         .join(versions, versions.c.id == aliases.c.version)
-        .outerjoin(keys, keys.c.id == aliases.c.key)
+        .outerjoin(keys, owned(keys, aliases.c.tenant) & (keys.c.id == aliases.c.key))
         .where(aliases.c.model == model_id, aliases.c.alias == alias)
     )
     if before is not None:

@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from shared.database import Database, now
 from shared.errors import Unavailable
 from shared.tables import audit_heads, audit_log
+from shared.tenancy import EVERYONE
 
 # What the first row of a tenant holds in place of the hash of one before it.
 BEGINNING = "0" * 64
@@ -166,7 +167,7 @@ def main(arguments: list[str] | None = None) -> None:
     from shared import audit_chain, settings
 
     chosen = _parser().parse_args(arguments)
-    database = Database(settings.read())
+    database = Database(settings.read(), whose=EVERYONE)
     try:
         if chosen.does == "forget":
             with database.transaction() as sql:

@@ -63,10 +63,11 @@ def decide(sql: Connection, job_id: str, decisions: Iterable[Decision], *, key: 
     """Keep what was decided; of a row the last one wins, here and in what is kept already."""
     last = {each.row: each for each in decisions}
     # Held, or two that decide of one row at a time would both write it.
-    sql.execute(select(job_table.c.id).where(job_table.c.id == job_id).with_for_update())
+    held = select(job_table.c.tenant).where(job_table.c.id == job_id).with_for_update()
+    whose = {"tenant": sql.execute(held).scalar_one(), "job": job_id, "key": key}
     for some in _some(list(last.values())):
         sql.execute(delete(table).where(table.c.job == job_id, table.c.row.in_([each.row for each in some])))
-        rows = [{**vars(each), "job": job_id, "key": key} for each in some]
+        rows = [{**vars(each), **whose} for each in some]
         sql.execute(insert(table).values(at=now()), rows)
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from shared.expectation import Expected
 from shared.jobs import SUCCEEDED
 from shared.tables import jobs
+from shared.tenancy import owned
 
 RECENT = 50
 # Of the logarithm of the expected seconds: a job of thrice the time counts half.
@@ -71,11 +72,12 @@ class Calibrated:
         return {"seconds": round(self.seconds, 3), "low": round(self.low, 3), "high": round(self.high, 3)}
 
 
-def recent(sql: Connection, action: str, kind: str | None) -> list[Past]:
-    """The last jobs of an action and a kind that ended well: whose they are makes no difference to the machine."""
+def recent(sql: Connection, tenant: str, action: str, kind: str | None) -> list[Past]:
+    """The last jobs of a tenant, of an action and a kind, that ended well: what others do here is not told."""
     chosen = (
         select(jobs.c.estimate, jobs.c.cost, jobs.c.result)
-        .where(jobs.c.action == action, jobs.c.kind == kind, jobs.c.state == SUCCEEDED, jobs.c.estimate.is_not(None))
+        .where(owned(jobs, tenant), jobs.c.action == action, jobs.c.kind == kind)
+        .where(jobs.c.state == SUCCEEDED, jobs.c.estimate.is_not(None))
         .order_by(jobs.c.id.desc())
         .limit(RECENT)
     )

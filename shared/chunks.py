@@ -92,11 +92,16 @@ def cut(sql: Connection, claim: Claim, *, total: int, size: int, resume_of: str 
         return False
     done = [] if resume_of is None else _done_of(sql, resume_of)
     taken_over = [
-        {**_new(claim.job_id, each.first, each.rows), "state": DONE, "output": _unpaid(each), "ended_at": each.ended_at}
+        {
+            **_new(claim.tenant, claim.job_id, each.first, each.rows),
+            "state": DONE,
+            "output": _unpaid(each),
+            "ended_at": each.ended_at,
+        }
         for each in done
     ]
     missing = [
-        _new(claim.job_id, first, min(size, end - first))
+        _new(claim.tenant, claim.job_id, first, min(size, end - first))
         for start, end in _gaps(done, total)
         for first in range(start, end, size)
     ]
@@ -155,7 +160,7 @@ def _take(sql: Connection, row: Row[Any], worker: str, lease_s: float) -> Chunk 
     rows, losses = row.rows, row.losses
     if losses >= LOSSES_AT_MOST and rows > 1:
         rows, losses = rows // 2, losses - 1
-        rest = _new(row.job, row.first + rows, row.rows - rows)
+        rest = _new(row.tenant, row.job, row.first + rows, row.rows - rows)
         sql.execute(insert(chunks), {**rest, "losses": losses, "worker": row.worker, "error": row.error})
     taken = sql.execute(
         update(chunks)
@@ -330,8 +335,8 @@ def _first_of(sql: Connection, job_id: str) -> int | None:
     return found
 
 
-def _new(job_id: str, first: int, rows: int) -> Json:
-    return {"job": job_id, "first": first, "rows": rows, "state": OPEN, "fence": 0, "losses": 0}
+def _new(tenant: str, job_id: str, first: int, rows: int) -> Json:
+    return {"tenant": tenant, "job": job_id, "first": first, "rows": rows, "state": OPEN, "fence": 0, "losses": 0}
 
 
 def _reopen(sql: Connection, which: ColumnElement[bool], error: EtudeError | None = None) -> None:

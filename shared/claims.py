@@ -148,8 +148,8 @@ _CLAIM = (
     .returning(jobs, (jobs.c.deadline_at - now()).label("deadline_in_s"))
 )
 _BEGIN = insert(attempts).values(
-    job=bindparam("job"), fence=bindparam("fence"), number=bindparam("number"), worker=bindparam("by"),
-    started_at=now(), beat_at=now(), resumed_from=bindparam("resumed_from"), swept=False,
+    tenant=bindparam("whose"), job=bindparam("job"), fence=bindparam("fence"), number=bindparam("number"),
+    worker=bindparam("by"), started_at=now(), beat_at=now(), resumed_from=bindparam("resumed_from"), swept=False,
 )  # fmt: skip
 
 
@@ -212,7 +212,10 @@ def claim_next(
             step.rollback()
             return None
     resumed_from = row.checkpoint and row.checkpoint["at"]
-    attempt = {"job": row.id, "fence": row.fence, "number": row.attempt, "by": worker, "resumed_from": resumed_from}
+    attempt = {
+        "whose": row.tenant, "job": row.id, "fence": row.fence, "number": row.attempt, "by": worker,
+        "resumed_from": resumed_from,
+    }  # fmt: skip
     sql.execute(_BEGIN, attempt)
     history.note(sql, row.id, "state", {"state": RUNNING, "stage": "starting", "attempt": row.attempt})
     return as_claim(row, worker, lease_s)
@@ -292,7 +295,8 @@ def record_epochs(sql: Connection, claim: Claim, rows: list[Json]) -> None:
     _write(sql, claim)
     numbers = [row["epoch"] for row in rows]
     sql.execute(delete(epochs).where(epochs.c.job == claim.job_id, epochs.c.epoch >= min(numbers)))
-    sql.execute(insert(epochs), [{"job": claim.job_id, "epoch": row["epoch"], "metrics": row} for row in rows])
+    mine = {"tenant": claim.tenant, "job": claim.job_id}
+    sql.execute(insert(epochs), [{**mine, "epoch": row["epoch"], "metrics": row} for row in rows])
 
 
 def record_checkpoint(sql: Connection, claim: Claim, checkpoint: Json) -> None:
@@ -318,7 +322,7 @@ def succeed(sql: Connection, claim: Claim, *, result: Json, cost: Json, files: l
 
 def _add_files(sql: Connection, claim: Claim, files: list[Json] | None) -> None:
     if files:
-        sql.execute(insert(outputs), [{"job": claim.job_id, **file} for file in files])
+        sql.execute(insert(outputs), [{"tenant": claim.tenant, "job": claim.job_id, **file} for file in files])
 
 
 def fail(sql: Connection, claim: Claim, error: EtudeError, *, cost: Json) -> None:

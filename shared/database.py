@@ -1,5 +1,7 @@
 """The SQL database: one engine to write, one to read, and the database's own clock. SQLite (WAL) or PostgreSQL."""
 
+import copy
+import re
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -13,11 +15,14 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
+from shared import tenancy
 from shared.errors import Unavailable
 from shared.settings import Settings
 
 # A writer waits this long for another before the client is told to come back.
 BUSY_MS = 5000
+# What may be said to PostgreSQL as a tenant or a key: ids are of these signs alone, and none of them ends a literal.
+PLAIN = re.compile(r"[A-Za-z0-9_-]*|\*")
 
 
 class now(FunctionElement[float]):  # noqa: N801 — reads as the SQL function it is
@@ -40,10 +45,19 @@ def _now_postgresql(*_: Any, **__: Any) -> str:
 
 
 class Database:
-    """Opens transactions; an absent, locked or full database becomes Unavailable."""
+    """Opens transactions; an absent, locked or full database becomes Unavailable.
 
-    def __init__(self, settings: Settings, *, pool_size: int = 5, busy_ms: int = BUSY_MS) -> None:
+    On PostgreSQL it shows no row of any tenant unless it was opened for EVERYONE (shared/tenancy.py), or is asked `of`
+    one. SQLite shows all that a statement asks for.
+    """
+
+    def __init__(
+        self, settings: Settings, *, whose: str = tenancy.NOBODY, pool_size: int = 5, busy_ms: int = BUSY_MS
+    ) -> None:
         self.url = settings.database_url
+        # Said to PostgreSQL at the beginning of each transaction: a setting and its value.
+        self._said: tuple[str, str] | None = None
+        self._options: dict[str, Any] = {}
         self._busy_ms = busy_ms
         self.is_sqlite = self.url.startswith("sqlite")
         # SQLite has one writer, and one that finds it busy sleeps ever longer before it looks again: threads of one
@@ -70,27 +84,56 @@ class Database:
             from shared import postgres
 
             for engine in (self._writing, self._reading):
-                event.listen(engine, "do_connect", postgres.connect)
+                event.listen(engine, "do_connect", postgres.connector(whose))
+        for engine in (self._writing, self._reading):
+            event.listen(engine, "before_execute", tenancy.narrow, retval=True)
         driver = self._reading.dialect.loaded_dbapi
         self._away = (driver.OperationalError, driver.InterfaceError)
         self._place = "?" if self.is_sqlite else "%s"
+
+    def of(self, tenant: str) -> "Database":
+        """The same connections, for the rows of one tenant."""
+        bound = self._bound(tenancy.TENANT, tenant)
+        bound._options = {} if tenant == tenancy.EVERYONE else {tenancy.OPTION: tenant}
+        return bound
+
+    def of_key(self, key_id: str) -> "Database":
+        """The same connections, to read the row of one key, whosever it is."""
+        return self._bound(tenancy.KEY, key_id)
+
+    def _bound(self, name: str, value: str) -> "Database":
+        if PLAIN.fullmatch(value) is None:
+            raise ValueError(f"no id: {value!r}")
+        bound = copy.copy(self)
+        bound._said = None if self.is_sqlite else (name, value)
+        return bound
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """One transaction: committed at the end, rolled back on any error."""
         with _translating(), self._turn, self._writing.begin() as sql:
+            sql.execution_options(**self._options)
+            if self._said is not None:
+                # Until the end of the transaction, so that nobody inherits it with the connection.
+                sql.exec_driver_sql("SELECT set_config(%s, %s, true)", self._said)
             yield sql
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Single statements that only read, each seeing the newest state."""
         with _translating(), self._reading.connect() as sql:
-            yield sql
+            sql.execution_options(**self._options)
+            if self._said is None:
+                yield sql
+                return
+            with _saying(sql, *self._said):
+                yield sql
 
     def read_one(self, template: str, *values: str) -> tuple[Any, ...] | None:
         """One row by the driver alone, at a quarter of the cost: for the one question that clients ask all day.
 
-        `template` is SQL with `{0}` where a value stands.
+        `template` is SQL with `{0}` where a value stands; on PostgreSQL it has to name the tenant itself, as the
+        function `glance` does.
         """
         with _translating():
             connection = self._reading.raw_connection()
@@ -134,6 +177,27 @@ class Database:
         cursor.execute(f"PRAGMA synchronous={self._synchronous}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
+
+
+@contextmanager
+def _saying(sql: Connection, name: str, value: str) -> Iterator[None]:
+    """A transaction around statements that need none but for what is said in it; each still sees the newest state."""
+    # Two statements in one message, which only a message without parameters may hold: a value is PLAIN.
+    _send(sql, f"BEGIN; SELECT set_config('{name}', '{value}', true)")
+    try:
+        yield
+    finally:
+        if not sql.invalidated:
+            try:
+                _send(sql, "ROLLBACK")
+            except BaseException:
+                # Whoever got this connection next would be taken for this tenant.
+                sql.invalidate()
+                raise
+
+
+def _send(sql: Connection, statement: str) -> None:
+    sql.exec_driver_sql(statement, execution_options={"no_parameters": True})
 
 
 def _close_late(connection: Any, _: Any) -> None:  # Any: the driver's own objects

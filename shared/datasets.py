@@ -52,7 +52,9 @@ def add_file(sql: Connection, tenant: str, dataset_id: str, *, name: str, key: s
     same = (dataset_files.c.dataset == dataset_id) & (dataset_files.c.name == name)
     replaced: str | None = sql.execute(select(dataset_files.c.key).where(same)).scalar()
     sql.execute(dataset_files.delete().where(same))
-    name_file(sql, dataset_id, {"name": name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256})
+    name_file(
+        sql, tenant, dataset_id, {"name": name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
+    )
     return replaced
 
 
@@ -62,9 +64,9 @@ def size_of(sql: Connection, dataset_id: str, name: str) -> int:
     return int(sql.execute(select(dataset_files.c.size_bytes).where(same)).scalar() or 0)
 
 
-def name_file(sql: Connection, dataset_id: str, file: Json) -> None:
+def name_file(sql: Connection, tenant: str, dataset_id: str, file: Json) -> None:
     """Record a file by its name, key, size and SHA-256 as one that a dataset was made of."""
-    sql.execute(insert(dataset_files).values(dataset=dataset_id, uploaded_at=now(), **file))
+    sql.execute(insert(dataset_files).values(tenant=tenant, dataset=dataset_id, uploaded_at=now(), **file))
 
 
 def demand_open(sql: Connection, tenant: str, dataset_id: str) -> Row[Any]:
@@ -108,12 +110,11 @@ def mark_ready(
         "state": READY, "parts": parts, "profile": profile, "rows": profile["rows"], "ready_at": now(),
         "size_bytes": sum(part["size_bytes"] for part in parts), "sha256": _identify(sql, dataset_id),
     }  # fmt: skip
-    taken = sql.execute(
-        update(datasets).where(datasets.c.id == dataset_id, datasets.c.state == INGESTING).values(change)
-    )
-    if taken.rowcount == 0:
+    read = (datasets.c.id == dataset_id) & (datasets.c.state == INGESTING)
+    taken = sql.execute(update(datasets).where(read).values(change).returning(datasets.c.tenant)).one_or_none()
+    if taken is None:
         raise NotAllowedNow("The dataset was erased while it was read.", code="dataset_erased")
-    features.name_tracks(sql, dataset_id, recordings)
+    features.name_tracks(sql, taken.tenant, dataset_id, recordings)
 
 
 def let_go(sql: Connection, dataset_id: str) -> None:

@@ -13,6 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.database import now
 from shared.tables import datasets, features, tracks
+from shared.tenancy import owned
 
 # Both databases take more parameters than that in one statement.
 AT_ONCE = 500
@@ -64,9 +65,10 @@ def _row(tenant: str, new: Feature) -> Json:
     }  # fmt: skip
 
 
-def name_tracks(sql: Connection, dataset: str, contents: Sequence[str]) -> None:
+def name_tracks(sql: Connection, tenant: str, dataset: str, contents: Sequence[str]) -> None:
     """Say which recordings a dataset holds, in the order of its rows."""
-    rows = [{"dataset": dataset, "number": number, "content": content} for number, content in enumerate(contents)]
+    whose = {"tenant": tenant, "dataset": dataset}
+    rows = [{**whose, "number": number, "content": content} for number, content in enumerate(contents)]
     if rows:
         sql.execute(insert(tracks), rows)
 
@@ -82,11 +84,16 @@ def forget(sql: Connection, tenant: str, dataset: str) -> list[str]:
 
     Returns the keys of the files to delete once this is committed.
     """
-    mine = select(tracks.c.content).where(tracks.c.dataset == dataset)
+    mine = select(tracks.c.content).where(owned(tracks, tenant), tracks.c.dataset == dataset)
     others = (
         select(literal(1))
         .select_from(tracks.join(datasets, datasets.c.id == tracks.c.dataset))
-        .where(datasets.c.tenant == tenant, tracks.c.dataset != dataset, tracks.c.content == features.c.content)
+        .where(
+            owned(datasets, tenant),
+            owned(tracks, tenant),
+            tracks.c.dataset != dataset,
+            tracks.c.content == features.c.content,
+        )
     )
     of_recordings = features.c.content.in_(mine) & ~others.exists()
     gone = (features.c.tenant == tenant) & of_recordings

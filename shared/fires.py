@@ -266,7 +266,14 @@ def _tell(sql: Connection, row: Row[Any], type_: str, error: Json) -> None:
 
 
 def _note(taken: Taken, due_at: float, said: Json) -> None:
-    values = {"schedule": taken.row.id, "due_at": due_at, "fired_at": taken.at, "by_hand": False, **said}
+    values = {
+        "tenant": taken.row.tenant,
+        "schedule": taken.row.id,
+        "due_at": due_at,
+        "fired_at": taken.at,
+        "by_hand": False,
+        **said,
+    }
     taken.sql.execute(insert(table).values(values))
 
 

@@ -7,14 +7,17 @@ from sqlalchemy import Connection, bindparam, func, insert, select, update
 
 from shared import webhooks
 from shared.database import now
-from shared.tables import attempts, events
+from shared.tables import attempts, events, jobs
 
 Json = dict[str, Any]
 
 
 # Built once: putting a statement together costs as much as running it.
 _NEXT = select(func.coalesce(func.max(events.c.seq), 0) + 1).where(events.c.job == bindparam("job")).scalar_subquery()
-_NOTE = insert(events).values(job=bindparam("job"), seq=_NEXT, at=now(), type=bindparam("type"), data=bindparam("data"))
+_WHOSE = select(jobs.c.tenant).where(jobs.c.id == bindparam("job")).scalar_subquery()
+_NOTE = insert(events).values(
+    tenant=_WHOSE, job=bindparam("job"), seq=_NEXT, at=now(), type=bindparam("type"), data=bindparam("data")
+)
 _CLOSE = (
     update(attempts)
     .where(attempts.c.job == bindparam("of"), attempts.c.fence == bindparam("at"), attempts.c.ended_at.is_(None))

@@ -10,6 +10,7 @@ from shared.database import Database
 from shared.errors import NotFound
 from shared.jobs import QUEUED, SUCCEEDED
 from shared.tables import attempts, epochs, events, job_labels, jobs, outputs
+from shared.tenancy import owned
 
 
 class Step(NamedTuple):
@@ -30,7 +31,11 @@ class Whole:
 
 
 # Built once: putting a statement together costs as much as running it, and these are what clients poll.
-_GLANCE = "SELECT state, revision FROM jobs WHERE id = {0} AND tenant = {0}"
+_GLANCE = {
+    "sqlite": "SELECT state, revision FROM jobs WHERE id = {0} AND tenant = {0}",
+    # A function of the schema, of the same statement, and the setting of the tenant before it.
+    "postgresql": "SELECT state, revision FROM glance({0}, {0})",
+}
 _FIND = select(jobs).where(jobs.c.id == bindparam("job"), jobs.c.tenant == bindparam("tenant"))
 _TRIED = select(attempts).where(attempts.c.job == bindparam("job")).order_by(attempts.c.fence)
 _TOLD = (
@@ -52,7 +57,7 @@ _BETTER = or_(
 )
 _AHEAD = select(func.count()).select_from(
     select(jobs.c.id)
-    .where(jobs.c.queue == bindparam("of"), jobs.c.state == QUEUED, _BETTER)
+    .where(owned(jobs, bindparam("whose")), jobs.c.queue == bindparam("of"), jobs.c.state == QUEUED, _BETTER)
     .limit(AHEAD_AT_MOST)
     .subquery()
 )
@@ -75,7 +80,7 @@ class Glance(NamedTuple):
 
 def glance(database: Database, tenant: str, job_id: str) -> Glance:
     """State and revision only. Raises NotFound."""
-    row = database.read_one(_GLANCE, job_id, tenant)
+    row = database.read_one(_GLANCE["sqlite" if database.is_sqlite else "postgresql"], job_id, tenant)
     if row is None:
         raise NotFound("There is no such job.")
     return Glance(*row)
@@ -105,11 +110,11 @@ def fresh(row: Row[Any], *, ahead: int) -> Whole:
 
 
 def ahead(sql: Connection, row: Row[Any]) -> int:
-    """How many waiting jobs of its queue have their turn before it, counted up to AHEAD_AT_MOST.
+    """How many jobs of its tenant wait in its queue and have their turn before it, counted up to AHEAD_AT_MOST.
 
-    Whoever has had less than others is served before that; so it may be fewer, or more.
+    Other tenants' are not counted, which are nobody's business; who has had less than others is served first.
     """
-    place = {"of": row.queue, "level": row.priority, "turn_at": row.turn_at, "job": row.id}
+    place = {"whose": row.tenant, "of": row.queue, "level": row.priority, "turn_at": row.turn_at, "job": row.id}
     return int(sql.execute(_AHEAD, place).scalar_one())
 
 
@@ -138,7 +143,12 @@ def page(
     if before is not None:
         chosen = chosen.where(jobs.c.id < before)
     for name, value in labels.items():
-        has = (job_labels.c.job == jobs.c.id) & (job_labels.c.name == name) & (job_labels.c.value == value)
+        has = (
+            owned(job_labels, tenant)
+            & (job_labels.c.job == jobs.c.id)
+            & (job_labels.c.name == name)
+            & (job_labels.c.value == value)
+        )
         chosen = chosen.where(exists().where(has))
     return list(sql.execute(chosen.order_by(jobs.c.id.desc()).limit(limit)).all())
 

@@ -84,7 +84,9 @@ def submit(sql: Connection, new: NewJob) -> Row[Any]:
     handicap_s = PATIENCE_S if new.parent is not None else min(new.expected_s, PATIENCE_S)
     row = sql.execute(_SUBMIT, {**vars(new), "id": ids.new("job"), "handicap_s": handicap_s}).one()
     if new.labels:
-        rows = [{"job": row.id, "name": name, "value": value} for name, value in new.labels.items()]
+        rows = [
+            {"tenant": row.tenant, "job": row.id, "name": name, "value": value} for name, value in new.labels.items()
+        ]
         sql.execute(insert(job_labels), rows)
     history.note(sql, row.id, "state", {"state": QUEUED})
     return row

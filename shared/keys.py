@@ -132,12 +132,14 @@ class Keyring:
         # The checksum spares the database what is a typing error or another service's key.
         if (
             prefix != "etude"
+            or not key_id.isalnum()
             or not key.isascii()
             or key != f"{body}_{checksum}"
             or not hmac.compare_digest(checksum, _checksum(body))
         ):
             raise Unauthorised(ONE_ANSWER)
-        with self._database.reading() as sql:
+        # Whose key it is, is what is asked: of all keys the statement sees this one.
+        with self._database.of_key(f"key_{key_id}").reading() as sql:
             row = sql.execute(_FIND, {"key": f"key_{key_id}"}).one_or_none()
         # The same work whether or not the id is known.
         stored = row.digest if row is not None else "0" * 64
@@ -154,7 +156,7 @@ class Keyring:
         if time.monotonic() < self._notes_again_at:
             return
         try:
-            with self._database.transaction() as sql:
+            with self._database.of(tenant).transaction() as sql:
                 hour = func.floor(now() / USED_S) * USED_S
                 mine = (keys.c.id == key_id) & (keys.c.tenant == tenant)
                 sql.execute(update(keys).where(mine).values(last_used_at=hour))

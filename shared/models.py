@@ -14,6 +14,7 @@ from shared.database import now
 from shared.errors import Fault, InvalidRequest, NotFound
 from shared.gate import Measured
 from shared.tables import aliases, models, versions
+from shared.tenancy import owned
 
 CHAMPION = "champion"
 UNKNOWN = Mover()
@@ -48,7 +49,8 @@ def record(sql: Connection, claim: Claim, new: NewVersion) -> Json:
     model = _take(sql, claim)
     newest = select(func.coalesce(func.max(versions.c.number), 0) + 1).where(versions.c.model == model.id)
     values = {
-        "id": ids.new("ver"), "model": model.id, "number": newest.scalar_subquery(), "job": claim.job_id,
+        "id": ids.new("ver"), "tenant": claim.tenant, "model": model.id, "number": newest.scalar_subquery(),
+        "job": claim.job_id,
         "fence": claim.fence, "files": new.files, "metrics": new.metrics, "baselines": new.baselines,
         "warnings": new.warnings, "lineage": new.lineage, "parameters": new.parameters, "created_at": now(),
     }  # fmt: skip
@@ -81,8 +83,10 @@ def find(sql: Connection, tenant: str, name: str) -> Row[Any]:
 
 def page(sql: Connection, tenant: str, *, limit: int, before: str | None) -> list[Row[Any]]:
     """The models that were made last, first, each with its newest version's number; at the end the service's own."""
-    newest = select(func.max(versions.c.number)).where(versions.c.model == models.c.id).scalar_subquery()
-    chosen = select(models, newest.label("newest")).where(models.c.tenant == tenant)
+    newest = select(func.max(versions.c.number)).where(
+        owned(versions, models.c.tenant), versions.c.model == models.c.id
+    )
+    chosen = select(models, newest.scalar_subquery().label("newest")).where(models.c.tenant == tenant)
     if before is not None:
         chosen = chosen.where(models.c.id < before)
     own = list(sql.execute(chosen.order_by(models.c.id.desc()).limit(limit)).all())
@@ -114,7 +118,7 @@ def find_by_id(sql: Connection, version_id: str) -> Row[Any]:
     if ours is not None:
         return _there(ours, "")
     chosen = (
-        select(versions, models.c.name, models.c.kind, models.c.tenant)
+        select(versions, models.c.name, models.c.kind)
         .join(models, models.c.id == versions.c.model)
         .where(versions.c.id == version_id)
     )

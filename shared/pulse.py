@@ -19,6 +19,7 @@ from shared.jobs import RUNNING
 from shared.settings import Settings
 from shared.tables import jobs
 from shared.tables import workers as slots
+from shared.tenancy import EVERYONE
 
 ANSWER_LIMIT_S = 3.0
 # A scheduler may miss one tick and be late with another.
@@ -71,7 +72,7 @@ def _question(arguments: argparse.Namespace) -> Callable[[Connection, Settings],
 
 
 def _ask(chosen: Settings, question: Callable[[Connection, Settings], str | None]) -> str | None:
-    database = Database(chosen, pool_size=1)
+    database = Database(chosen, whose=EVERYONE, pool_size=1)
     try:
         with database.reading() as sql:
             return question(sql, chosen)

@@ -20,6 +20,7 @@ from shared.settings import Settings
 from shared.tables import fires as fire_table
 from shared.tables import jobs as job_table
 from shared.tables import schedules as table
+from shared.tenancy import owned
 
 Json = dict[str, Any]
 
@@ -82,8 +83,8 @@ def run(sql: Connection, tenant: str, which: str, settings: Settings) -> Row[Any
     row = _hold(sql, tenant, which)
     job = jobs.submit(sql, fires.prepare(sql, row, settings))
     at = read_clock(sql)
-    values = {"schedule": row.id, "due_at": _by_hand(sql, row.id, at), "fired_at": at, "by_hand": True}
-    sql.execute(insert(fire_table).values(outcome=SUBMITTED, job=job.id, **values))
+    values = {"due_at": _by_hand(sql, row.id, at), "fired_at": at, "by_hand": True, "job": job.id}
+    sql.execute(insert(fire_table).values(tenant=row.tenant, schedule=row.id, outcome=SUBMITTED, **values))
     return job
 
 
@@ -110,7 +111,7 @@ def list_runs(sql: Connection, schedule_id: str, *, limit: int, before: int | No
     """What became of its moments, the newest first, each with the state of its job."""
     chosen = (
         select(fire_table, job_table.c.state.label("job_state"))
-        .outerjoin(job_table, job_table.c.id == fire_table.c.job)
+        .outerjoin(job_table, owned(job_table, fire_table.c.tenant) & (job_table.c.id == fire_table.c.job))
         .where(fire_table.c.schedule == schedule_id)
     )
     if before is not None:

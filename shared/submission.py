@@ -126,7 +126,7 @@ def _look(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> _
     need = estimation.need(params, rows, version, machines.usual(sql))
     if isinstance(asked, Auditing):
         need = replace(need, expected=need.expected.times(asked.folds))
-    told = calibration.calibrate(need.expected, calibration.recent(sql, _like(wanted), kind))
+    told = calibration.calibrate(need.expected, calibration.recent(sql, tenant, _like(wanted), kind))
     return _Looked(rows, version, kind, asked, params, need, told)
 
 

@@ -1,4 +1,7 @@
-"""The SQL tables. Moments are seconds since 1970 by the database's clock; every table of a tenant names it."""
+"""The SQL tables. Moments are seconds since 1970 by the database's clock; every table of a tenant names it.
+
+A row refers to another by tenant and id: it cannot refer to another tenant's, whatever a statement forgets.
+"""
 
 from sqlalchemy import (
     JSON,
@@ -8,6 +11,7 @@ from sqlalchemy import (
     Column,
     Double,
     ForeignKey,
+    ForeignKeyConstraint,
     Index,
     Integer,
     MetaData,
@@ -31,6 +35,12 @@ metadata = MetaData(
 
 Id = String(40)
 Name = String(255)
+
+
+def _of(table: str, column: str, ondelete: str | None = None) -> ForeignKeyConstraint:
+    """That `column` names a row of a table of the same tenant."""
+    return ForeignKeyConstraint(["tenant", column], [f"{table}.tenant", f"{table}.id"], ondelete=ondelete)
+
 
 tenants = Table(
     "tenants",
@@ -138,29 +148,33 @@ datasets = Table(
     Column("erased_at", Double),
     UniqueConstraint("tenant", "name", "version"),
     CheckConstraint("state IN ('open', 'ingesting', 'ready', 'rejected', 'erased')", name="state"),
-    Index("ix_datasets_tenant_id", "tenant", "id"),
+    Index("ix_datasets_tenant_id", "tenant", "id", unique=True),
 )
 
 dataset_files = Table(
     "dataset_files",
     metadata,
-    Column("dataset", Id, ForeignKey("datasets.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("dataset", Id, nullable=False),
     Column("name", Name, nullable=False),
     Column("key", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("uploaded_at", Double, nullable=False),
     PrimaryKeyConstraint("dataset", "name"),
+    _of("datasets", "dataset"),
 )
 
 # Which recordings a dataset of audio holds: the row's number in its table, and what was heard there.
 tracks = Table(
     "tracks",
     metadata,
-    Column("dataset", Id, ForeignKey("datasets.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("dataset", Id, nullable=False),
     Column("number", Integer, nullable=False),
     Column("content", String(64), nullable=False, index=True),
     PrimaryKeyConstraint("dataset", "number"),
+    _of("datasets", "dataset"),
 )
 
 # What was computed of a recording, kept by its content so that it is never computed twice: a little in `data`, much in
@@ -235,31 +249,34 @@ jobs = Table(
     CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="state"),
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease_iff_running"),
     Index("ix_jobs_claim", "state", "queue", "priority", "turn_at", "id"),
-    Index("ix_jobs_tenant_id", "tenant", "id"),
     Index("ix_jobs_lease", "state", "lease_until"),
     Index("ix_jobs_schedule", "schedule", "id"),
     # Of trials alone, which most jobs are not: these cost the others nothing.
     Index("ix_jobs_parent", "parent", "id", sqlite_where=_IS_TRIAL, postgresql_where=_IS_TRIAL),
     Index("ix_jobs_trials_state", "state", "parent", sqlite_where=_IS_TRIAL, postgresql_where=_IS_TRIAL),
     Index("ix_jobs_tenant_fingerprint", "tenant", "fingerprint"),
-    Index("ix_jobs_alike", "action", "kind", "state", "id"),
+    Index("ix_jobs_alike", "tenant", "action", "kind", "state", "id"),
     Index("ix_jobs_tenant_ended_at", "tenant", "ended_at"),
+    Index("ix_jobs_tenant_id", "tenant", "id", unique=True),
 )
 
 job_labels = Table(
     "job_labels",
     metadata,
-    Column("job", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("job", Id, nullable=False),
     Column("name", String(64), nullable=False),
     Column("value", Name, nullable=False),
     PrimaryKeyConstraint("job", "name"),
-    Index("ix_job_labels_name_value", "name", "value", "job"),
+    Index("ix_job_labels_name_value", "tenant", "name", "value", "job"),
+    _of("jobs", "job"),
 )
 
 attempts = Table(
     "attempts",
     metadata,
-    Column("job", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("job", Id, nullable=False),
     Column("fence", Integer, nullable=False),
     Column("number", Integer, nullable=False),
     Column("worker", Name, nullable=False),
@@ -273,46 +290,54 @@ attempts = Table(
     Column("swept", Boolean, nullable=False),
     PrimaryKeyConstraint("job", "fence"),
     Index("ix_attempts_swept", "swept", "ended_at"),
+    _of("jobs", "job"),
 )
 
 events = Table(
     "events",
     metadata,
-    Column("job", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("job", Id, nullable=False),
     Column("seq", Integer, nullable=False),
     Column("at", Double, nullable=False),
     Column("type", String(32), nullable=False),
     Column("data", JSON, nullable=False),
     PrimaryKeyConstraint("job", "seq"),
+    _of("jobs", "job"),
 )
 
 epochs = Table(
     "epochs",
     metadata,
-    Column("job", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("job", Id, nullable=False),
     Column("epoch", Integer, nullable=False),
     Column("metrics", JSON, nullable=False),
     PrimaryKeyConstraint("job", "epoch"),
+    _of("jobs", "job"),
 )
 
 # What a scoring leaves behind: one row a file, written by the finishing transaction.
 outputs = Table(
     "outputs",
     metadata,
-    Column("job", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("job", Id, nullable=False),
     Column("name", String(64), nullable=False),
     Column("key", Text, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("rows", BigInteger),
     PrimaryKeyConstraint("job", "name"),
+    _of("jobs", "job"),
 )
 
 # What was decided of the suspects of an audit: one row a row of its dataset, the last decision wins.
 label_decisions = Table(
     "label_decisions",
     metadata,
-    Column("job", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("job", Id, nullable=False),
     Column("row", BigInteger, nullable=False),
     Column("decision", String(16), nullable=False),
     # Of one that was accepted: the label that the row shall have, or all of its labels.
@@ -322,13 +347,15 @@ label_decisions = Table(
     Column("at", Double, nullable=False),
     PrimaryKeyConstraint("job", "row"),
     CheckConstraint("decision IN ('accept', 'reject')", name="decision"),
+    _of("jobs", "job"),
 )
 
 # A scoring is cut into runs of rows or tracks; each is claimed, fenced and done on its own, by any worker.
 chunks = Table(
     "score_chunks",
     metadata,
-    Column("job", Id, ForeignKey("jobs.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("job", Id, nullable=False),
     # The number of its first row: a chunk that is split in two keeps its name.
     Column("first", BigInteger, nullable=False),
     Column("rows", BigInteger, nullable=False),
@@ -347,6 +374,7 @@ chunks = Table(
     CheckConstraint("state IN ('open', 'running', 'done')", name="state"),
     CheckConstraint("(state = 'running') = (lease_until IS NOT NULL)", name="lease_iff_running"),
     Index("ix_score_chunks_claim", "state", "job", "first"),
+    _of("jobs", "job"),
 )
 
 # When a job is submitted by itself: a cron expression in a time zone, and what happens when it cannot.
@@ -374,23 +402,27 @@ schedules = Table(
     CheckConstraint("overlap IN ('skip', 'queue', 'replace')", name="overlap"),
     CheckConstraint("misfire IN ('skip', 'once', 'all')", name="misfire"),
     Index("ix_schedules_due", "state", "next_at"),
+    Index("ix_schedules_tenant_id", "tenant", "id", unique=True),
 )
 
 # The unique effect of a moment of a schedule: one row, however many schedulers see it come.
 fires = Table(
     "fires",
     metadata,
-    Column("schedule", Id, ForeignKey("schedules.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("schedule", Id, nullable=False),
     # The moment of the cron expression; of a run by hand the moment at which it was asked for.
     Column("due_at", Double, nullable=False),
     Column("fired_at", Double, nullable=False),
     # submitted, waiting (behind a run that is under way), skipped, missed, refused
     Column("outcome", String(16), nullable=False),
     Column("by_hand", Boolean, nullable=False),
-    Column("job", Id, ForeignKey("jobs.id"), index=True),
+    Column("job", Id, index=True),
     Column("error", JSON),
     PrimaryKeyConstraint("schedule", "due_at"),
     Index("ix_fires_outcome", "outcome", "schedule"),
+    _of("schedules", "schedule"),
+    _of("jobs", "job"),
 )
 
 # Who is told of what happened, and at which address.
@@ -413,7 +445,7 @@ webhooks = Table(
     Column("failing_since", Double),
     Column("created_at", Double, nullable=False),
     CheckConstraint("state IN ('active', 'disabled')", name="state"),
-    Index("ix_webhooks_tenant_id", "tenant", "id"),
+    Index("ix_webhooks_tenant_id", "tenant", "id", unique=True),
 )
 
 # What is to be told, written in the transaction that made it true.
@@ -421,7 +453,8 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("webhook", Id, ForeignKey("webhooks.id", ondelete="CASCADE"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("webhook", Id, nullable=False),
     Column("type", String(32), nullable=False),
     Column("body", Text, nullable=False),
     Column("state", String(16), nullable=False),
@@ -436,6 +469,7 @@ deliveries = Table(
     Index("ix_deliveries_due", "state", "next_at"),
     Index("ix_deliveries_webhook_id", "webhook", "id"),
     Index("ix_deliveries_ended_at", "ended_at"),
+    _of("webhooks", "webhook", ondelete="CASCADE"),
 )
 
 models = Table(
@@ -452,6 +486,7 @@ models = Table(
     Column("limits", Text),
     Column("licence", Text),
     UniqueConstraint("tenant", "name"),
+    Index("ix_models_tenant_id", "tenant", "id", unique=True),
 )
 
 # The unique effect of a training: one row a job, ever.
@@ -459,9 +494,10 @@ versions = Table(
     "versions",
     metadata,
     Column("id", Id, primary_key=True),
-    Column("model", Id, ForeignKey("models.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("model", Id, nullable=False),
     Column("number", Integer, nullable=False),
-    Column("job", Id, ForeignKey("jobs.id"), nullable=False, unique=True),
+    Column("job", Id, nullable=False),
     Column("fence", Integer, nullable=False),
     Column("files", JSON, nullable=False),
     Column("metrics", JSON, nullable=False),
@@ -470,17 +506,22 @@ versions = Table(
     Column("lineage", JSON, nullable=False),
     Column("parameters", BigInteger, nullable=False),
     Column("created_at", Double, nullable=False),
-    UniqueConstraint("model", "number"),
+    UniqueConstraint("tenant", "model", "number"),
+    UniqueConstraint("tenant", "job"),
+    _of("models", "model"),
+    _of("jobs", "job"),
+    Index("ix_versions_tenant_id", "tenant", "id", unique=True),
 )
 
 # Append only: the newest row is where the alias points, and the others say where it did.
 aliases = Table(
     "aliases",
     metadata,
-    Column("model", Id, ForeignKey("models.id"), nullable=False),
+    Column("tenant", Id, nullable=False),
+    Column("model", Id, nullable=False),
     Column("alias", String(64), nullable=False),
     Column("move", Integer, nullable=False),
-    Column("version", Id, ForeignKey("versions.id"), nullable=False),
+    Column("version", Id, nullable=False),
     Column("at", Double, nullable=False),
     # moved, promoted, rolled_back; null of moves from before this was kept.
     Column("how", String(16)),
@@ -491,6 +532,8 @@ aliases = Table(
     # What was required, and what the two versions came to.
     Column("gate", JSON),
     PrimaryKeyConstraint("model", "alias", "move"),
+    _of("models", "model"),
+    _of("versions", "version"),
 )
 
 workers = Table(

@@ -15,6 +15,7 @@ from shared.database import Database, now
 from shared.issued_keys import DAY_S, EXPIRES_DAYS_AT_MOST
 from shared.settings import Settings
 from shared.tables import tenants
+from shared.tenancy import EVERYONE
 
 NAME_CHARACTERS = 255
 
@@ -29,7 +30,7 @@ def main(arguments: list[str] | None = None) -> None:
     chosen = settings.read()
     if asked.does in ("create", "key"):
         settings.demand(chosen, "pepper")
-    database = Database(chosen)
+    database = Database(chosen, whose=EVERYONE)
     try:
         with database.transaction() as sql:
             said = DOES[asked.does](sql, asked, chosen)

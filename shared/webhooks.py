@@ -15,6 +15,7 @@ from shared import ids
 from shared.database import now
 from shared.errors import NotAllowedNow, NotFound
 from shared.tables import deliveries, jobs, models, tenants, versions, webhooks
+from shared.tenancy import owned
 
 ACTIVE, DISABLED = "active", "disabled"
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
@@ -32,19 +33,21 @@ Json = dict[str, Any]
 # Built once: putting a statement together costs as much as running it, and each end of a job asks this. One that is
 # being deleted at this moment is passed over: waiting for it would hold up the job's end, and its key would be gone.
 _TOLD = (
-    select(webhooks.c.id, webhooks.c.events, now().label("at"))
+    select(webhooks.c.id, webhooks.c.tenant, webhooks.c.events, now().label("at"))
     .where(webhooks.c.tenant == bindparam("of"), webhooks.c.state == ACTIVE)
     .with_for_update(read=True, key_share=True, skip_locked=True, of=webhooks)
 )
 _TOLD_OF_JOB = (
-    select(webhooks.c.id, webhooks.c.events, now().label("at"))
+    select(webhooks.c.id, webhooks.c.tenant, webhooks.c.events, now().label("at"))
     .join(jobs, jobs.c.tenant == webhooks.c.tenant)
     # Of a search its own end is news, and not that of each trial.
     .where(jobs.c.id == bindparam("job"), jobs.c.parent.is_(None), webhooks.c.state == ACTIVE)
     .with_for_update(read=True, key_share=True, skip_locked=True, of=webhooks)
 )
-_REFERENCE = select(models.c.name + "@" + cast(versions.c.number, String)).join(
-    versions, versions.c.model == models.c.id
+_REFERENCE = (
+    select(models.c.name + "@" + cast(versions.c.number, String))
+    .join(versions, versions.c.model == models.c.id)
+    .where(owned(versions, jobs.c.tenant), owned(models, jobs.c.tenant))
 )
 _JOB = select(
     jobs.c.id, jobs.c.state, jobs.c.action, jobs.c.kind, jobs.c.model, jobs.c.schedule, jobs.c.error,
@@ -77,15 +80,15 @@ def _data(sql: Connection, job_id: str) -> Json:
 def _write(sql: Connection, rows: Any, type_: str, data: Json) -> None:  # Any: rows of (id, events, at)
     meant = [row for row in rows if type_ in row.events or ALL in row.events]
     if meant:
-        sql.execute(insert(deliveries), [_delivery(row.id, type_, data, at=row.at) for row in meant])
+        sql.execute(insert(deliveries), [_delivery(row, type_, data, at=row.at) for row in meant])
 
 
-def _delivery(webhook_id: str, type_: str, data: Json, *, at: float) -> Json:
+def _delivery(webhook: Row[Any], type_: str, data: Json, *, at: float) -> Json:
     moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     body = orjson.dumps({"type": type_, "timestamp": moment, "data": data}).decode()
     return {
-        "id": ids.new("dlv"), "webhook": webhook_id, "type": type_, "body": body, "state": WAITING, "attempts": 0,
-        "log": [], "next_at": at, "created_at": at,
+        "id": ids.new("dlv"), "tenant": webhook.tenant, "webhook": webhook.id, "type": type_, "body": body,
+        "state": WAITING, "attempts": 0, "log": [], "next_at": at, "created_at": at,
     }  # fmt: skip
 
 
@@ -171,7 +174,7 @@ def ping(sql: Connection, tenant: str, webhook_id: str) -> str:
     row = find(sql, tenant, webhook_id)
     demand_active(row)
     at = sql.execute(select(now())).scalar_one()
-    made = _delivery(webhook_id, PING, {"webhook": webhook_id}, at=at)
+    made = _delivery(row, PING, {"webhook": webhook_id}, at=at)
     sql.execute(insert(deliveries).values(made))
     return str(made["id"])
 

@@ -9,6 +9,7 @@ from shared import recovery
 from shared.database import now
 from shared.jobs import RUNNING
 from shared.tables import attempts, jobs, workers
+from shared.tenancy import NOBODY, owned
 
 # Long enough that nobody misses who went on a Friday.
 KEPT_S = 7 * 24 * 3600.0
@@ -49,17 +50,22 @@ def is_draining(sql: Connection, name: str) -> bool:
     return sql.execute(select(workers.c.draining_at).where(workers.c.name == name)).scalar() is not None
 
 
-def every(sql: Connection) -> list[Row[Any]]:
-    """All slots, the newest boot first, each with how long ago it beat, and with the job that it holds, if any."""
-    held = (jobs.c.lease_owner == workers.c.name) & (jobs.c.state == RUNNING)
+def every(sql: Connection, tenant: str = NOBODY) -> list[Row[Any]]:
+    """All slots, the newest boot first, each with how long ago it beat, and the job of the tenant that it holds."""
+    held = owned(jobs, tenant) & (jobs.c.lease_owner == workers.c.name) & (jobs.c.state == RUNNING)
     silent_s = (now() - workers.c.beat_at).label("silent_s")
-    job = [jobs.c[name].label(f"job_{name}") for name in ("id", "tenant", "action", "kind", "model", "stage")]
+    job = [jobs.c[name].label(f"job_{name}") for name in ("id", "action", "kind", "model", "stage")]
     since = attempts.c.started_at.label("job_since")
     rows = workers.outerjoin(jobs, held).outerjoin(
-        attempts, (attempts.c.job == jobs.c.id) & (attempts.c.fence == jobs.c.fence)
+        attempts, owned(attempts, jobs.c.tenant) & (attempts.c.job == jobs.c.id) & (attempts.c.fence == jobs.c.fence)
     )
     chosen = select(workers, silent_s, *job, since).select_from(rows)
     return list(sql.execute(chosen.order_by(workers.c.started_at.desc(), workers.c.name)).all())
+
+
+def busy(sql: Connection) -> set[str]:
+    """The names of those that hold a job of any tenant."""
+    return set(sql.execute(select(jobs.c.lease_owner).where(jobs.c.state == RUNNING)).scalars())
 
 
 def forget(sql: Connection) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, make_url
 
 from migrations.upgrade import upgrade
 from shared import ids, redis_server
@@ -16,6 +16,7 @@ from shared.processes import die_with_parent
 from shared.settings import Settings, read
 from shared.storage import Storage
 from shared.tables import tenants
+from shared.tenancy import EVERYONE
 from tests import postgres_server
 
 PEPPER = "a pepper that is only good for tests"
@@ -28,6 +29,7 @@ def postgres() -> Iterator[postgres_server.Server]:
     server = postgres_server.start()
     server.create_database(TEMPLATE)
     upgrade(server.url(TEMPLATE))
+    server.admit_app(TEMPLATE)
     yield server
     server.stop()
 
@@ -55,9 +57,18 @@ def database_url(request: pytest.FixtureRequest) -> str:
         server: postgres_server.Server = request.getfixturevalue("postgres")
         name = ids.new("ds")
         server.create_database(name, template=TEMPLATE)
-        return server.url(name)
+        return server.app_url(name)
     url: str = request.getfixturevalue("sqlite_url")
     return url
+
+
+@pytest.fixture
+def owner_url(request: pytest.FixtureRequest, database_url: str) -> str:
+    """The same database for whoever owns its tables, and may migrate them."""
+    if database_url.startswith("sqlite"):
+        return database_url
+    server: postgres_server.Server = request.getfixturevalue("postgres")
+    return server.url(make_url(database_url).database or "")
 
 
 @pytest.fixture
@@ -71,7 +82,7 @@ def settings(tmp_path: Path, database_url: str) -> Settings:
 
 @pytest.fixture
 def database(settings: Settings) -> Iterator[Database]:
-    opened = Database(settings)
+    opened = Database(settings, whose=EVERYONE)
     yield opened
     opened.close()
 

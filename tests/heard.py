@@ -50,7 +50,7 @@ def make_audio(
     table = pa.table({**manifest, **recordings.columns(tracks)})
     with database.transaction() as sql:
         dataset = make_dataset(sql, tenant, format="audio", rows=len(keys), **values)
-        features.name_tracks(sql, dataset, contents)
+        features.name_tracks(sql, tenant, dataset, contents)
     parts = [
         _put(files, tenant, dataset, number, table.slice(first, part_rows))
         for number, first in enumerate(range(0, len(keys), part_rows or len(keys)))

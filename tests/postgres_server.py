@@ -16,9 +16,11 @@ from urllib.parse import quote
 
 import psutil
 import psycopg
+from sqlalchemy import make_url
 
 START_LIMIT_S = 60.0
 PR_SET_PDEATHSIG = 1
+APP = "etude_app"
 # Nothing here must survive a crash of the machine, and every test wants a fresh database quickly.
 FAST = ["fsync=off", "full_page_writes=off", "synchronous_commit=off", "listen_addresses=", "max_connections=200"]
 
@@ -38,10 +40,25 @@ class Server:
             return f"{self.given_url.rpartition('/')[0]}/{database}"
         return f"postgresql+psycopg://postgres@/{database}?host={quote(str(self.folder), safe='')}"
 
+    def app_url(self, database: str) -> str:
+        """The same for a role that owns nothing and is subject to row-level security, as a service should be."""
+        return make_url(self.url(database)).set(username=APP, password=APP).render_as_string(hide_password=False)
+
+    def admit_app(self, database: str) -> None:
+        """Let that role use the tables of a database, and of its copies; as docs/operations.md has it."""
+        owner = self.url(database).replace("postgresql+psycopg", "postgresql")
+        with psycopg.connect(owner, autocommit=True) as sql:
+            if sql.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APP,)).fetchone() is None:
+                sql.execute(f"CREATE ROLE {APP} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '{APP}'")  # type: ignore[call-overload]
+            sql.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP}")  # type: ignore[call-overload]
+
     def create_database(self, name: str, template: str | None = None) -> None:
         copied = f' TEMPLATE "{template}"' if template else ""
         with psycopg.connect(self._own_url(), autocommit=True) as sql:
             sql.execute(f'CREATE DATABASE "{name}"{copied}')  # type: ignore[call-overload]
+            if template:
+                # Searches write their trials into a schema of their own (worker/notebook.py).
+                sql.execute(f'GRANT CREATE ON DATABASE "{name}" TO {APP}')  # type: ignore[call-overload]
         self.made.append(name)
 
     def _own_url(self) -> str:

@@ -102,7 +102,7 @@ def _tell(services: Services, refused: Entry) -> None:
     if services.rates.refusals.take(refused.tenant).wait_s:
         return
     try:
-        with services.database.transaction() as sql:
+        with services.database.of(refused.tenant).transaction() as sql:
             audit_log.append(sql, refused)
     except Unavailable:
         if services.is_prompt:

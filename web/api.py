@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection
 
 from shared import answers, audit_log
+from shared.database import Database
 from shared.errors import NotFound, Unavailable
 from shared.keys import Caller
 from web import admission, reading
@@ -31,6 +32,11 @@ class Call:
     query: Any  # the route's own model
     # Of a route that opens its own connections: tells the audit log, as the last thing in its transaction.
     note: Callable[[Connection], None] = lambda sql: None
+
+    @property
+    def database(self) -> Database:
+        """The caller's rows."""
+        return self.services.database.of(self.caller.tenant)
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ def _answer(declared: Route, services: Services, caller: Caller, path: dict[str,
     if declared.before is not None:
         declared.before(services, body)
     if declared.method == "GET":
-        with services.database.reading() as sql:
+        with services.database.of(caller.tenant).reading() as sql:
             return _respond(services, declared.handler(Call(services, caller, sql, body, query), **path))
     return _write(declared, services, content, caller=caller, body=body, query=query, path=path)
 
@@ -194,7 +200,7 @@ def _write(
 ) -> Response:
     """Run a handler in one transaction, together with the keeping of its answer."""
     key = reading.idempotency_key(declared)
-    with services.database.transaction() as sql:
+    with services.database.of(caller.tenant).transaction() as sql:
         if key is not None:
             wanted = answers.fingerprint(declared.method, request.full_path, content)
             kept = answers.begin(sql, caller.tenant, key, request=wanted)

@@ -83,7 +83,7 @@ def show(call: Call, job_id: str) -> Answer:
         headers = {"Content-Disposition": f'attachment; filename="{job_id}.csv"', "X-Formula-Escaped": "true"}
         return Answer(_as_csv(call, job_id, place), headers=headers, media_type=CSV)
     page = lines_page.read(call.services.storage, place, call.query)
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         counts = audits.count(sql, job_id)
         shown = _with_decisions(sql, job_id, page["data"])
     return Answer({**page, "data": shown, **counts})
@@ -137,7 +137,7 @@ def apply(call: Call, job_id: str) -> Answer:
 
 def _judge(call: Call, job_id: str) -> Judge:
     """What may be decided. Raises NotFound, NotAllowedNow."""
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         audit = audits.find(sql, call.caller.tenant, job_id)
         source = audits.find_source(sql, audit)
     types = {column["name"]: column["type"] for column in source.profile["columns"]}
@@ -163,7 +163,7 @@ def _settle(judge: Judge, wanted: Sequence[Wanted], found: dict[int | str, Json]
 
 
 def _keep(call: Call, job_id: str, decisions: Sequence[Decision]) -> Json:
-    with call.services.database.transaction() as sql:
+    with call.database.transaction() as sql:
         audits.decide(sql, job_id, decisions, key=call.caller.key_id)
         counts = audits.count(sql, job_id)
         call.note(sql)
@@ -175,7 +175,7 @@ def _ranked(call: Call, job_id: str, wanted: Sequence[Wanted]) -> dict[int | str
 
 
 def _place(call: Call, job_id: str) -> LinesPlace:
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         audits.find(sql, call.caller.tenant, job_id)
         lines, index = (_output(sql, job_id, name) for name in (FILE, INDEX))
     return LinesPlace(lines.key, index.key, index.size_bytes, lines.rows)
@@ -203,7 +203,7 @@ def _as_csv(call: Call, job_id: str, place: LinesPlace) -> Iterator[bytes]:
     lines = decision_lists.split(call.services.storage.stream(place.lines_key))
     yield _cells([COLUMNS])
     while some := [json.loads(line) for _, line in zip(range(AT_ONCE), lines, strict=False)]:
-        with call.services.database.reading() as sql:
+        with call.database.reading() as sql:
             rows = _with_decisions(sql, job_id, some)
         yield _cells([[_cell(row.get(name), between) for name in COLUMNS] for row in rows])
 

@@ -46,10 +46,10 @@ def upload(call: Call, dataset_id: str, name: str) -> Answer:
         raise TooLarge(f"A file may have {services.settings.upload_bytes:,} bytes.")
     if length == 0:
         raise BadRequest("The file is empty: send its bytes as the body.", code="upload_empty")
-    with services.database.reading() as sql:
+    with call.database.reading() as sql:
         datasets.find(sql, tenant, dataset_id)
         limit = quotas.of_tenant(sql, tenant, services.settings).stored_bytes
-    with services.database.transaction() as sql:
+    with call.database.transaction() as sql:
         datasets.demand_open(sql, tenant, dataset_id)
         # Before the bytes travel; and once more when they are here.
         quotas.demand_storage(sql, tenant, limit, more_bytes=length - datasets.size_of(sql, dataset_id, name))
@@ -58,7 +58,7 @@ def upload(call: Call, dataset_id: str, name: str) -> Answer:
     stored = services.storage.put(key, receive(length))
     try:
         verify(stored, length=length, digest=expected)
-        with services.database.transaction() as sql:
+        with call.database.transaction() as sql:
             # It may have come for an hour.
             keys.demand_living(sql, call.caller)
             quotas.demand_storage(sql, tenant, limit, more_bytes=length - datasets.size_of(sql, dataset_id, name))
@@ -112,7 +112,7 @@ def pieces(call: Call, dataset_id: str) -> Answer:
 
 def _reports(call: Call, dataset_id: str, *, of: str, name: str) -> Answer:
     """A page of what the ingest of this format has said of each row."""
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         row = datasets.find(sql, call.caller.tenant, dataset_id)
     if row.format != of:
         raise NotFound(f"A dataset of format {row.format} has no {name}.")

@@ -14,7 +14,7 @@ def diff(call: Call, job_id: str) -> Answer:
     """The rows that two scorings predict otherwise, with counts of those that only one of them has."""
     wanted: DiffQuery = call.query
     tenant = call.caller.tenant
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         for each in (job_id, wanted.other):
             job_list.find(sql, tenant, each)
     asked = Comparison(tenant=tenant, here=job_id, there=wanted.other, first=wanted.cursor, limit=wanted.limit)

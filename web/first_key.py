@@ -5,6 +5,7 @@ import json
 from shared import keys, settings
 from shared.database import Database
 from shared.secrets import write_private
+from shared.tenancy import EVERYONE
 
 TENANT = "local"
 
@@ -18,7 +19,7 @@ def main() -> None:
 
 
 def _make(chosen: settings.Settings) -> str:
-    database = Database(chosen)
+    database = Database(chosen, whose=EVERYONE)
     with database.transaction() as sql:
         tenant = keys.ensure_tenant(sql, TENANT)
         key = keys.create(sql, tenant, name="first", scope=keys.ADMIN, pepper=chosen.pepper)

@@ -7,6 +7,9 @@ from shared import queue
 from web import schemas
 from web.api import Answer, Call, route
 
+# Whether the database shows this role every row of every tenant, whatever it is told.
+ABOVE_POLICIES = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user")
+
 
 @route("GET", "/healthz", scope=None, answer=schemas.Health, opens=False)
 def alive(call: Call) -> Answer:
@@ -20,10 +23,13 @@ def ready(call: Call) -> Answer:
     services = call.services
     with services.database.reading() as sql:
         sql.execute(text("SELECT version_num FROM alembic_version"))
+        is_above = sql.dialect.name == "postgresql" and sql.execute(ABOVE_POLICIES).scalar_one()
+    # Beneath the condition in each statement there is nothing then: whoever operates it has chosen a role for that.
+    said = {"status": "ok", "row_security": "bypassed"} if is_above else {"status": "ok"}
     services.storage.check()
     try:
         with queue.connect(services.settings) as redis:
             redis.ping()
-        return Answer({"status": "ok"})
+        return Answer(said)
     except (RedisError, OSError):
-        return Answer({"status": "ok", "redis": "away"})
+        return Answer({**said, "redis": "away"})

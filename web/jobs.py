@@ -87,11 +87,11 @@ def show(call: Call, job_id: str) -> Answer:
 
 
 def _glance(call: Call, job_id: str) -> Glance:
-    return job_list.glance(call.services.database, call.caller.tenant, job_id)
+    return job_list.glance(call.database, call.caller.tenant, job_id)
 
 
 def _document(call: Call, job_id: str) -> tuple[str, int, bytes]:
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         row = job_list.find(sql, call.caller.tenant, job_id)
         return row.state, row.revision, orjson.dumps(responses.job(job_list.whole(sql, row)))
 

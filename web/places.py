@@ -1,4 +1,4 @@
-"""How many jobs wait before a new one: counted in SQL once a second, and counted on here in between."""
+"""How many jobs of its tenant wait before a new one: counted in SQL once a second, and counted on here in between."""
 
 import threading
 import time
@@ -13,15 +13,15 @@ COUNTED_S = 1.0
 
 
 class Places:
-    """The next free place of each queue and priority."""
+    """The next free place of each tenant, in each queue and priority."""
 
     def __init__(self) -> None:
-        self._next: dict[tuple[str, int], tuple[float, int]] = {}
+        self._next: dict[tuple[str, str, int], tuple[float, int]] = {}
         self._lock = threading.Lock()
 
     def take(self, sql: Connection, row: Row[Any]) -> int:
         """The place of a job that was just submitted, at most COUNTED_S out of date."""
-        queue = (row.queue, row.priority)
+        queue = (row.tenant, row.queue, row.priority)
         with self._lock:
             until, place = self._next.get(queue, (0.0, 0))
             if until > time.monotonic():

@@ -76,7 +76,7 @@ def _lines(call: Call, job_id: str, name: str) -> LinesPlace:
 
 
 def _output(call: Call, job_id: str, name: str) -> Row[Any]:
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         job = job_list.find(sql, call.caller.tenant, job_id)
         file = job_list.find_output(sql, job_id, name)
     if file is not None:

@@ -23,7 +23,7 @@ def recommend(call: Call, reference: str) -> Answer:
     """A list for a listener of a dataset, or for anybody who has played some items; nothing is written."""
     wanted: Recommend = call.body
     tenant = call.caller.tenant
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         version = _find(sql, tenant, reference)
         row = _dataset(sql, tenant, version, wanted.dataset) if wanted.user is not None else None
     user = None if row is None else _name(call, row, wanted.user or "")
@@ -43,7 +43,7 @@ def similar_items(call: Call, reference: str) -> Answer:
     """The items most like one, by what a model has learned."""
     wanted: SimilarItemsQuery = call.query
     tenant = call.caller.tenant
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         version = _find(sql, tenant, reference)
     wish = Wish(
         tenant=tenant, version=version.id, dataset=None, user=None, played=None, like=wanted.item,

@@ -140,7 +140,7 @@ def event(row: Row[Any]) -> Json:
     return {"id": row.seq, "at": moment(row.at), "type": row.type, "data": row.data}
 
 
-def worker(row: Row[Any], *, tenant: str, lease_s: float) -> Json:
+def worker(row: Row[Any], *, is_busy: bool, lease_s: float) -> Json:
     """A worker; what it does is told only to whose job it is."""
     job = {
         "id": row.job_id, "action": row.job_action, "kind": row.job_kind, "model": row.job_model,
@@ -149,19 +149,19 @@ def worker(row: Row[Any], *, tenant: str, lease_s: float) -> Json:
     return {
         "name": row.name,
         "queue": row.queue,
-        "state": _state_of(row, lease_s),
+        "state": _state_of(row, is_busy=is_busy, lease_s=lease_s),
         "started_at": moment(row.started_at),
         "beat_at": moment(row.beat_at),
-        "job": job if row.job_tenant == tenant else None,
+        "job": None if row.job_id is None else job,
     }
 
 
-def _state_of(row: Row[Any], lease_s: float) -> str:
+def _state_of(row: Row[Any], *, is_busy: bool, lease_s: float) -> str:
     if row.silent_s > lease_s:
         return "gone" if row.draining_at is not None else "silent"
     if row.draining_at is not None:
         return "draining"
-    return "idle" if row.job_id is None else "busy"
+    return "busy" if is_busy else "idle"
 
 
 def dataset(row: Row[Any]) -> Json:

@@ -21,7 +21,7 @@ def similar(call: Call, name: str, number: int) -> Answer:
     """The tracks of a dataset that sound most like one of them, the nearest first."""
     wanted: SimilarQuery = call.query
     tenant = call.caller.tenant
-    with call.services.database.reading() as sql:
+    with call.database.reading() as sql:
         version = models.find_version(sql, tenant, name, number)
         row = _dataset(sql, tenant, version, wanted.dataset)
     question = Question(tenant=tenant, dataset=row.id, track=wanted.track, k=wanted.k, where=wanted.where)

@@ -15,6 +15,7 @@ from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
 from shared.questions import Comparison, Inbox, Question, Taken, Wish
 from shared.storage import Storage
+from shared.tenancy import EVERYONE
 from worker import wishes
 from worker.catalogues import Catalogues, Held
 from worker.comparisons import Comparisons, find_file
@@ -39,7 +40,7 @@ class Answering:
 
     def __init__(self, chosen: settings.Settings) -> None:
         self._inbox = Inbox(chosen)
-        self._database = Database(chosen, pool_size=1)
+        self._database = Database(chosen, whose=EVERYONE, pool_size=1)
         storage, folder = Storage(chosen), _folder(chosen.home)
         self.catalogues, self.comparisons = Catalogues(storage, folder), Comparisons(storage, folder)
         self.tastes = Tastes(storage, folder)

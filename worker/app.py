@@ -18,6 +18,7 @@ from celery.exceptions import WorkerLostError
 from shared import ids, log, queue, recovery, settings, workers
 from shared.database import Database
 from shared.errors import Unavailable
+from shared.tenancy import EVERYONE
 from worker import post, presence, tasks
 from worker.memory_kills import MemoryKills
 from worker.presence import Presence
@@ -73,7 +74,7 @@ def _watch_children() -> None:
 
 
 def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: str) -> None:
-    database = Database(chosen, pool_size=1)
+    database = Database(chosen, whose=EVERYONE, pool_size=1)
     memory_kills = MemoryKills()
 
     def tell(write: Any, *arguments: Any, **named: Any) -> Any:  # Any: whatever the verb takes and gives

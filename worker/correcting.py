@@ -148,7 +148,7 @@ def _publish(desk: Desk, row: Row[Any], correction: Correction, made: _Made, cha
     def record(sql: Connection) -> Json:
         # What was erased meanwhile must not live on in another version.
         datasets.demand_unchanged(sql, source)
-        datasets.name_file(sql, row.id, upload)
+        datasets.name_file(sql, row.tenant, row.id, upload)
         datasets.mark_ready(sql, row.id, parts=parts, profile=profile, recordings=made.contents)
         return {"dataset": row.id, "rows": profile["rows"], "corrected": corrected, "warnings": warnings}
 

@@ -15,6 +15,7 @@ from shared.database import Database
 from shared.deliveries import Claim, Due, Tried
 from shared.errors import Unavailable
 from shared.receivers import Receivers
+from shared.tenancy import EVERYONE
 from worker import sending
 
 # A thread waits for a receiver, not for a core.
@@ -35,7 +36,7 @@ class Delivering:
     def __init__(
         self, chosen: settings.Settings, *, receivers: Receivers | None = None, trust: ssl.SSLContext | None = None
     ) -> None:
-        self._database = Database(chosen, pool_size=4)
+        self._database = Database(chosen, whose=EVERYONE, pool_size=4)
         rules = addresses.read_rules(chosen.webhook_ports, chosen.webhook_private)
         # A look-up that hangs outlives its try.
         self._receivers = receivers or Receivers(rules, at_once=2 * SENDING_THREADS)

@@ -46,9 +46,10 @@ class GuestPulse:
 def help_out(post: Post, claim: Claim, chunk: Chunk) -> None:
     """Do this chunk and those after it, until none is open or a job waits."""
     pulse = GuestPulse(claim, chunk)
-    heart = Heart(post.database, claim, beat_s=post.settings.beat_s, stall_s=post.settings.stall_s, pulse=pulse)
+    mine = post.database.of(claim.tenant)
+    heart = Heart(mine, claim, beat_s=post.settings.beat_s, stall_s=post.settings.stall_s, pulse=pulse)
     scratch = post.scratch / f"help-{claim.job_id}-{chunk.first}-{chunk.fence}"
-    desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch)
+    desk = Desk(post.settings, mine, post.storage, claim, heart, scratch)
     is_failing, expense = False, Expense(claim, tariff.of(post.settings))
     heart.start()
     try:

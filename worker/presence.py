@@ -18,6 +18,7 @@ from shared.database import Database
 from shared.errors import Unavailable
 from shared.log import logger
 from shared.settings import Settings
+from shared.tenancy import EVERYONE
 from worker.memory_kills import MemoryKills
 
 # Longer than a child takes to begin, a ring to be repeated and a connection to be made again, all one after the other.
@@ -67,7 +68,7 @@ class Presence:
 
     def _beat(self) -> bool:
         """Say that the worker lives; returns whether jobs wait for it while it does nothing."""
-        database = Database(self.settings, pool_size=1)
+        database = Database(self.settings, whose=EVERYONE, pool_size=1)
         try:
             with database.transaction() as sql:
                 is_free = workers.beat(sql, self.name)

@@ -14,6 +14,7 @@ from shared.errors import Unavailable
 from shared.log import logger
 from shared.settings import Settings
 from shared.storage import Storage
+from shared.tenancy import EVERYONE
 from worker import device, runner, yardstick
 from worker.post import Post
 
@@ -28,7 +29,9 @@ class Child:
 
     def __init__(self, settings: Settings, app: Celery, worker: str) -> None:
         self.app, self.settings = app, settings
-        self.post = Post(settings, Database(settings, pool_size=2), Storage(settings), worker, self._call_for_help)
+        self.post = Post(
+            settings, Database(settings, whose=EVERYONE, pool_size=2), Storage(settings), worker, self._call_for_help
+        )
         # What a killed predecessor left lying.
         shutil.rmtree(self.post.scratch, ignore_errors=True)
         self.tenant: str | None = None

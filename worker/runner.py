@@ -93,9 +93,11 @@ def count_helpable(post: Post) -> int:
 
 def _work(post: Post, claim: Claim) -> None:
     chosen = post.settings
-    heart = Heart(post.database, claim, beat_s=chosen.beat_s, stall_s=chosen.stall_s, tariff=tariff.of(chosen))
+    # From here on one tenant's rows are there for it, and no other's.
+    mine = post.database.of(claim.tenant)
+    heart = Heart(mine, claim, beat_s=chosen.beat_s, stall_s=chosen.stall_s, tariff=tariff.of(chosen))
     scratch = post.scratch / f"job-{claim.job_id}-{claim.fence}"
-    desk = Desk(post.settings, post.database, post.storage, claim, heart, scratch, ring=post.ring)
+    desk = Desk(post.settings, mine, post.storage, claim, heart, scratch, ring=post.ring)
     alike.begin(claim)
     heart.start()
     try:

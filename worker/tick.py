@@ -11,6 +11,7 @@ from shared import chunks, claims, datasets, fires, log, processes, queue, recov
 from shared.database import Database
 from shared.errors import EtudeError, Unavailable
 from shared.storage import Storage
+from shared.tenancy import EVERYONE
 from worker import sweep
 
 # Of a lease: a beat that was kept waiting for so long does not cost it yet.
@@ -26,7 +27,7 @@ class Tick:
 
     def __init__(self, chosen: settings.Settings) -> None:
         self._settings = chosen
-        self._database, self._storage = Database(chosen, pool_size=1), Storage(chosen)
+        self._database, self._storage = Database(chosen, whose=EVERYONE, pool_size=1), Storage(chosen)
         self._app = queue.celery_app(chosen)
         self._away_at: float | None = None
 

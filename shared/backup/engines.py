@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
+from shared.tenancy import EVERYONE, TENANT
+
 
 @contextmanager
 def snapshot(url: URL) -> Iterator[Connection]:
@@ -23,6 +25,7 @@ def snapshot(url: URL) -> Iterator[Connection]:
             if not _is_sqlite(url):
                 sql.execution_options(postgresql_readonly=True)
             with sql.begin():
+                _see_all(sql)
                 yield sql
     finally:
         engine.dispose()
@@ -36,9 +39,16 @@ def writing(url: URL) -> Iterator[Connection]:
         _begin_with(engine, "BEGIN IMMEDIATE")
     try:
         with engine.begin() as sql:
+            _see_all(sql)
             yield sql
     finally:
         engine.dispose()
+
+
+def _see_all(sql: Connection) -> None:
+    """The rows of all tenants, which PostgreSQL shows to nobody who does not say so."""
+    if sql.dialect.name == "postgresql":
+        sql.exec_driver_sql("SELECT set_config(%s, %s, true)", (TENANT, EVERYONE))
 
 
 def file(path: Path) -> URL:

@@ -19,6 +19,7 @@ from shared.database import Database, now
 from shared.settings import read
 from shared.storage import Storage
 from shared.tables import tenants
+from shared.tenancy import EVERYONE
 from tests import postgres_server
 from tests.conftest import PEPPER
 from tests.faults import oracle, soak_report
@@ -89,7 +90,7 @@ def a_house(sort: str) -> Iterator[House]:
             "ETUDE_REDIS_URL": redis_url, "ETUDE_LOG_LEVEL": "warning",
         })  # fmt: skip
         chosen = dataclasses.replace(chosen, lease_s=3.0, beat_s=0.5, tick_s=0.5, checkpoint_s=1.0, port=0)
-        database = Database(chosen)
+        database = Database(chosen, whose=EVERYONE)
         tenant = ids.new("ten")
         with database.transaction() as sql:
             sql.execute(insert(tenants).values(id=tenant, name=tenant, created_at=now()))

@@ -14,6 +14,7 @@ from shared.database import Database
 from shared.jobs import RUNNING
 from shared.storage import Storage
 from shared.tables import attempts, jobs
+from shared.tenancy import EVERYONE
 from tests import postgres_server
 from tests.faults.house import House
 
@@ -36,7 +37,7 @@ def elsewhere(request: pytest.FixtureRequest, house: House, tmp_path: Path) -> I
     chosen = dataclasses.replace(
         house.settings, home=home, database_url=url, redis_url=redis_url, storage_url=f"file://{home}/storage"
     )
-    made = House(chosen, Database(chosen), Storage(chosen), house.tenant)
+    made = House(chosen, Database(chosen, whose=EVERYONE), Storage(chosen), house.tenant)
     yield made
     made.stop()
     made.database.close()

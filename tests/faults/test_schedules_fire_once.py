@@ -15,6 +15,7 @@ from shared.database import Database, now
 from shared.tables import fires as fire_table
 from shared.tables import jobs
 from shared.tables import schedules as table
+from shared.tenancy import EVERYONE
 from tests.factories import SONGS, make_dataset
 from tests.faults.house import House
 
@@ -93,7 +94,7 @@ def test_of_those_who_saw_it_at_the_same_moment_one_fires(house: House, schedule
     (schedule,) = make(house, 1, since=minutes_ago(1))
     with house.database.reading() as sql:
         (seen,) = fires.list_due(sql)
-    databases = [Database(house.settings) for _ in range(schedulers)]
+    databases = [Database(house.settings, whose=EVERYONE) for _ in range(schedulers)]
     together = Barrier(schedulers)
 
     def fire(database: Database) -> bool:

@@ -13,14 +13,14 @@ from shared import audit_log
 from shared.tables import keys, metadata, tenants
 
 
-def test_the_schema_goes_up_down_and_up_again(database_url: str) -> None:
-    environment = {**os.environ, "ETUDE_DATABASE_URL": database_url}
+def test_the_schema_goes_up_down_and_up_again(owner_url: str) -> None:
+    environment = {**os.environ, "ETUDE_DATABASE_URL": owner_url}
 
     subprocess.run([sys.executable, "-m", "alembic", "downgrade", "base"], env=environment, check=True)
-    engine = create_engine(database_url)
+    engine = create_engine(owner_url)
     left = set(inspect(engine).get_table_names())
-    upgrade(database_url)
-    upgrade(database_url)
+    upgrade(owner_url)
+    upgrade(owner_url)
 
     assert left == {"alembic_version"}
     with engine.connect() as sql:

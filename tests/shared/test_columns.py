@@ -43,8 +43,8 @@ def make_model(sql: Connection, tenant: str, *, lineage: Json) -> None:
     sql.execute(insert(models).values(id="mdl_songs", tenant=tenant, name="songs", kind="classification", created_at=0))
     sql.execute(
         insert(versions).values(
-            id="ver_songs", model="mdl_songs", number=1, job=job, fence=1, files=[], metrics={}, baselines={},
-            warnings=[], lineage=lineage, parameters=1, created_at=0,
+            id="ver_songs", tenant=tenant, model="mdl_songs", number=1, job=job, fence=1, files=[], metrics={},
+            baselines={}, warnings=[], lineage=lineage, parameters=1, created_at=0,
         )
     )  # fmt: skip
 

@@ -125,7 +125,7 @@ def test_versions_under_way_are_told_of_this_name_and_format_alone(database: Dat
         factories.make_dataset(sql, tenant, name="plays", version=5, state="open")
         factories.make_dataset(sql, tenant, name="other", format="interactions", state="open")
         upload = {"name": "a.csv", "key": "k", "size_bytes": 1, "sha256": "0" * 64}
-        sql.execute(insert(dataset_files).values(dataset=rejected.id, uploaded_at=now(), **upload))
+        sql.execute(insert(dataset_files).values(tenant=tenant, dataset=rejected.id, uploaded_at=now(), **upload))
 
     with database.reading() as sql:
         # The uploads of the fourth are gone.

@@ -23,7 +23,7 @@ def known(database: Database, tenant: str, *contents: str, extractor: str = EAR)
 def make_dataset(database: Database, tenant: str, *contents: str) -> str:
     with database.transaction() as sql:
         dataset = factories.make_dataset(sql, tenant)
-        features.name_tracks(sql, dataset, contents)
+        features.name_tracks(sql, tenant, dataset, contents)
         return dataset
 
 

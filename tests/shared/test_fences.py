@@ -70,7 +70,8 @@ def take(sql: Connection, tenant: str, *, worker: str = "mine") -> Claim:
 
 def train(sql: Connection, mine: Claim) -> None:
     """Two epochs; not by the function that is tried here, which might take those of others away."""
-    sql.execute(insert(epochs), [{"job": mine.job_id, "epoch": epoch, "metrics": {}} for epoch in (1, 2)])
+    of = {"tenant": mine.tenant, "job": mine.job_id, "metrics": {}}
+    sql.execute(insert(epochs), [{**of, "epoch": epoch} for epoch in (1, 2)])
 
 
 def look(sql: Connection) -> Rows:
@@ -286,7 +287,7 @@ def test_each_worker_is_shown_with_its_own_job_and_attempt(database: Database, t
             select(attempts.c.started_at).where(attempts.c.job == mine.job_id, attempts.c.fence == mine.fence)
         ).scalar_one()
 
-        shown = workers.every(sql)
+        shown = workers.every(sql, tenant)
 
     assert sorted(row.name for row in shown) == sorted(["mine", f"{tenant}-runs", "idle", f"{tenant}-ends_well"])
     held = {row.name: row for row in shown}

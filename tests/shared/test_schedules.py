@@ -748,10 +748,9 @@ def test_two_that_come_at_once_do_not_both_take_the_last_place(
 
 def tell_runs(sql: Connection, schedule: str, moments: Iterable[float], *, outcome: str = "missed") -> None:
     """Runs of a schedule as they were noted long ago."""
-    noted = [
-        {"schedule": schedule, "due_at": at, "fired_at": at, "outcome": outcome, "by_hand": False} for at in moments
-    ]
-    sql.execute(insert(fire_table), noted)
+    whose = sql.execute(select(table.c.tenant).where(table.c.id == schedule)).scalar_one()
+    mine = {"tenant": whose, "schedule": schedule, "outcome": outcome, "by_hand": False}
+    sql.execute(insert(fire_table), [{**mine, "due_at": at, "fired_at": at} for at in moments])
 
 
 def test_old_runs_are_forgotten_and_the_last_hundred_of_each_schedule_are_not(

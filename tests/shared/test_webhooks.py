@@ -536,7 +536,7 @@ def test_one_that_has_failed_for_good_gets_one_try_by_hand(database: Database, t
 
 def test_what_ended_a_month_ago_is_forgotten_a_bounded_number_at_a_time(database: Database, tenant: str) -> None:
     webhook = make(database, tenant)
-    old = {"webhook": webhook, "type": "webhook.ping", "body": "{}", "attempts": 1, "log": []}
+    old = {"tenant": tenant, "webhook": webhook, "type": "webhook.ping", "body": "{}", "attempts": 1, "log": []}
     with database.transaction() as sql:
         for state, ended_at in (("delivered", now() - 31 * DAY_S), ("failed", now() - 29 * DAY_S), ("waiting", None)):
             count = deliveries.FORGOTTEN_AT_ONCE + 1 if state == "delivered" else 1

@@ -60,7 +60,7 @@ def make_audit(
         sql.execute(update(job_table).where(job_table.c.id == job).values(done))
         for name, content in contents.items():
             stored = storage.put(f"test/{job}/{name}", [content])
-            row = {"job": job, "name": name, "key": f"test/{job}/{name}", "rows": ROWS}
+            row = {"tenant": tenant, "job": job, "name": name, "key": f"test/{job}/{name}", "rows": ROWS}
             sql.execute(outputs.insert().values(**row, size_bytes=stored.size_bytes, sha256=stored.sha256))
     return job
 

@@ -15,6 +15,7 @@ from migrations.upgrade import upgrade
 from shared import keys, queue
 from shared.database import Database
 from shared.settings import Settings
+from shared.tenancy import EVERYONE
 from tests import factories, postgres_server
 from tests.web import serving
 from tests.web.serving import LIMIT_S, Server
@@ -107,7 +108,7 @@ def lone_postgres() -> Iterator[postgres_server.Server]:
 @pytest.mark.parametrize("harm", ["kill", "freeze"])
 def test_a_postgresql_that_is_away_is_told(redis: Settings, lone_postgres: postgres_server.Server, harm: str) -> None:
     chosen = dataclasses.replace(redis, database_url=lone_postgres.url("etude"))
-    database = Database(chosen)
+    database = Database(chosen, whose=EVERYONE)
     with database.transaction() as sql:
         tenant = keys.ensure_tenant(sql, "local")
         key = keys.create(sql, tenant, name="test", scope=keys.ADMIN, pepper=chosen.pepper)

@@ -234,10 +234,11 @@ def test_the_page_draws_how_it_was_learned_and_how_sure_it_may_be(
     with database.transaction() as sql:
         make_version(sql, tenant, metrics={"validation": {"calibration": {"reliability": reliability}}})
         job = sql.execute(select(versions.c.job)).scalar_one()
+        of = {"tenant": tenant, "job": job}
         told = {"epochs": 250, "best_epoch": 249, "stopped_by": None}
         sql.execute(update(jobs).where(jobs.c.id == job).values(result=told))
         rows = [{"epoch": at, "loss": 1 / at, "val_loss": 2 / at, "accuracy": 0.5} for at in range(1, 251)]
-        sql.execute(insert(epochs), [{"job": job, "epoch": row["epoch"], "metrics": row} for row in rows])
+        sql.execute(insert(epochs), [{**of, "epoch": row["epoch"], "metrics": row} for row in rows])
 
     said, page = card(caller).json["training"], card(caller, form="html").text
 
@@ -254,8 +255,9 @@ def test_odd_figures_are_shown(caller: Caller, database: Database, tenant: str) 
     with database.transaction() as sql:
         make_version(sql, tenant, metrics=metrics)
         job = sql.execute(select(versions.c.job)).scalar_one()
+        of = {"tenant": tenant, "job": job}
         lacking = [{"epoch": at, "val_loss": None} for at in (1, 2)]
-        sql.execute(insert(epochs), [{"job": job, "epoch": row["epoch"], "metrics": row} for row in lacking])
+        sql.execute(insert(epochs), [{**of, "epoch": row["epoch"], "metrics": row} for row in lacking])
 
     for form in ("html", "markdown", "json"):
         answer = card(caller, form=form)

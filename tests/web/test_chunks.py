@@ -105,7 +105,7 @@ def test_of_what_another_job_has_done_no_worker_is_told(
 ) -> None:
     with database.transaction() as sql:
         job = make_job(sql, tenant, action="score")
-        row = {"job": job, "rows": 4, "fence": 0, "losses": 0}
+        row = {"tenant": tenant, "job": job, "rows": 4, "fence": 0, "losses": 0}
         sql.execute(insert(chunk_table), [{**row, "first": 0, "state": "done"}, {**row, "first": 4, "state": "open"}])
 
     said = client.get(f"/v1/jobs/{job}/chunks", headers=headers(database, settings, tenant)).json

@@ -32,7 +32,8 @@ def scores(database: Database, tenant: str) -> None:
             sql.execute(insert(models).values(id=model, tenant=tenant, name=name, kind=kind, created_at=now()))
             sql.execute(
                 insert(versions).values(
-                    id=ids.new("ver"), model=model, number=1, job=job, fence=1, files=[], metrics={}, baselines={},
+                    id=ids.new("ver"), tenant=tenant, model=model, number=1, job=job, fence=1, files=[], metrics={},
+                    baselines={},
                     warnings=[], lineage={"dataset": {"format": format}}, parameters=10, created_at=now(),
                 )
             )  # fmt: skip

@@ -37,8 +37,8 @@ def train(caller: Caller, database: Database, tenant: str, body: Json = JOB) -> 
         )
         sql.execute(
             insert(versions).values(
-                id=ids.new("ver"), model=model, number=1, job=job, fence=taken.fence, files=[], metrics={},
-                baselines={}, warnings=[], lineage={}, parameters=1, created_at=now(),
+                id=ids.new("ver"), tenant=tenant, model=model, number=1, job=job, fence=taken.fence, files=[],
+                metrics={}, baselines={}, warnings=[], lineage={}, parameters=1, created_at=now(),
             )
         )  # fmt: skip
         claims.succeed(sql, taken, result={}, cost=COST)

@@ -26,8 +26,8 @@ def songs(database: Database, storage: Storage, tenant: str) -> None:
             files = [{"name": "weights.safetensors", "key": FILE}] if number == 2 else []
             sql.execute(
                 insert(versions).values(
-                    id=f"ver_{number}", model="mdl_songs", number=number, job=trained, fence=1, files=files,
-                    metrics={}, baselines={}, warnings=[], lineage={}, parameters=1, created_at=0,
+                    id=f"ver_{number}", tenant=tenant, model="mdl_songs", number=number, job=trained, fence=1,
+                    files=files, metrics={}, baselines={}, warnings=[], lineage={}, parameters=1, created_at=0,
                 )
             )  # fmt: skip
         sql.execute(update(job_table).values(state=jobs.SUCCEEDED))

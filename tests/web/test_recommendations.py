@@ -192,7 +192,8 @@ def test_a_model_of_another_kind_recommends_nothing(caller: Caller, database: Da
         named = {"id": model, "tenant": tenant, "name": "rock", "kind": "classification", "created_at": now()}
         sql.execute(insert(models).values(named))
         row = {
-            "id": ids.new("ver"), "model": model, "number": 1, "job": make_job(sql, tenant), "fence": 1, "files": [],
+            "id": ids.new("ver"), "tenant": tenant, "model": model, "number": 1, "job": make_job(sql, tenant),
+            "fence": 1, "files": [],
             "metrics": {}, "baselines": {}, "warnings": [], "lineage": {}, "parameters": 1, "created_at": now(),
         }  # fmt: skip
         sql.execute(insert(versions).values(**row))

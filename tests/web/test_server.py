@@ -282,7 +282,13 @@ def store_predictions(settings: Settings, database: Database, tenant: str, *, mi
         sql.execute(update(jobs).where(jobs.c.id == job).values(state="succeeded"))
         sql.execute(
             insert(outputs).values(
-                job=job, name="predictions.csv", key=key, size_bytes=stored_.size_bytes, sha256=stored_.sha256, rows=1
+                tenant=tenant,
+                job=job,
+                name="predictions.csv",
+                key=key,
+                size_bytes=stored_.size_bytes,
+                sha256=stored_.sha256,
+                rows=1,
             )
         )
     return job, settings.home / "storage" / key

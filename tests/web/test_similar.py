@@ -85,7 +85,8 @@ def make_version(database: Database, tenant: str, name: str, dataset: str, **lin
         sql.execute(insert(models).values(id=model, tenant=tenant, name=name, kind="analysis", created_at=now()))
         job = make_job(sql, tenant, datasets=[dataset])
         row = {
-            "id": ids.new("ver"), "model": model, "number": 1, "job": job, "fence": 1, "files": [], "metrics": {},
+            "id": ids.new("ver"), "tenant": tenant, "model": model, "number": 1, "job": job, "fence": 1, "files": [],
+            "metrics": {},
             "baselines": {}, "warnings": [], "lineage": {"dataset": {"id": dataset, **lineage}}, "parameters": 1,
         }  # fmt: skip
         sql.execute(insert(versions).values(created_at=now(), **row))

@@ -85,8 +85,8 @@ def put_version(post: Post, tenant: str, dataset: str, plays: Interactions, **li
         named = {"id": model_id, "tenant": tenant, "name": "taste", "kind": "recommendation", "created_at": now()}
         sql.execute(insert(model_table).values(named))
         row = {
-            "id": version_id, "model": model_id, "number": 1, "job": factories.make_job(sql, tenant), "fence": 1,
-            "files": files, "metrics": {}, "baselines": {}, "warnings": [], "parameters": 1,
+            "id": version_id, "tenant": tenant, "model": model_id, "number": 1, "job": factories.make_job(sql,
+            tenant), "fence": 1, "files": files, "metrics": {}, "baselines": {}, "warnings": [], "parameters": 1,
             "lineage": {"dataset": {"id": dataset, "reference": "plays@1", "format": "interactions"}, **lineage},
         }  # fmt: skip
         sql.execute(insert(versions).values(**row, created_at=now()))

@@ -278,7 +278,7 @@ def make_scoring(
         stored = storage.put_file(key, path)
         with database.transaction() as sql:
             file = {"key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256, "rows": len(predictions)}
-            sql.execute(insert(outputs).values(job=job, name="predictions.parquet", **file))
+            sql.execute(insert(outputs).values(tenant=tenant, job=job, name="predictions.parquet", **file))
     return job
 
 

@@ -142,7 +142,7 @@ def test_what_became_of_a_schedules_moments_long_ago_is_forgotten(post: Post, sc
                 "misfire": "once", "misfire_grace_s": 3600.0}  # fmt: skip
         schedule = schedules.create(sql, tenant, said, post.settings).id
         at = schedules.read_clock(sql)
-        noted = {"schedule": schedule, "fired_at": at, "outcome": "missed", "by_hand": False}
+        noted = {"tenant": tenant, "schedule": schedule, "fired_at": at, "outcome": "missed", "by_hand": False}
         sql.execute(insert(fires), [{**noted, "due_at": at - day * day_s} for day in range(500)])
 
     scheduler.run_once()

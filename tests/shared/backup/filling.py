@@ -4,8 +4,23 @@ import hashlib
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Boolean, Column, Double, Integer, Text, cast, create_engine, insert, inspect, null, select
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Double,
+    Integer,
+    Text,
+    cast,
+    create_engine,
+    insert,
+    inspect,
+    make_url,
+    null,
+    select,
+)
 
+from shared.backup import engines
 from shared.database import Database
 from shared.settings import Settings
 from shared.storage import Storage
@@ -73,14 +88,11 @@ def file_of(name: str, number: int) -> dict[str, Any]:
 
 def content(settings: Settings) -> dict[str, list[Any]]:
     """Every row of every table, JSON to the sign; of a lease only whether there is one."""
-    engine = create_engine(settings.database_url)
-    with engine.connect() as sql:
-        found = {
+    with engines.snapshot(make_url(settings.database_url)) as sql:
+        return {
             table.name: sorted(map(tuple, sql.execute(select(*map(shown, table.columns)))), key=repr)
             for table in metadata.sorted_tables
         }
-    engine.dispose()
-    return found
 
 
 def shown(column: Column[Any]) -> Any:

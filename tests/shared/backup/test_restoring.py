@@ -19,6 +19,7 @@ from shared.database import Database
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import attempts, metadata, tenants
+from shared.tenancy import EVERYONE
 from tests.factories import claim, make_job
 from tests.shared.backup.filling import ROWS, content, files_of, into_sqlite, on_sqlite, tables_of
 
@@ -49,7 +50,7 @@ def test_what_ran_comes_back_as_lost_at_once(
     save(settings, folder)
 
     restore(elsewhere, folder)
-    restored = Database(elsewhere)
+    restored = Database(elsewhere, whose=EVERYONE)
     with restored.transaction() as sql:
         again, once_more = recovery.reap(sql), recovery.reap(sql)
 
