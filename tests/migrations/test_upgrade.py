@@ -28,10 +28,10 @@ def test_the_schema_goes_up_down_and_up_again(owner_url: str) -> None:
     engine.dispose()
 
 
-def test_tenants_and_keys_of_before_are_as_they_were(database_url: str) -> None:
-    environment = {**os.environ, "ETUDE_DATABASE_URL": database_url}
+def test_tenants_and_keys_of_before_are_as_they_were(owner_url: str) -> None:
+    environment = {**os.environ, "ETUDE_DATABASE_URL": owner_url}
     subprocess.run([sys.executable, "-m", "alembic", "downgrade", "0010"], env=environment, check=True)
-    engine = create_engine(database_url)
+    engine = create_engine(owner_url)
     with engine.begin() as sql:
         sql.execute(text("INSERT INTO tenants (id, name, created_at) VALUES ('ten_a', 'a', 1)"))
         sql.execute(
@@ -41,7 +41,7 @@ def test_tenants_and_keys_of_before_are_as_they_were(database_url: str) -> None:
             )
         )
 
-    upgrade(database_url)
+    upgrade(owner_url)
 
     with engine.begin() as sql:
         tenant, key = sql.execute(select(tenants)).one(), sql.execute(select(keys)).one()

@@ -124,7 +124,8 @@ def test_tables_and_what_was_heard_count_as_stored_and_what_is_erased_does_not(d
     with database.transaction() as sql:
         dataset = make_dataset(sql, tenant, size_bytes=1000)
         sql.execute(insert(dataset_files).values(
-            dataset=dataset, name="a", key="k", size_bytes=100, sha256="0" * 64, uploaded_at=now()))  # fmt: skip
+            tenant=tenant, dataset=dataset, name="a", key="k", size_bytes=100, sha256="0" * 64,
+            uploaded_at=now()))  # fmt: skip
         sql.execute(insert(features).values(
             tenant=tenant, content="0" * 64, extractor="e", size_bytes=10, created_at=now()))  # fmt: skip
         assert quotas.stored_bytes(sql, tenant) == 1110

@@ -5,7 +5,8 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, update
 
-from shared import audits, datasets, history, models, schedules, webhooks
+from shared import audit_log, audits, datasets, history, keys, models, schedules, webhooks
+from shared.audit_log import Entry
 from shared.database import Database
 from shared.settings import Settings
 from shared.storage import Stored
@@ -41,6 +42,7 @@ class Belongings:
     schedule_name: str
     webhook: str
     delivery: str
+    key: str
 
     def all(self) -> set[str]:
         """Everything by which a stranger would know it again."""
@@ -75,11 +77,13 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
         schedule = _schedule(sql, settings, tenant, name, dataset)
         hook = webhooks.create(sql, tenant, url="https://example.org/x", events=["*"], description=name)
         delivery = webhooks.ping(sql, tenant, hook.id)
+        row, _ = keys.make(sql, tenant, name=name, scope=keys.READ, pepper=settings.pepper)
+        audit_log.append(sql, Entry(tenant, "keys.create", 201, object=str(row.id)))
     return Belongings(
         tenant=tenant, dataset=dataset, open_dataset=open_dataset, dataset_name=f"{name}-songs", model=model,
         taste=f"{name}-taste", ear=f"{name}-ear", training=training, scoring=scoring, failed_scoring=failed,
         audit=audit, search=search, trial=trial,
-        schedule=schedule, schedule_name=f"{name}-nightly", webhook=hook.id, delivery=delivery,
+        schedule=schedule, schedule_name=f"{name}-nightly", webhook=hook.id, delivery=delivery, key=str(row.id),
     )  # fmt: skip
 
 

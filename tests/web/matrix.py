@@ -25,7 +25,7 @@ UNKNOWN = "0"
 # Which object a path's parameter names; of jobs the sort that the path is about.
 OBJECTS = {
     "job_id": "scoring", "dataset_id": "dataset", "name": "model", "schedule": "schedule", "webhook_id": "webhook",
-    "delivery_id": "delivery", "reference": "taste",
+    "delivery_id": "delivery", "reference": "taste", "key_id": "key",
 }  # fmt: skip
 OF_PATHS = {
     ("job_id", "/audit"): "audit",
@@ -57,6 +57,8 @@ BODIES: dict[str, Any] = {
     "ScheduleChange": {"cron": "0 4 * * *"},
     "NewWebhook": {"url": "https://example.org/y"},
     "WebhookChange": {"description": "x"},
+    "NewKey": {"name": "new", "scope": "read"},
+    "Rotation": {},
 }  # fmt: skip
 # What has to be there in a query.
 QUERIES = {"CompareQuery": "versions=1,2", "DiffQuery": "with={scoring}", "SimilarItemsQuery": "item=a",
@@ -88,7 +90,7 @@ REFERENCES: dict[str, tuple[tuple[str, str, Json], ...]] = {
 UNFOLLOWED = {("/v1/estimate", "params.resume_of"), ("/v1/estimate", "params.against")}
 # The parameters of queries that can name a row; the others choose among rows, or order them.
 NAMING = {
-    ("Page", "cursor"): ("schedule", "webhook", "training"),
+    ("Page", "cursor"): ("schedule", "webhook", "training", "key"),
     ("DatasetsPage", "cursor"): ("dataset",),
     ("DatasetsPage", "name"): ("dataset_name",),
     ("JobsPage", "cursor"): ("scoring",),
@@ -99,13 +101,15 @@ NAMING = {
     ("DeliveriesPage", "cursor"): ("delivery",),
     ("DiffQuery", "other"): ("scoring",),
     ("SimilarQuery", "dataset"): ("dataset", "dataset_name"),
+    ("AuditLogPage", "key"): ("key",),
+    ("AuditLogPage", "object"): ("dataset", "model", "key"),
 }
 NAMING_NONE = {
     "limit", "kind", "action", "state", "since", "until", "by", "n", "from_", "at", "keep", "expected_version",
     "format", "versions", "item", "track", "k", "where",
 }  # fmt: skip
 # A number of a row or of a moment, not a row's id.
-NUMBERED = ("RowsPage", "RunsPage", "UsageQuery", "DiffQuery")
+NUMBERED = ("RowsPage", "RunsPage", "UsageQuery", "DiffQuery", "AuditLogPage")
 
 
 def guarded() -> list[Route]:
