@@ -5,7 +5,6 @@ that takes what it asks for, and holds the tenant's turn until the commit: of tw
 one is refused.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +51,8 @@ _WAIT_FOR_TURN = text("SELECT pg_advisory_xact_lock(hashtextextended(:of, 11))")
 
 def of_tenant(sql: Connection, tenant: str, settings: Settings) -> Limits:
     """The limits of a tenant: its own where the operator has set them, else those of the settings."""
-    own: Mapping[str, Any] = sql.execute(_OWN, {"of": tenant}).mappings().one_or_none() or {}
+    row = sql.execute(_OWN, {"of": tenant}).one_or_none()
+    own: dict[str, Any] = {} if row is None else row._asdict()
     return Limits(**{name: one_limit(own.get(column), getattr(settings, setting)) for name, (column, setting) in
                      COLUMNS.items()})  # fmt: skip
 

@@ -18,7 +18,7 @@ def secret(made: Json) -> None:
     """The key alone on standard output, so that it can be piped; what is to be known of it beside that."""
     click.echo(made["secret"])
     until = f", good until {page.when(made['expires_at'])}" if made["expires_at"] else ""
-    page.say(f"{made['id']} ({made['scope']}){until}. It is not shown again.")
+    click.echo(f"{made['id']} ({made['scope']}){until}. It is not shown again.", err=True)
 
 
 def keys(found: list[Json]) -> None:

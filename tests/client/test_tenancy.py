@@ -77,7 +77,7 @@ def test_the_audit_log_is_listed_and_filtered(shell: Shell) -> None:
 
     assert [(row["action"], row["status"]) for row in rows] == [("keys.create", 201)]
     assert "keys.create" in shown.out and made["secret"] not in shown.out
-    assert "Nothing" in shell.run("audit-log", "--from", "2099-01-01").err
+    assert "Nothing" in shell.run("audit-log", "--from", "2099-01-01").out
     assert shell.run("audit-log", "--from", "yesterday").code == 2
 
 
