@@ -23,7 +23,7 @@ RANKED = (
     b'"confidence": 0.8, "margin": -0.7, "is_suspect": true}\n'
 )
 INDEX = (0).to_bytes(8, "little") + len(RANKED).to_bytes(8, "little")
-TARGET = {"name": "genre", "has_several": False, "separator": None, "labels": ["pop", "rock"]}
+TARGET = {"columns": ["genre"], "has_several": False, "separator": None, "labels": ["pop", "rock"]}
 SPARE_FILE = {"key": "t/nobody/file", "size_bytes": 1, "sha256": "0" * 64, "rows": 1}
 
 
