@@ -54,8 +54,8 @@ def of_one(statement: Statement, tenant: str) -> Statement:
 
 def _sources(statement: Select[Any]) -> list[FromClause]:
     # As its get_final_froms, which puts the whole statement into words first, and knows no function of ours.
-    state: Any = statement._compile_state_factory(statement, None)
-    found: list[FromClause] = state._get_display_froms()
+    make: Any = statement._compile_state_factory  # Any: it wants a compiler, and asks it nothing
+    found: list[FromClause] = make(statement, None)._get_display_froms()
     return found
 
 

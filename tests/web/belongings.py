@@ -9,7 +9,7 @@ from shared import audit_log, audits, datasets, history, keys, models, schedules
 from shared.audit_log import Entry
 from shared.database import Database
 from shared.settings import Settings
-from shared.storage import Stored
+from shared.storage import Storage, Stored
 from shared.tables import chunks, epochs, outputs
 from shared.tables import jobs as job_table
 from shared.tables import models as model_table
@@ -18,6 +18,13 @@ from tests.web import registry
 
 Json = dict[str, Any]
 
+# What an audit has ranked: one row, where its line begins, and where it ends.
+RANKED = (
+    b'{"row": 0, "key": "a", "given": "rock", "suggested": "pop", "doubted": "rock", "self_confidence": 0.1, '
+    b'"confidence": 0.8, "margin": -0.7, "is_suspect": true}\n'
+)
+INDEX = (0).to_bytes(8, "little") + len(RANKED).to_bytes(8, "little")
+TARGET = {"columns": ["genre"], "has_several": False, "separator": None, "labels": ["pop", "rock"]}
 SPARE_FILE = {"key": "t/nobody/file", "size_bytes": 1, "sha256": "0" * 64, "rows": 1}
 
 
@@ -52,6 +59,8 @@ class Belongings:
 def furnish(database: Database, settings: Settings, tenant: str, name: str) -> Belongings:
     """Give a tenant one of everything; its names begin with `name`."""
     with database.transaction() as sql:
+        # What waits already would be claimed instead of what is made here.
+        sql.execute(update(job_table).where(job_table.c.state == "queued").values(run_after=9e9))
         dataset = factories.make_dataset(sql, tenant, name=f"{name}-songs", profile=factories.SONGS)
         open_dataset = factories.make_dataset(sql, tenant, name=f"{name}-open", state="open")
         datasets.add_file(sql, tenant, open_dataset, name="a.csv", key="t/nobody/a", stored=Stored(1, "0" * 64))
@@ -67,9 +76,11 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
         scoring = _score(sql, tenant, dataset, model, version.id, "succeeded")
         failed = _score(sql, tenant, dataset, model, version.id, "failed")
         audit = _end(sql, factories.make_job(sql, tenant, action="audit", model=None, datasets=[dataset]), "succeeded")
-        sql.execute(update(job_table).where(job_table.c.id == audit).values(result={"target": {"name": "genre"}}))
-        for file in ("audit.jsonl", "audit.index"):
-            sql.execute(insert(outputs).values(tenant=tenant, job=audit, name=file, **SPARE_FILE))
+        sql.execute(update(job_table).where(job_table.c.id == audit).values(result={"target": TARGET}))
+        for file, content in (("audit.jsonl", RANKED), ("audit.index", INDEX)):
+            stored = Storage(settings).put(f"t/{tenant}/{file}", [content])
+            of = {"tenant": tenant, "job": audit, "name": file, "key": f"t/{tenant}/{file}", "rows": 1}
+            sql.execute(insert(outputs).values(**of, **vars(stored)))
         audits.decide(sql, audit, [audits.Decision(0, "reject", None)], key="key_nobody")
         search = _end(sql, factories.make_job(sql, tenant, action="tune", datasets=[dataset]), "succeeded")
         trial = factories.make_job(sql, tenant, action="trial", parent=search, params={"number": 0})

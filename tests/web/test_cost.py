@@ -3,16 +3,18 @@
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from sqlalchemy import insert, update
 
 from shared import claims, ids
 from shared.database import Database, now
+from shared.settings import Settings
 from shared.tables import datasets as dataset_table
 from shared.tables import jobs as job_table
 from shared.tables import models as model_table
-from shared.tables import tenants, versions
+from shared.tables import versions
 from tests.factories import SONGS, claim, make_dataset
-from tests.web.calling import Caller
+from tests.web.calling import Caller, a_key
 
 JOB = {"action": "train", "kind": "classification", "dataset": "songs", "params": {"seed": 3}}
 COST = {"compute_s": 2.0, "helped_s": 0.0, "cpu_s": 3.0, "gpu_s": 0.0, "energy_wh": 0.5, "money": None}
@@ -155,11 +157,18 @@ def test_what_is_not_the_same_any_more_is_done_anew_and_why_is_told(
     assert answer.json["id"] != job
 
 
-def test_a_job_of_another_tenant_is_never_reused(caller: Caller, database: Database, tenant: str) -> None:
-    job = train(caller, database, tenant)
+@pytest.fixture
+def stranger(client: FlaskClient, database: Database, settings: Settings, other: str) -> Caller:
+    """Another tenant, with the same songs."""
     with database.transaction() as sql:
-        sql.execute(insert(tenants).values(id="tn_other", name="other", created_at=now()))
-        sql.execute(update(job_table).where(job_table.c.id == job).values(tenant="tn_other"))
+        make_dataset(sql, other, name="songs", profile=SONGS, rows=100, sha256="a" * 64)
+    return Caller(client, a_key(database, settings, other))
+
+
+def test_a_job_of_another_tenant_is_never_reused(
+    caller: Caller, stranger: Caller, database: Database, other: str
+) -> None:
+    train(stranger, database, other)
 
     answer = caller.call("POST", "/v1/jobs", {**JOB, "reuse": True})
 
@@ -180,14 +189,11 @@ def test_a_reused_answer_is_replayed_under_its_idempotency_key(caller: Caller, d
     ("by", "key"), [("kind", "classification"), ("model", "songs"), ("label", "team=mir"), ("job", None), ("day", None)]
 )
 def test_usage_is_summed_of_the_tenants_own_jobs(
-    caller: Caller, database: Database, tenant: str, by: str, key: str | None
+    caller: Caller, stranger: Caller, database: Database, tenant: str, other: str, *, by: str, key: str | None
 ) -> None:
     for seed in (1, 2):
         train(caller, database, tenant, {**JOB, "params": {"seed": seed}, "labels": {"team": "mir"}})
-    stranger = train(caller, database, tenant)
-    with database.transaction() as sql:
-        sql.execute(insert(tenants).values(id="tn_other", name="other", created_at=now()))
-        sql.execute(update(job_table).where(job_table.c.id == stranger).values(tenant="tn_other"))
+    train(stranger, database, other)
 
     said = caller.call("GET", f"/v1/usage?by={by}").json
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from sqlalchemy import literal, select, update
+from sqlalchemy import Connection, insert, literal, select, update
 
 from shared import datasets, fires, jobs, models, schedules, submission
 from shared.database import Database
@@ -16,6 +16,7 @@ from shared.errors import EtudeError, InvalidRequest
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import datasets as dataset_table
+from shared.tables import jobs as job_table
 from shared.tables import outputs, versions
 from shared.tables import schedules as schedule_table
 from shared.wanted import NewJob
@@ -292,6 +293,15 @@ def test_a_table_without_the_column_of_the_keys_is_told_before_any_row_is_scored
     assert ([fault["column"] for fault in row.error["errors"]], scored) == (["piece"], [])
 
 
+def copy_all(sql: Connection, tenant: str) -> None:
+    """Datasets, models and their versions of everybody once more, as a tenant's own."""
+    for table in (dataset_table, job_table, models.models, versions):
+        refers = {"job", "model"} & set(table.c.keys()) if table is versions else set()
+        for row in sql.execute(select(table)).mappings().all():
+            renamed = {name: f"{row[name]}-copy"[-40:] for name in ("id", *refers)}
+            sql.execute(insert(table).values({**row, **renamed, "tenant": tenant}))
+
+
 def test_nobody_goes_on_from_another_tenants_job(
     post: Post, tenant: str, dataset: str, version: str, database: Database
 ) -> None:
@@ -312,8 +322,8 @@ def test_nobody_goes_on_from_another_tenants_job(
     assert refusal(tenant, theirs) is None
     # Their own model and data under the same names do not help.
     with post.database.transaction() as sql:
-        sql.execute(update(dataset_table).where(dataset_table.c.id == dataset).values(tenant=somebody))
-        sql.execute(update(models.models).values(tenant=somebody))
+        copy_all(sql, somebody)
+    theirs = theirs.model_copy(update={"dataset": f"{dataset}-copy"[-40:]})
     refused = refusal(somebody, theirs)
     nobody = refusal(somebody, theirs.model_copy(update={"params": {"resume_of": "job_nobody"}}))
     assert refused is not None and nobody is not None
