@@ -350,7 +350,7 @@ def ask(caller: Caller, route: Route, path: str, body: Any, query: str) -> TestR
 def shown(answer: TestResponse, named: str) -> tuple[int, str, list[tuple[str, str]]]:
     """All of an answer but what is another in each: its request's id, and what was asked for."""
     request_id = answer.headers["X-Request-Id"]
-    body = answer.text.replace(request_id, "")
+    body = answer.get_data().decode("latin-1").replace(request_id, "")
     for part in filter(None, re.split(r"[/?&=]", named)):
         if len(part) > len("champion"):
             body = body.replace(part, "")
