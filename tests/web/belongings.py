@@ -110,7 +110,7 @@ def _score(sql: Connection, tenant: str, dataset: str, model: str, version: str,
     of = {"tenant": tenant, "job": job}
     sql.execute(insert(chunks).values(**of, first=0, rows=4, state="done", fence=1, losses=0, output={}))
     sql.execute(insert(epochs).values(**of, epoch=1, metrics={"epoch": 1, "loss": 1.0}))
-    for name in ("predictions.jsonl", "predictions.index", "predictions.csv"):
+    for name in ("predictions.csv",):
         sql.execute(insert(outputs).values(**of, name=name, **SPARE_FILE))
     return _end(sql, job, state)
 
