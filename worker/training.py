@@ -111,7 +111,8 @@ def _prepare(
 
 def _prepare_private(spec: NetworkSpec, objective: Objective, params: TableTraining, plan: Plan) -> Epochs:
     """The same of private steps; never kept, for a key belongs to one training."""
-    made = optimizers.loss(objective.loss, objective.huber_delta), optimizers.losses(objective.loss, objective.huber_delta)
+    said = objective.loss, objective.huber_delta
+    made = optimizers.loss(*said), optimizers.losses(*said)
     model, rules = networks.build(spec, seed=params.seed), Rules(batch_size=params.batch_size)
     return PrivateEpochs(model, optimizers.optimizer(params), made, _accuracy(objective), rules, plan)
 

@@ -61,7 +61,8 @@ def noise_multiplier(wanted: float, *, sampling: float, steps: int, delta: float
         bound = calibrate(RdpAccountant, LEAST_NOISE, MOST_NOISE)
         found = calibrate(PLDAccountant, max(LEAST_NOISE, BELOW * bound), bound * (1 + NEAR))
     except (dp_accounting.NoBracketIntervalFoundError, ValueError) as cause:
-        said = f"expected an epsilon that noise between {LEAST_NOISE:g} and {MOST_NOISE:g} comes to, received {wanted:g}"
+        known = f"noise between {LEAST_NOISE:g} and {MOST_NOISE:g}"
+        said = f"expected an epsilon that {known} comes to, received {wanted:g}"
         raise JobFailed(
             f"The steps cannot come to that epsilon: {said}. Ask for fewer epochs, a smaller batch_size, or another "
             "epsilon; or name noise_multiplier.",

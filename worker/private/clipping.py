@@ -1,4 +1,4 @@
-"""The sum of each unit's gradient, clipped to a norm, of a network of dense layers; no example's own is ever written out.
+"""The sum of all units' gradients, each clipped to a norm, of a network of dense layers; none is ever written out.
 
 A dense layer's gradient by one example is the outer product of what came in and of what its sum did to the loss. So its
 norm is the product of two norms (Goodfellow 2015, "Efficient per-example gradient computations"), and of a unit of

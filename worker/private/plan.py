@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,23 @@ class Plan:
         return accounting.epsilon(
             self.noise_multiplier, sampling=self.sampling, steps=self.steps(epochs), delta=self.delta
         )
+
+
+# What is asked of training rows beside the network, or learned from held-out ones: a private training goes without.
+WITHOUT = {"baselines": False, "importance": False, "keep_examples": False, "compare_random_split": False,
+           "calibration": "none"}  # fmt: skip
+
+
+def settled(params: Any) -> Any:  # Any: the kind's own
+    """The params as they are carried out, without what a private training has not."""
+    if params.privacy is None:
+        return params
+    return params.model_copy(update={name: value for name, value in WITHOUT.items() if hasattr(params, name)})
+
+
+def of(params: TableTraining, rows: np.ndarray, groups: np.ndarray | None) -> Plan | None:
+    """The plan of a training that asks for privacy; None of any other. Raises JobFailed."""
+    return None if params.privacy is None else make(params, rows, groups)
 
 
 def make(params: TableTraining, rows: np.ndarray, groups: np.ndarray | None) -> Plan:

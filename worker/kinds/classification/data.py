@@ -87,6 +87,7 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
         test=Table(matrices.test, encoded.y[test], None) if len(test) else None,
         test_rows=examples.rows[test],
         test_groups=divided.test_groups,
+        train_groups=divided.train_groups,
         leakage=leaks,
         cautions=[
             *examples.cautions,
@@ -104,7 +105,7 @@ def encode(examples: Examples, params: TrainParams) -> Encoded:
     if len(columns) > 1:
         return _many(examples, _flags(examples), examples.targets, params)
     if params.label_separator is not None:
-        hot, labels = _separated(tables.labels(columns[0]), params.label_separator)
+        hot, labels = _separated(examples.targets[0], tables.labels(columns[0]), params)
         return _many(examples, hot, labels, params)
     return _single(examples, columns[0], params)
 
@@ -119,6 +120,7 @@ def _single(examples: Examples, column: Column, params: TrainParams) -> Encoded:
     counts = np.bincount(texts.codes, minlength=len(texts.words))
     labels = ordered(word for word, count in zip(texts.words, counts, strict=True) if count)
     _refuse_labels(examples, texts, counts)
+    labels = _declared(name, labels, params)
     places = {label: place for place, label in enumerate(labels)}
     codes = np.array([places.get(word, -1) for word in texts.words])[texts.codes]
     positive = _positive(labels, params)
@@ -132,6 +134,18 @@ def _single(examples: Examples, column: Column, params: TrainParams) -> Encoded:
     )
     y = codes[:, None] if is_binary else codes[:, None] == np.arange(len(labels))
     return Encoded(target, y.astype(np.float32), codes)
+
+
+def _declared(name: str, labels: list[str], params: TrainParams) -> list[str]:
+    """The labels that a private training says that there may be, where it says so. Raises JobFailed for others."""
+    if params.privacy is None or params.privacy.labels is None:
+        return labels
+    strange = [label for label in labels if label not in params.privacy.labels]
+    if strange:
+        said = f"expected labels that privacy.labels has, received {listed(strange)}"
+        fault = Fault(said, pointer="/params/privacy/labels", column=name)
+        raise JobFailed(f"Not all labels are declared: {said}.", code="label_undeclared", faults=[fault])
+    return ordered(params.privacy.labels)
 
 
 def ordered(labels: Iterable[str]) -> list[str]:
@@ -227,11 +241,12 @@ def _many(examples: Examples, hot: np.ndarray, labels: list[str], params: TrainP
     return Encoded(target, hot.astype(np.float32), strata)
 
 
-def _separated(texts: Texts, separator: str) -> tuple[np.ndarray, list[str]]:
+def _separated(name: str, texts: Texts, params: TrainParams) -> tuple[np.ndarray, list[str]]:
     """The labels of cells such as "rock|live", as 0 and 1 (rows, labels), in sorted order."""
-    parts = [{part.strip() for part in word.split(separator)} - {""} for word in texts.words]
+    parts = [{part.strip() for part in word.split(params.label_separator)} - {""} for word in texts.words]
     used = np.bincount(texts.codes, minlength=len(parts)) > 0
     labels = ordered(set().union(*(each for each, is_used in zip(parts, used, strict=True) if is_used)))
+    labels = _declared(name, labels, params)
     if len(labels) > MOST_LABELS:
         raise JobFailed(f"{len(labels)} different labels, expected at most {MOST_LABELS}.", code="target_not_labels")
     places = {label: place for place, label in enumerate(labels)}
