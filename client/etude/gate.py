@@ -45,7 +45,7 @@ def _read(terms: list[str], require: str, *, is_private: bool = False) -> Json:
 
 
 def _term(term: str) -> tuple[str, Any]:
-    name, is_set, value = term.partition("=")
+    name, is_set, _ = term.partition("=")
     if name in FLAGS and not is_set:
         return name, True
     if name in NUMBERS:
