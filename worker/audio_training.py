@@ -109,15 +109,13 @@ def prepare(
     kind: Kind, examples: Examples, tracks: Sequence[Track], found: Segments, params: AudioTraining
 ) -> Prepared:
     """Matrices of segments, from examples of tracks and what was heard of them. Raises JobFailed."""
-    if params.privacy is not None:
-        # What the embedding is like, nobody has declared; and a label that is rare is for the client to leave out.
-        params = params.model_copy(update={"preprocess": "none"})
     silent = len(examples.rows) - len(found.parts)
     examples = _take(examples, found.places)
     if silent:
         examples.cautions.append(
             Caution("tracks_left_out", f"{silent:,} tracks could not be heard, or are silent, and are left out")
         )
+    # In a private training a label that is rare is for the client to leave out.
     if params.privacy is None:
         examples, kept = rare_labels.leave_out(examples, _first_alike(examples, tracks), params)
         found = Segments(found.places[kept], [found.parts[place] for place in kept.tolist()])

@@ -76,7 +76,8 @@ def learn(desk: Desk, params: Any) -> Learned:
     """Learn a model from rows or recordings."""
     desk.enter("loading")
     row = desk.dataset_rows()[0]
-    params = plans.settled(params.of_recordings() if row.format == "audio" else params)
+    params = params.of_recordings() if row.format == "audio" else params
+    params = plans.settled(params, is_table=row.format != "audio")
     material = open_material(desk, row, params)
     prepared = alike.prepare(desk.claim, row, params, material.make) if material.is_table else material.make()
     describe = partial(describe_network, material, params)

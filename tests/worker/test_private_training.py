@@ -181,6 +181,23 @@ def test_a_training_cut_short_tells_of_the_steps_that_it_took(post: Post, tenant
     assert dp["epsilon"] == accounting.epsilon(1.2, sampling=dp["sampling_probability"], steps=steps, delta=dp["delta"])
 
 
+def test_a_model_that_knows_its_rows_by_heart_does_not_pass_the_gate(post: Post, tenant: str, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    columns: Json = {f"x{place}": random.normal(size=900) for place in range(20)}
+    columns["genre"] = [["rock", "pop"][place] for place in random.integers(2, size=900)]
+    dataset = working.store_table(post, tenant, tmp_path, columns, target=["genre"])
+    learned = {"epochs": 80, "hidden": [{"units": 128}], "learning_rate": 0.01, "baselines": False, "test": 0.4}
+    gate = {"alias": "champion", "require": {"privacy": {"membership_auc_at_most": 0.65}}}
+
+    job = run(post, tenant, dataset, learned, promote=gate)
+    shallow = run(post, tenant, dataset, {**learned, "epochs": 1, "learning_rate": 0.0001}, promote=gate)
+
+    assert version_of(post, job).lineage["privacy"]["membership"]["auc"]["interval"][0] > 0.7
+    assert "membership_leak" in [each["code"] for each in version_of(post, job).warnings]
+    assert not job.result["promotion"]["moved"] and "membership AUC" in job.result["promotion"]["reason"]["detail"]
+    assert shallow.result["promotion"]["moved"]
+
+
 OBJECTIVE = Objective("binary_crossentropy", metrics=("accuracy",))
 TRAIN, HELD_OUT = cases.split(cases.binary(), held_out=20)
 LAYERS: list[Json] = [{"units": 6, "dropout": 0.3, "l2": 0.01}]

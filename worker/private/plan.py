@@ -48,11 +48,15 @@ WITHOUT = {"baselines": False, "importance": False, "keep_examples": False, "com
            "calibration": "none"}  # fmt: skip
 
 
-def settled(params: Any) -> Any:  # Any: the kind's own
+def settled(params: Any, *, is_table: bool) -> Any:  # Any: the kind's own
     """The params as they are carried out, without what a private training has not."""
     if params.privacy is None:
         return params
-    return params.model_copy(update={name: value for name, value in WITHOUT.items() if hasattr(params, name)})
+    changed = {name: value for name, value in WITHOUT.items() if hasattr(params, name)}
+    if not is_table:
+        # What an embedding is like, nobody has declared.
+        changed["preprocess"] = "none"
+    return params.model_copy(update=changed)
 
 
 def of(params: TableTraining, rows: np.ndarray, groups: np.ndarray | None) -> Plan | None:
