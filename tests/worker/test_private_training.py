@@ -245,6 +245,20 @@ def test_a_secret_key_survives_a_kill_and_no_other_training_has_it(one_epoch_a_c
     assert not cases.same_bytes(first, fit(seed=None))
 
 
+def test_nobody_who_knows_the_params_knows_the_masks_of_dropout() -> None:
+    def seeds(noise_seed: int | None) -> list[int]:
+        params = cases.TrainParams.model_validate(
+            {"batch_size": 16, "privacy": {"noise_multiplier": 1.0, "noise_seed": noise_seed}}
+        )
+        plan = plans.make(params, np.arange(80), None)
+        epochs = training._prepare_private(cases.describe(TRAIN, LAYERS, "sigmoid"), OBJECTIVE, params, plan)
+        [dropout] = [layer for layer in epochs.model.layers if hasattr(layer, "seed_generator")]
+        return list(np.asarray(dropout.seed_generator.state).tolist())
+
+    assert seeds(None) != seeds(None)
+    assert seeds(3) == seeds(3) != seeds(4)
+
+
 def test_no_two_steps_share_their_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     import tensorflow as tf
 

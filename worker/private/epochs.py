@@ -36,6 +36,17 @@ class PrivateEpochs(Epochs):
         # Kept with the rest in every checkpoint, and nowhere else.
         self.key = tf.Variable(_key(plan.seed), dtype=tf.int64, trainable=False)
         self.state.append(self.key)
+        self._hide_dropout()
+
+    def _hide_dropout(self) -> None:
+        """Give dropout secret seeds: a mask belongs to a place in the batch, and places tell who else is in it.
+
+        As long as nobody knows the masks, each example may as well have brought its own.
+        """
+        drawn = np.random.default_rng(np.abs(self.key.numpy()).tolist())
+        for layer in self.model.layers:
+            if hasattr(layer, "seed_generator"):
+                layer.seed_generator.state.assign(drawn.integers(2**32, size=2, dtype=np.uint32))
 
     def orders(self, seed: int, numbers: range, rows: int) -> np.ndarray:
         """(epochs, 3): the key, and which epoch it is; what decides on the rows is drawn in each step."""
