@@ -1,5 +1,7 @@
 """How a table becomes numbers in a private training: by what the client has declared, and by none of its cells."""
 
+from collections.abc import Sequence
+
 from shared.errors import Fault, JobFailed
 from shared.privacy_params import Privacy
 from worker.features import Category, Feature, Number
@@ -20,6 +22,18 @@ def features(columns: Table, said: Privacy) -> tuple[Feature, ...]:
             faults=faults,
         )
     return tuple(_feature(name, column, said) for name, column in columns.items())
+
+
+def labels(target: str, found: Sequence[str], said: Privacy | None) -> Sequence[str]:
+    """The labels that there may be, where that is declared; else those that were found. Raises JobFailed for others."""
+    if said is None or said.labels is None:
+        return found
+    strange = [label for label in found if label not in said.labels]
+    if strange:
+        told = f"expected labels that privacy.labels has, received {', '.join(map(repr, strange[:10]))}"
+        fault = Fault(told, pointer="/params/privacy/labels", column=target)
+        raise JobFailed(f"Not all labels are declared: {told}.", code="label_undeclared", faults=[fault])
+    return said.labels
 
 
 def _unsaid(name: str, column: Column, said: Privacy) -> Fault | None:

@@ -43,7 +43,7 @@ class PrivateEpochs(Epochs):
 
         As long as nobody knows the masks, each example may as well have brought its own.
         """
-        drawn = np.random.default_rng(np.abs(self.key.numpy()).tolist())
+        drawn = np.random.default_rng(self.key.numpy().view(np.uint64).tolist())
         for layer in self.model.layers:
             if hasattr(layer, "seed_generator"):
                 layer.seed_generator.state.assign(drawn.integers(2**32, size=2, dtype=np.uint32))

@@ -16,6 +16,7 @@ from worker import division, leakage_report, preparation, tables
 from worker.cautions import Caution
 from worker.kinds.protocol import Prepared
 from worker.preparation import Examples, Profile, listed
+from worker.private import declared
 from worker.tables import Column, Texts
 from worker.training import Table
 
@@ -120,7 +121,7 @@ def _single(examples: Examples, column: Column, params: TrainParams) -> Encoded:
     counts = np.bincount(texts.codes, minlength=len(texts.words))
     labels = ordered(word for word, count in zip(texts.words, counts, strict=True) if count)
     _refuse_labels(examples, texts, counts)
-    labels = _declared(name, labels, params)
+    labels = ordered(declared.labels(name, labels, params.privacy))
     places = {label: place for place, label in enumerate(labels)}
     codes = np.array([places.get(word, -1) for word in texts.words])[texts.codes]
     positive = _positive(labels, params)
@@ -134,18 +135,6 @@ def _single(examples: Examples, column: Column, params: TrainParams) -> Encoded:
     )
     y = codes[:, None] if is_binary else codes[:, None] == np.arange(len(labels))
     return Encoded(target, y.astype(np.float32), codes)
-
-
-def _declared(name: str, labels: list[str], params: TrainParams) -> list[str]:
-    """The labels that a private training says that there may be, where it says so. Raises JobFailed for others."""
-    if params.privacy is None or params.privacy.labels is None:
-        return labels
-    strange = [label for label in labels if label not in params.privacy.labels]
-    if strange:
-        said = f"expected labels that privacy.labels has, received {listed(strange)}"
-        fault = Fault(said, pointer="/params/privacy/labels", column=name)
-        raise JobFailed(f"Not all labels are declared: {said}.", code="label_undeclared", faults=[fault])
-    return ordered(params.privacy.labels)
 
 
 def ordered(labels: Iterable[str]) -> list[str]:
@@ -246,7 +235,7 @@ def _separated(name: str, texts: Texts, params: TrainParams) -> tuple[np.ndarray
     parts = [{part.strip() for part in word.split(params.label_separator)} - {""} for word in texts.words]
     used = np.bincount(texts.codes, minlength=len(parts)) > 0
     labels = ordered(set().union(*(each for each, is_used in zip(parts, used, strict=True) if is_used)))
-    labels = _declared(name, labels, params)
+    labels = ordered(declared.labels(name, labels, params.privacy))
     if len(labels) > MOST_LABELS:
         raise JobFailed(f"{len(labels)} different labels, expected at most {MOST_LABELS}.", code="target_not_labels")
     places = {label: place for place, label in enumerate(labels)}
