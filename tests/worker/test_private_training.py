@@ -148,6 +148,17 @@ def test_groups_are_the_unit_where_there_are_some(post: Post, tenant: str, tmp_p
     assert dp["sampling_probability"] == 10 / 48
 
 
+@pytest.mark.parametrize("separator", [None, "|"])
+def test_a_label_that_is_declared_and_that_no_row_has_is_learned_all_the_same(
+    post: Post, tenant: str, dataset: str, separator: str | None
+) -> None:
+    params = {**with_privacy(labels=["rock", "pop", "jazz"]), "label_separator": separator}
+
+    version = version_of(post, run(post, tenant, dataset, params))
+
+    assert spec_of(post, version)["target"]["labels"] == ["jazz", "pop", "rock"]
+
+
 @pytest.mark.parametrize(
     ("params", "code", "pointer"),
     [

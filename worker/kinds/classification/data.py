@@ -210,6 +210,8 @@ def _many(examples: Examples, hot: np.ndarray, labels: list[str], params: TrainP
             )
     counts = hot.sum(axis=0)
     constant = [label for label, count in zip(labels, counts, strict=True) if count in (0, len(hot))]
+    # Of a label that is declared it is not asked whether any row has it.
+    constant = constant if params.privacy is None else []
     if constant or not labels:
         raise JobFailed(
             f"A label that every row has, or none, teaches nothing: {listed(constant)}. Leave it out.",
