@@ -125,6 +125,15 @@ def test_two_trainings_have_other_noise_and_a_seed_has_no_epsilon(post: Post, te
     assert dp["epsilon"] is None and "noise_seed" in dp["reason"]
 
 
+def test_a_training_with_a_seed_is_reproduced_byte_for_byte(post: Post, tenant: str, dataset: str) -> None:
+    version = version_of(post, run(post, tenant, dataset, with_privacy(noise_seed=5)))
+
+    again = run(post, tenant, dataset, {}, action="reproduce", version=version.id)
+
+    assert again.state == "succeeded", again.error
+    assert again.result["identical"], again.result["files"]
+
+
 def test_a_regression_is_in_the_units_of_its_bounds(post: Post, tenant: str, tmp_path: Path) -> None:
     dataset = working.store_table(post, tenant, tmp_path, canonical.music(300), target=["loudness"], id="piece",
                                   drop=["genre"])  # fmt: skip
