@@ -128,7 +128,7 @@ def test_two_trainings_have_other_noise_and_a_seed_has_no_epsilon(post: Post, te
 def test_a_training_with_a_seed_is_reproduced_byte_for_byte(post: Post, tenant: str, dataset: str) -> None:
     version = version_of(post, run(post, tenant, dataset, with_privacy(noise_seed=5)))
 
-    again = run(post, tenant, dataset, {}, action="reproduce", version=version.id)
+    again = run(post, tenant, dataset, {}, action="reproduce", version=version.id, kind="classification")
 
     assert again.state == "succeeded", again.error
     assert again.result["identical"], again.result["files"]
