@@ -61,7 +61,7 @@ def version_of(post: Post, job: Row[Any]) -> Row[Any]:
 
 def spec_of(post: Post, version: Row[Any]) -> Json:
     [file] = [each for each in version.files if each["name"] == SPEC]
-    return json.loads(b"".join(post.storage.get(file["key"])))
+    return json.loads(post.storage.get(file["key"]))
 
 
 def with_privacy(**changed: Any) -> Json:
