@@ -26,7 +26,7 @@ MOST_HEARD = 1000
 CONCLUSIVE = 1000
 # A model of which the attack is surely right more often than this share of pairs is warned about.
 LEAK_AUC = 0.6
-LEAK = "membership_leak"
+CODE = "membership_leak"
 FALSE_ALARMS = (0.01, 0.001)
 RESAMPLES = 500
 BOUNDS = 2.5, 97.5
@@ -131,7 +131,7 @@ def cautions(told: Json) -> list[Caution]:
         f"whether a row was learned from can be told by the model's loss (AUC {told['auc']['value']:.2f}, at least "
         f"{interval[0]:.2f}): train for fewer epochs, with more dropout or data, or with privacy"
     )
-    return [Caution(LEAK, said)]
+    return [Caution(CODE, said)]
 
 
 class _Ladder:
