@@ -95,11 +95,9 @@ def learn(desk: Desk, params: Any) -> Learned:
     )
     cautions += tell(desk, judged.cautions)
     metrics = judged.metrics | _beside(desk, material, describe, fitted, judged, params)
-    privacy = {
-        "dp": statement.tell(params, plan, epochs=fitted.epochs),
-        "membership": _membership(desk, (network, fitted.weights), prepared, params, is_crossed=crossed is not None),
-    }
-    cautions += tell(desk, membership.cautions(privacy["membership"]))
+    report = _membership(desk, (network, fitted.weights), prepared, params, is_crossed=crossed is not None)
+    cautions += tell(desk, membership.cautions(report))
+    privacy = {"dp": statement.tell(params, plan, epochs=fitted.epochs), "membership": report}
     model = _model(material, network, fitted, judged, is_private=plan is not None)
     metrics |= explainable.measure_importance(
         material.kind, model, judged.prepared, params, parameters=_count_parameters(network, params), check=desk.check
