@@ -19,20 +19,20 @@ RUN python -m venv --without-pip /opt/etude \
        --requirement /requirements/web.txt
 
 FROM base AS build-worker
-COPY requirements/worker-cpu.txt requirements/pretrained.txt /requirements/
+COPY requirements/worker-cpu.txt requirements/pretrained.txt requirements/accounting.txt /requirements/
 RUN python -m venv --without-pip /opt/etude \
     && pip --python /opt/etude/bin/python install --no-cache-dir --compile --only-binary :all: --require-hashes \
        --requirement /requirements/worker-cpu.txt \
     && pip --python /opt/etude/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes \
-       --requirement /requirements/pretrained.txt
+       --requirement /requirements/pretrained.txt --requirement /requirements/accounting.txt
 
 FROM base AS build-worker-gpu
-COPY requirements/worker-gpu.txt requirements/pretrained.txt /requirements/
+COPY requirements/worker-gpu.txt requirements/pretrained.txt requirements/accounting.txt /requirements/
 RUN python -m venv --without-pip /opt/etude \
     && pip --python /opt/etude/bin/python install --no-cache-dir --compile --only-binary :all: --require-hashes \
        --requirement /requirements/worker-gpu.txt \
     && pip --python /opt/etude/bin/python install --no-cache-dir --no-deps --only-binary :all: --require-hashes \
-       --requirement /requirements/pretrained.txt
+       --requirement /requirements/pretrained.txt --requirement /requirements/accounting.txt
 
 FROM base AS web
 COPY --from=build-web /opt/etude /opt/etude

@@ -57,7 +57,7 @@ requirements: ## Resolve the hash-pinned lists again (maintainers; needs uv)
 		name=$$group; [ $$group = cpu ] && name=worker-cpu; [ $$group = gpu ] && name=worker-gpu; \
 		uv pip compile --group $$group --universal --generate-hashes --no-header --no-annotate \
 			--python-version 3.11 -o requirements/$$name.txt -q || exit 1; done
-	@for group in pretrained music; do \
+	@for group in pretrained accounting music; do \
 		uv pip compile --group $$group --no-deps --universal --generate-hashes --no-header --no-annotate \
 			--python-version 3.11 -o requirements/$$group.txt -q || exit 1; done
 
@@ -68,9 +68,9 @@ clean: ## Remove the environment and the local data
 	@test -n "$(PYTHON)" || { echo "Etude needs Python 3.11, 3.12 or 3.13; none was found on PATH. Set PYTHON=/path/to/python." >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 
-.venv/run: requirements/run.txt requirements/pretrained.txt client/pyproject.toml .venv/pyvenv.cfg
+.venv/run: requirements/run.txt requirements/pretrained.txt requirements/accounting.txt client/pyproject.toml .venv/pyvenv.cfg
 	$(PY) -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements/run.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/pretrained.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/pretrained.txt -r requirements/accounting.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable ./client
 	@touch $@
 
@@ -78,8 +78,8 @@ clean: ## Remove the environment and the local data
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/music.txt
 	@touch $@
 
-.venv/dev: requirements/dev.txt requirements/pretrained.txt client/pyproject.toml .venv/pyvenv.cfg
+.venv/dev: requirements/dev.txt requirements/pretrained.txt requirements/accounting.txt client/pyproject.toml .venv/pyvenv.cfg
 	$(PY) -m pip install --quiet --disable-pip-version-check --compile --require-hashes -r requirements/dev.txt
-	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/pretrained.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/pretrained.txt -r requirements/accounting.txt
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable ./client
 	@touch $@ .venv/run

@@ -43,6 +43,7 @@ def build(known: Evidence) -> Json:
         "calibration": _calibration(version),
         "leakage": {"suspected": gate.has_leakage(version), "report": _leakage(version)},
         "warnings": version.warnings,
+        "privacy": version.lineage.get("privacy"),
         "importance": version.metrics.get("importance"),
         "search": _search(version),
         "base_weights": _base_weights(known),
@@ -157,5 +158,7 @@ def _not_measured(card: Json) -> list[str]:
     absent = [name for name in ("calibration", "importance", "cost") if not card[name]]
     parts = [part for part in ("test", "random_split") if part not in card["metrics"]]
     unknown = [] if card["leakage"]["report"] else ["leakage_report"]
+    membership = (card["privacy"] or {}).get("membership") or {}
+    unknown += [] if membership.get("measured") else ["membership"]
     machine = [] if card["reproduce"]["machine"] else ["machine"]
     return [*absent, *parts, *unknown, *machine]

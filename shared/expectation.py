@@ -26,6 +26,11 @@ FLOATS_PER_S = 2e10
 FRONT_FLOATS_PER_S = 5e9
 # In a recurrence that XLA has compiled, with all threads.
 SEQUENCE_FLOATS_PER_S = 3e10
+# A private step beside an ordinary one of as many rows: drawing, clipping, noise; 2.2 to 3.8 were seen, the most
+# with batches of 32 (bench/private_training.py).
+PRIVATE_TIMES = 3.0
+# What the account of its noise takes.
+ACCOUNT_S = 5.0
 # Forward, and twice as much backward; a multiplication and an addition each.
 TRAINING_FLOATS, SCORING_FLOATS = 6, 2
 # Reading a row, writing its prediction.
@@ -66,13 +71,16 @@ def of_training(
     rate = FLOATS_PER_S if getattr(params, "front", None) is None else FRONT_FLOATS_PER_S
     arithmetic_s = TRAINING_FLOATS * size.multiplications * rows / rate
     around_s = AROUND_S + rows * LEARNED_ROW_S + columns * COLUMN_S
-    if params.baselines:
+    times = 1.0
+    if params.privacy is not None:
+        times, around_s = PRIVATE_TIMES, around_s + ACCOUNT_S
+    if params.baselines and params.privacy is None:
         # Of two classes one has trees, as a number has.
         trees = min(MOST_TREES, TREES * (outputs if outputs > 2 else 1))
         around_s += trees * (TREE_S + rows * TREE_ROW_S)
     return Expected(
         machine.seconds(around_s, 0.0),
-        machine.seconds(batches * BATCH_S, arithmetic_s) * (1 + (params.folds or 0)),
+        machine.seconds(batches * BATCH_S, arithmetic_s) * (1 + (params.folds or 0)) * times,
         params.epochs_at_most,
         may_stop=params.stopping is not None,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from shared import private_gate
 from shared.errors import Fault, InvalidRequest, NotAllowedNow
 from shared.kinds import KINDS
 
@@ -75,8 +76,10 @@ def demand(
     `measured` is what a rival came to that was trained on other rows; `paired` their difference as an evaluation has
     told it. Nothing is compared where there is no rival.
     """
-    demand_metric(kind, require["metric"], pointer="/require/metric")
-    is_higher_better = KINDS[kind].METRICS[require["metric"]] == "higher"
+    is_higher_better = True
+    if require.get("metric") is not None:
+        demand_metric(kind, require["metric"], pointer="/require/metric")
+        is_higher_better = KINDS[kind].METRICS[require["metric"]] == "higher"
     asked = Asked(candidate, rival, require, measured, is_higher_better, paired)
     faults = [fault for check in CHECKS for fault in check(asked)]
     if faults:
@@ -144,7 +147,7 @@ def has_leakage(version: Row[Any]) -> bool:
 def _values(asked: Asked) -> Iterator[Fault]:
     """Its own value, against the one required and the rival's."""
     least, number = asked.require.get("at_least"), asked.candidate.number
-    if least is None and asked.rival is None:
+    if (least is None and asked.rival is None) or asked.require.get("metric") is None:
         return
     metric, ours = asked.require["metric"], _finite(asked.candidate, asked.require["metric"])
     if ours is None:
@@ -231,7 +234,12 @@ def _leakage(asked: Asked) -> Iterator[Fault]:
         yield _fault("no_leakage_warning", f"{said} ({LEAKAGE}): name a group column, and train again")
 
 
-CHECKS = (_values, _significance, _rows, _leakage)
+def _privacy(asked: Asked) -> Iterator[Fault]:
+    for name, said in private_gate.reasons(asked.candidate, asked.require.get("privacy") or {}):
+        yield _fault(f"privacy/{name}", said)
+
+
+CHECKS = (_values, _significance, _rows, _leakage, _privacy)
 
 
 def _finite(version: Row[Any], metric: str) -> float | None:
@@ -245,7 +253,9 @@ def _fault(name: str, message: str) -> Fault:
 
 def _outcome(asked: Asked) -> Json:
     """What the history of the alias keeps of a gate that was passed."""
-    metric, found, rival = asked.require["metric"], asked.difference, asked.rival
+    metric, found, rival = asked.require.get("metric"), asked.difference, asked.rival
+    if metric is None:
+        return {"require": asked.require}
     told: Json = {"require": asked.require, "candidate": _finite(asked.candidate, metric)}
     if rival is not None:
         told |= {"rival": _theirs(asked, rival), "rival_version": rival.number}

@@ -34,7 +34,8 @@ def check_promotion(wanted: NewJob, kind: str | None) -> None:
         return
     if require.not_worse_than is not None:
         models.check_alias(require.not_worse_than, pointer="/promote/require/not_worse_than")
-    gate.demand_metric(kind or "", require.metric, pointer="/promote/require/metric")
+    if require.metric is not None:
+        gate.demand_metric(kind or "", require.metric, pointer="/promote/require/metric")
 
 
 def check_budget(wanted: NewJob, settings: Settings) -> None:

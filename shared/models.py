@@ -241,9 +241,9 @@ def move_alias(
     if require is not None:
         other = require.get("not_worse_than")
         rival = None if other is None else at_alias(sql, tenant, name, other)
-        kind, metric = find(sql, tenant, name).kind, require["metric"]
+        kind, metric = find(sql, tenant, name).kind, require.get("metric")
         both = None
-        if rival is not None and measured is None:
+        if rival is not None and metric is not None and measured is None:
             # Nobody has measured them for this move: an evaluation of both may have.
             both = paired.find(sql, tenant, candidate, f"{name}@{rival.number}", metric)
         passed = gate.demand(candidate, rival, kind, require, measured, paired=both)

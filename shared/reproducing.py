@@ -15,8 +15,15 @@ Json = dict[str, Any]
 def training(version: Row[Any]) -> BaseModel:
     """The params of the training, of a search those of its winner.
 
-    Raises NotAllowedNow (not_reproducible) when this release does not read them.
+    Raises NotAllowedNow (not_reproducible) when this release does not read them, and for noise that is gone.
     """
+    said = (version.lineage.get("params") or {}).get("privacy")
+    if said is not None and said.get("noise_seed") is None:
+        raise NotAllowedNow(
+            f"{version.name}@{version.number} was trained privately, with noise that nobody can draw again: that is "
+            "what its epsilon rests on.",
+            code="not_reproducible",
+        )
     schema: type[BaseModel] = KINDS[version.kind].ACTIONS["train"]
     try:
         return schema.model_validate(version.lineage.get("params"))

@@ -22,6 +22,7 @@ from shared import (
     machines,
     models,
     networks,
+    private_training,
     refusals,
     reproducing,
     reuse,
@@ -122,6 +123,7 @@ def _look(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> _
         under = "/params/train" if isinstance(asked, Tuning) else "/params"
         group_at = f"{under}/group" if isinstance(asked, Auditing) else f"{under}/validation/group"
         columns.refuse_unnamed(rows, params, under=under, group_at=group_at)
+        private_training.refuse(asked, params, rows, kind)
     explanation.refuse_unfit(params, rows, version)
     need = estimation.need(params, rows, version, machines.usual(sql))
     if isinstance(asked, Auditing):

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from shared.networks import Hidden, Layer
+from shared.privacy_params import Privacy
 from shared.schema import Closed, Float, Int
 from shared.training_params import EarlyStopping, Training
 
@@ -70,6 +71,8 @@ class TableTraining(Training):
     importance: bool = True
     # Some training rows stay with the model, to tell which of them are nearest to one that is scored.
     keep_examples: bool = True
+    # None: the steps are taken as they are, and the version says of itself that it is not private.
+    privacy: Privacy | None = None
 
     @model_validator(mode="after")
     def _one_validation(self) -> "TableTraining":
@@ -93,8 +96,11 @@ class TableTraining(Training):
 
     @property
     def stopping(self) -> EarlyStopping | None:
-        """Early stopping as it will be: on by default, off when epochs are named, and never without validation."""
-        if self.validation_split == 0.0:
+        """Early stopping as it will be: on by default, off when epochs are named, and never without validation.
+
+        Nor in a private training, whose number of steps stands before the first.
+        """
+        if self.validation_split == 0.0 or self.privacy is not None:
             return None
         if isinstance(self.early_stopping, EarlyStopping):
             return self.early_stopping
@@ -110,6 +116,9 @@ class TableTraining(Training):
         """None: the numbers go in as they are."""
         if self.preprocess == "none":
             return None
+        if self.privacy is not None:
+            # Numbers and words as `privacy` declares them; which rows are equal is nothing that may be looked at.
+            return Preprocessing(drop_duplicates=False)
         return self.preprocess if isinstance(self.preprocess, Preprocessing) else Preprocessing()
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, Strict, StringConstraints, ValidationInfo, field_validator
+from pydantic import AfterValidator, Field, Strict, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from shared.schema import Closed, Float, Int
 
@@ -49,14 +49,34 @@ class Budget(Closed):
 
 
 # What a gate may ask without another version to compare with.
-ALONE = ("at_least", "min_rows", "no_leakage_warning")
+ALONE = ("at_least", "min_rows", "no_leakage_warning", "privacy")
 OF_TWO = ("by", "significant")
+# What compares a metric.
+OF_METRIC = ("at_least", *OF_TWO)
+
+
+class PrivacyRequirement(Closed):
+    """How little a version may give away of the rows that it was trained on."""
+
+    # The upper end of its interval counts.
+    membership_auc_at_most: Annotated[Float, Field(ge=0.5, le=1)] | None = None
+    epsilon_at_most: Annotated[Float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> "PrivacyRequirement":
+        if self.membership_auc_at_most is None and self.epsilon_at_most is None:
+            raise ValueError("expected membership_auc_at_most, epsilon_at_most or both, received neither")
+        return self
 
 
 class Requirement(Closed):
     """The gate before an alias moves: all that it names must hold."""
 
-    metric: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    privacy: PrivacyRequirement | None = None
+    # By what is compared; may be left out where privacy is required and nothing is compared.
+    metric: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = Field(
+        default=None, validate_default=True
+    )
     # How much worse than the other it may be.
     by: Annotated[Float, Field(ge=0)] = 0.0
     significant: Annotated[bool, Strict()] = False
@@ -69,9 +89,20 @@ class Requirement(Closed):
         default=None, validate_default=True
     )
 
+    @field_validator("metric")
+    @classmethod
+    def _compares_by_something(cls, metric: str | None, said: ValidationInfo) -> str | None:
+        if metric is None and said.data.get("privacy") is None:
+            raise ValueError("expected this field, received none")
+        return metric
+
     @field_validator("not_worse_than")
     @classmethod
     def _asks_for_something(cls, other: str | None, said: ValidationInfo) -> str | None:
+        if "metric" in said.data and said.data["metric"] is None:
+            compares = [name for name in OF_METRIC if said.data.get(name)]
+            if other is not None or compares:
+                raise ValueError("expected the metric by which is compared beside it, received none")
         if other is not None:
             return other
         beside = [name for name in OF_TWO if said.data.get(name)]

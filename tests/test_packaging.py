@@ -146,6 +146,7 @@ def test_an_image_copies_what_is_there_runs_as_nobody_and_has_a_check(target: st
     assert sum(word == "RUN" and "compileall" in rest for word, rest in done) == 1
     installed = " ".join(rest for _, rest in compose.instructions(f"build-{target}"))
     assert f"requirements/{LISTS[target]}.txt" in installed
+    assert ("requirements/accounting.txt" in installed) == (target != "web")
     assert "--require-hashes" in installed and "--only-binary :all:" in installed and "--without-pip" in installed
 
 
@@ -168,7 +169,8 @@ def test_an_image_installs_every_library_that_its_code_imports(target: str) -> N
 
     needed = {_plain(names[name][0]) for name in foreign if name != "tensorflow"}
 
-    assert needed <= _listed(LISTS[target])
+    beside = set() if target == "web" else _listed("accounting")
+    assert needed <= _listed(LISTS[target]) | beside
     assert ("tensorflow" in foreign) == (target != "web")
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from web import card_plots
 from web.card_blocks import Block, Code, Facts, Figure, Figures, Grid, Plot, Section, Text
-from web.card_pages import figure, plain, sections, with_interval
+from web.card_pages import sections
+from web.card_words import figure, plain, with_interval
 
 Json = dict[str, Any]
 

@@ -1,17 +1,16 @@
 """A model card as sections of text, facts, tables and figures, which web/card_html.py and web/card_markdown.py set."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from web import card_privacy
 from web.card_blocks import Block, Code, Facts, Figure, Figures, Grid, Plot, Section, Text
+from web.card_words import CELL_SHOWN, figure, plain, with_interval
 
 Json = dict[str, Any]
 
-# Neither controls nor what turns text around: labels and columns come from the files of clients.
-_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
-TEXT_SHOWN, CELL_SHOWN, ROWS_SHOWN, CODE_SHOWN = 4000, 200, 50, 8000
+TEXT_SHOWN, ROWS_SHOWN, CODE_SHOWN = 4000, 50, 8000
 UNSAID = "not stated by its owner"
 UNMEASURED = "not measured"
 # Have sections of their own.
@@ -26,6 +25,7 @@ def sections(card: Json) -> Iterator[Section]:
     yield Section("Training", list(_training(card["training"])) or [Text(UNMEASURED)])
     yield Section("Calibration", [*_reliability(card["calibration"]), *_or_unmeasured(card["calibration"])])
     yield Section("Leakage and warnings", list(_warnings(card)))
+    yield Section("Privacy", list(card_privacy.blocks(card["privacy"])))
     yield Section("What it looks at", _or_unmeasured(card["importance"]))
     yield Section("Beside the champion", list(_champion(card["champion"])))
     yield Section("Aliases", list(_moves(card["moves"])))
@@ -38,23 +38,6 @@ def sections(card: Json) -> Iterator[Section]:
     yield Section("Cost", _or_unmeasured(card["cost"]))
     yield Section("To train it again", list(_blocks(card["reproduce"])))
     yield Section("Not measured", [Text(", ".join(card["not_measured"]).replace("_", " ") or "nothing is missing")])
-
-
-def plain(said: Any, most: int = CELL_SHOWN) -> str:
-    """Text in one line, without signs that hide or turn it."""
-    text = _UNFIT.sub(" ", str(said)).strip()
-    return text if len(text) <= most else f"{text[: most - 1]}…"
-
-
-def figure(value: Any) -> str:
-    if value is None:
-        return "–"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        # What rounding has left of nothing is nothing.
-        return f"{value if abs(value) > 1e-12 else 0.0:.4g}"
-    return plain(value)
 
 
 def _purpose(card: Json) -> Facts:
@@ -165,11 +148,6 @@ def _is_flat(values: Iterable[Any]) -> bool:
 
 def _as_json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, default=str)
-
-
-def with_interval(value: Any, interval: Sequence[Any] | None) -> str:
-    ends = f" ({figure(interval[0])} to {figure(interval[1])})" if interval else ""
-    return f"{figure(value)}{ends}"
 
 
 def _metrics(card: Json) -> Iterator[Block]:

@@ -3,7 +3,7 @@
 from html import escape
 
 from web.card_blocks import Plot
-from web.card_pages import figure
+from web.card_words import figure
 
 WIDTH, HEIGHT = 440, 200
 LEFT, RIGHT, TOP, BOTTOM = 60, 130, 12, 36

@@ -115,8 +115,10 @@ def prepare(
         examples.cautions.append(
             Caution("tracks_left_out", f"{silent:,} tracks could not be heard, or are silent, and are left out")
         )
-    examples, kept = rare_labels.leave_out(examples, _first_alike(examples, tracks), params)
-    found = Segments(found.places[kept], [found.parts[place] for place in kept.tolist()])
+    # In a private training a label that is rare is for the client to leave out.
+    if params.privacy is None:
+        examples, kept = rare_labels.leave_out(examples, _first_alike(examples, tracks), params)
+        found = Segments(found.places[kept], [found.parts[place] for place in kept.tolist()])
     spread = _number(keep_together(examples, tracks), found)
     plain = params if params.preprocess == "none" else params.model_copy(update={"preprocess": UNTOUCHED})
     return _fill(kind.data.prepare(spread, plain), found, params)
@@ -176,12 +178,11 @@ def _fill(prepared: Prepared, found: Segments, params: AudioTraining) -> Prepare
     sides = {"train": len(np.unique(found.owners[train])), "validation": len(np.unique(found.owners[validation]))}
     if prepared.test is not None:
         sides["test"] = len(np.unique(found.owners[test]))
-    prepared = replace(
-        prepared,
-        train=weigh(prepared.train, found.owners[train], is_balanced=getattr(params, "class_weights", 0) == "balanced"),
-        split={**prepared.split, "tracks": sides},
-        is_pooled=True,
-    )
+    prepared = replace(prepared, split={**prepared.split, "tracks": sides}, is_pooled=True)
+    # The unit of a private training is heard as one, whatever else there is.
+    if params.privacy is None:
+        is_balanced = getattr(params, "class_weights", 0) == "balanced"
+        prepared = replace(prepared, train=weigh(prepared.train, found.owners[train], is_balanced=is_balanced))
     if params.front is not None:
         return _with(prepared, *map(found.take, (train, validation, test)), features=())
     matrix, split = np.concatenate(found.parts), Split(train, validation, test)

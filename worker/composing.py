@@ -51,7 +51,11 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
         metrics=said,
         baselines=baselines,
         warnings=cautions,
-        lineage={**lineage.of_training(desk.claim, row, params, prepared.split), "representation": form},
+        lineage={
+            **lineage.of_training(desk.claim, row, params, prepared.split),
+            "representation": form,
+            "privacy": lineage.not_private("what a piece gives away is told by what was copied of it, piece by piece"),
+        },
         parameters=sum(array.size for array in fitted.weights.values()),
     )
     ended = {"epochs": fitted.epochs, "best_epoch": fitted.best_epoch, "stopped_by": fitted.stopped_by}

@@ -26,9 +26,10 @@ class Division:
     by: str
     duplicates_dropped: int
     cautions: list[Caution]
-    # The group of each validation row and of each test row; None without groups.
+    # The group of each row of a part; None without groups.
     validation_groups: np.ndarray | None
     test_groups: np.ndarray | None
+    train_groups: np.ndarray | None
     test: dict[str, Any] | None
 
     def as_json(self) -> dict[str, Any]:
@@ -67,6 +68,7 @@ def divide(examples: Examples, params: TableTraining, strata: np.ndarray) -> Div
         cautions,
         validation_groups=None if groups is None else groups[split.validation],
         test_groups=None if groups is None else groups[split.test],
+        train_groups=None if groups is None else groups[split.train],
         test=_describe_test(params, tested_by, split),
     )
 

@@ -60,6 +60,10 @@ class Epochs:
     def batch_size(self) -> int:
         return self._rules.batch_size
 
+    def orders(self, seed: int, numbers: range, rows: int) -> np.ndarray:
+        """The order of the rows in each of these epochs, (epochs, rows)."""
+        return np.stack([order(seed, number, rows) for number in numbers])
+
     def advance(
         self, data: tuple[Tensor, ...], orders: Tensor, rates: Tensor, first: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -190,6 +194,11 @@ class Epochs:
         self.plateau_best.assign(tf.where(is_better, watched, self.plateau_best))
         self.plateau_waited.assign(tf.where(is_enough, 0, waited))
         self.factor.assign(tf.where(is_enough, self.factor * factor, self.factor))
+
+
+def order(seed: int, epoch: int, rows: int) -> np.ndarray:
+    """The order of the rows in an epoch (counted from 0): a pure function, so a resumed training meets the same."""
+    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(rows).astype(np.int32)
 
 
 def count_binary(y: Tensor, outputs: Tensor) -> Tensor:

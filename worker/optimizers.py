@@ -36,6 +36,13 @@ def loss(name: str, huber_delta: float) -> Any:  # Any: Keras ships no types
     return LOSSES[name]()
 
 
+def losses(name: str, huber_delta: float) -> Any:  # Any: Keras ships no types
+    """The same of each example by itself: y and outputs (examples, …) to (examples,)."""
+    if name == "huber":
+        return keras.losses.Huber(delta=huber_delta, reduction=None)
+    return LOSSES[name](reduction=None)
+
+
 def rate(params: Training, epoch: float, *, epochs: int) -> float:
     """The learning rate at an epoch of so many, from 0 on; a plateau schedule begins here and goes down by itself."""
     wanted = params.learning_rate

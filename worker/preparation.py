@@ -17,6 +17,7 @@ from worker import features, learning, tables
 from worker.batches import Split
 from worker.cautions import Caution
 from worker.features import FLOAT32_MAX, Feature
+from worker.private import declared
 from worker.tables import Column, Texts
 
 Profile = Mapping[str, Any]  # Any: JSON, as the ingest writes it
@@ -135,6 +136,8 @@ def tabulate(examples: Examples, split: Split, params: TableTraining) -> Matrice
         _refuse_words(columns, examples.rows)
         refuse_cells(columns, examples.rows, tables.is_missing, code="cells_missing", expected="a number in every cell")
         learned, cautions = learning.untouched(columns), list[Caution]()
+    elif params.privacy is not None:
+        learned, cautions = declared.features(columns, params.privacy), list[Caution]()
     else:
         learned, cautions = learning.learn(taught, params.preprocessing)
     if not learned:

@@ -59,6 +59,7 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
         baselines=baselines,
         warnings=warnings,
         lineage={**lineage.of_training(desk.claim, row, params, _split(prepared)), "chosen": chosen,
+                 "privacy": lineage.not_private("the attack needs a loss of each row, and a list of items has none"),
                  "learned_until": _until(plays, prepared.split, is_refitted=params.refit),
                  **({"beside": [lineage.of_dataset(each) for each in beside]} if beside else {})},
         parameters=sum(array.size for array in learned.model.describe()[1].values()),

@@ -14,6 +14,7 @@ from sqlalchemy import Row
 from shared.kinds import KINDS
 from shared.models import NewVersion
 from shared.networks import measure
+from shared.tuning_params import TRIAL
 from worker import (
     alike,
     artifacts,
@@ -28,6 +29,7 @@ from worker import (
     kept_rows,
     kinds,
     lineage,
+    membership,
     perception,
     promotion,
     random_split,
@@ -44,6 +46,9 @@ from worker.kept_rows import Kept
 from worker.kinds.protocol import Kind, Prepared
 from worker.learned import Learned
 from worker.networks import NetworkSpec
+from worker.private import plan as plans
+from worker.private import statement
+from worker.private.plan import Plan
 from worker.promotion import HeldOut
 from worker.training import Objective
 
@@ -72,6 +77,7 @@ def learn(desk: Desk, params: Any) -> Learned:
     desk.enter("loading")
     row = desk.dataset_rows()[0]
     params = params.of_recordings() if row.format == "audio" else params
+    params = plans.settled(params, is_table=row.format != "audio")
     material = open_material(desk, row, params)
     prepared = alike.prepare(desk.claim, row, params, material.make) if material.is_table else material.make()
     describe = partial(describe_network, material, params)
@@ -81,14 +87,18 @@ def learn(desk: Desk, params: Any) -> Learned:
         crossed = cross_validation.run(desk, material.kind, prepared, material.make, describe, params)
         cautions += tell(desk, crossed.cautions)
     network, objective = describe(prepared)
-    fitted = _fit(desk, network, objective, _settled(params, crossed), prepared)
+    plan = plans.of(params, prepared.train_rows, prepared.train_groups)
+    fitted = _fit(desk, network, objective, _settled(params, crossed), prepared, plan)
     desk.enter("evaluating")
     judged = judgement.judge(
         material.kind, prepared, (network, fitted.weights), params, crossed=crossed, check=desk.check
     )
     cautions += tell(desk, judged.cautions)
     metrics = judged.metrics | _beside(desk, material, describe, fitted, judged, params)
-    model = _model(material, network, fitted, judged)
+    report = _membership(desk, (network, fitted.weights), prepared, params, is_crossed=crossed is not None)
+    cautions += tell(desk, membership.cautions(report))
+    privacy = {"dp": statement.tell(params, plan, epochs=fitted.epochs), "membership": report}
+    model = _model(material, network, fitted, judged, is_private=plan is not None)
     metrics |= explainable.measure_importance(
         material.kind, model, judged.prepared, params, parameters=_count_parameters(network, params), check=desk.check
     )
@@ -101,6 +111,7 @@ def learn(desk: Desk, params: Any) -> Learned:
         lineage={
             **lineage.of_training(desk.claim, row, params, prepared.split, features=prepared.features),
             "leakage": judged.prepared.leakage,
+            "privacy": privacy,
         },
         parameters=_count_parameters(network, params),
     )
@@ -157,7 +168,23 @@ def _settled(params: Any, crossed: Crossed | None) -> Any:
     return params.model_copy(update={"epochs": crossed.epochs, "early_stopping": False})
 
 
-def _fit(desk: Desk, network: NetworkSpec, objective: Objective, params: Any, prepared: Prepared) -> Fitted:
+def _membership(
+    desk: Desk,
+    model: tuple[NetworkSpec, dict[str, np.ndarray]],
+    prepared: Prepared,
+    params: Any,
+    *,
+    is_crossed: bool,
+) -> Json:
+    """How well its training rows can be told; of a trial nobody asks, for it is no version."""
+    if desk.claim.action == TRIAL:
+        return membership.unmeasured("it is a trial of a search")
+    return membership.report(prepared, *model, is_crossed=is_crossed, seed=params.seed, check=desk.check)
+
+
+def _fit(
+    desk: Desk, network: NetworkSpec, objective: Objective, params: Any, prepared: Prepared, plan: Plan | None
+) -> Fitted:
     if desk.given is not None:
         return desk.given
     desk.enter("training")
@@ -169,6 +196,7 @@ def _fit(desk: Desk, network: NetworkSpec, objective: Objective, params: Any, pr
         validation=prepared.validation,
         watch=desk,
         checkpoint=desk.checkpoints.last(desk),
+        plan=plan,
     )
 
 
@@ -185,10 +213,13 @@ def _beside(desk: Desk, material: Material, describe: Describe, fitted: Fitted, 
     return told
 
 
-def _model(material: Material, network: NetworkSpec, fitted: Fitted, judged: Judged) -> artifacts.Model:
+def _model(
+    material: Material, network: NetworkSpec, fitted: Fitted, judged: Judged, *, is_private: bool
+) -> artifacts.Model:
     """The model as it is kept, but for how its rows are distributed."""
     prepared = judged.prepared
-    inputs = input_statistics.learn(prepared.train.x) if material.is_table else None
+    # Of the rows of a private training nothing is kept but what its network has learned.
+    inputs = input_statistics.learn(prepared.train.x) if material.is_table and not is_private else None
     return artifacts.Model(
         material.name, network, fitted.weights, as_json(prepared.features), judged.target, material.listens_to,
         inputs=inputs,
@@ -198,7 +229,9 @@ def _model(material: Material, network: NetworkSpec, fitted: Fitted, judged: Jud
 def _pack(material: Material, model: artifacts.Model, judged: Judged, params: Any) -> dict[str, bytes]:
     """Every file of the version by its name."""
     prepared, scorer = judged.prepared, material.kind.predict.open(model)
-    counts = distribution.at_training(scorer, prepared, evaluation.by_row(prepared, judged.outputs))
+    counts = None
+    if params.privacy is None:
+        counts = distribution.at_training(scorer, prepared, evaluation.by_row(prepared, judged.outputs))
     key = material.dataset.profile["roles"]["id"]
     return {
         **artifacts.pack(replace(model, counts=counts)),

@@ -18,9 +18,11 @@ from shared.table_params import TableTraining
 from shared.training_params import PlateauDecay
 from worker import callbacks, fronts, networks, optimizers
 from worker.callbacks import Checkpoint, Watch
-from worker.epochs import COLUMNS, Epochs, Rules, count_binary, count_categorical
+from worker.epochs import COLUMNS, Epochs, Rules, count_binary, count_categorical, order
 from worker.fitted import Fitted
 from worker.networks import NetworkSpec
+from worker.private.epochs import PrivateEpochs
+from worker.private.plan import Plan
 
 # Python is entered again after about this long: soon enough for a bar, a cancel and a checkpoint.
 CHUNK_S = 0.25
@@ -57,11 +59,6 @@ class Table:
 _traces: OrderedDict[tuple[Any, ...], Epochs] = OrderedDict()
 
 
-def order(seed: int, epoch: int, rows: int) -> np.ndarray:
-    """The order of the rows in an epoch (counted from 0): a pure function, so a resumed training meets the same."""
-    return np.random.Generator(np.random.PCG64([seed, epoch])).permutation(rows).astype(np.int32)
-
-
 def fit(
     spec: NetworkSpec,
     objective: Objective,
@@ -71,10 +68,17 @@ def fit(
     validation: Table | None,
     watch: Watch,
     checkpoint: Checkpoint | None,
+    plan: Plan | None = None,
 ) -> Fitted:
-    """Train. Raises JobFailed (training_diverged, out_of_memory), and whatever `watch.check` raises."""
+    """Train, in private steps where there is a plan for them.
+
+    Raises JobFailed (training_diverged, out_of_memory), and whatever `watch.check` raises.
+    """
     try:
-        epochs = _prepare(spec, objective, params, train, validation)
+        if plan is None:
+            epochs = _prepare(spec, objective, params, train, validation)
+        else:
+            epochs = _prepare_private(spec, objective, params, plan)
         return _Training(epochs, objective, params, train=train, validation=validation, watch=watch).run(checkpoint)
     except tf.errors.ResourceExhaustedError as cause:
         said = "The device has too little memory for this network and batch: use a smaller batch_size or fewer units."
@@ -103,6 +107,14 @@ def _prepare(
         _traces.popitem(last=False)
         gc.collect()
     return kept
+
+
+def _prepare_private(spec: NetworkSpec, objective: Objective, params: TableTraining, plan: Plan) -> Epochs:
+    """The same of private steps; never kept, for a key belongs to one training."""
+    said = objective.loss, objective.huber_delta
+    made = optimizers.loss(*said), optimizers.losses(*said)
+    model, rules = networks.build(spec, seed=params.seed), Rules(batch_size=params.batch_size)
+    return PrivateEpochs(model, optimizers.optimizer(params), made, _accuracy(objective), rules, plan)
 
 
 def _rules(params: TableTraining, rows: int) -> Rules:
@@ -173,7 +185,7 @@ class _Training:
 
     def _advance(self, data: tuple[Any, ...], count: int) -> int:
         numbers = range(self.done, self.done + count)
-        orders = np.stack([order(self.params.seed, number, len(self.train.x)) for number in numbers])
+        orders = self.epochs.orders(self.params.seed, numbers, len(self.train.x))
         rates = np.array([self._rate(number) for number in numbers], np.float32)
         figures, run, broken = self.epochs.advance(
             data, tf.constant(orders), tf.constant(rates), tf.constant(self.done, tf.int32)
@@ -212,6 +224,9 @@ class _Training:
         figures = {name: float(value) for name, value in zip(COLUMNS, row, strict=True)}
         if self.validation is None:
             figures = {name: value for name, value in figures.items() if not name.startswith("val_")}
+        if self.params.privacy is not None:
+            # What a training row has to do with a figure is not covered by any epsilon.
+            figures = {name: value for name, value in figures.items() if name not in ("loss", "accuracy")}
         if "accuracy" not in self.objective.metrics:
             figures = {name: value for name, value in figures.items() if "accuracy" not in name}
         # JSON has no infinity: a validation loss that overflows is left out.
@@ -233,7 +248,9 @@ class _Training:
 
     def _fitted(self, stopped_by: str | None) -> Fitted:
         stopping = self.params.stopping
-        best = int(self.epochs.best_epoch) if stopping is not None or stopped_by in callbacks.CUT_SHORT else None
+        is_chosen = stopping is not None or stopped_by in callbacks.CUT_SHORT
+        # Private steps are all kept: which of them was best would have to be asked of rows.
+        best = int(self.epochs.best_epoch) if is_chosen and self.params.privacy is None else None
         if best and (stopped_by in callbacks.CUT_SHORT or (stopping is not None and stopping.restore_best)):
             for weight, kept in zip(self.epochs.model.weights, self.epochs.best, strict=True):
                 weight.assign(kept)

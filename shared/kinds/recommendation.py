@@ -1,8 +1,8 @@
 """What a listener may like next: models learn from plays, and rank the catalogue for everybody and for anybody."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from shared.list_params import ItemColumn, ListParams
 from shared.networks import Activation
@@ -100,6 +100,14 @@ class Content(Closed):
     held_out: Annotated[Float, Field(ge=0, le=0.5)] = 0.1
 
 
+def _not_private(said: Any) -> None:  # Any: of a client, not yet checked
+    if said is not None:
+        raise ValueError(
+            "expected none: every recommender keeps counts of what its listeners played beside what it has learned, "
+            "and no account is kept of these"
+        )
+
+
 class TrainParams(Training):
     """A training; every field has a default that works."""
 
@@ -126,6 +134,8 @@ class TrainParams(Training):
     contexts: Annotated[list[Context], Field(min_length=1, max_length=100)] | None = None
     # What fewer have played is as if nobody had.
     least_listeners: Annotated[Int, Field(ge=1, le=1_000_000)] = 1
+    # None can be asked for: no recommender has it.
+    privacy: Annotated[None, BeforeValidator(_not_private)] = None
     # Once it is judged, the model learns from all events with the same settings.
     refit: bool = True
 

@@ -71,3 +71,17 @@ def test_a_gate_that_cannot_be_read_is_said_of_the_option(wrong: str) -> None:
         gate.read(wrong)
 
     assert caught.value.param_hint == "--require"
+
+
+def test_a_gate_of_privacy_may_do_without_a_metric() -> None:
+    private = {"epsilon_at_most": 8.0}
+
+    assert gate.read("epsilon_at_most=8") == {"privacy": private}
+    assert gate.read("f1, epsilon_at_most=8, membership_auc_at_most=0.65") == {
+        "metric": "f1", "privacy": {**private, "membership_auc_at_most": 0.65},
+    }  # fmt: skip
+    assert gate.read("f1=champion,epsilon_at_most=8") == {
+        "metric": "f1", "not_worse_than": "champion", "privacy": private,
+    }  # fmt: skip
+    with pytest.raises(click.BadParameter, match="expected a number"):
+        gate.read("epsilon_at_most=much")

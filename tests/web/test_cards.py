@@ -79,7 +79,7 @@ def test_a_card_has_all_that_is_known(caller: Caller, whole: int) -> None:
     assert said["champion"]["reference"] == "songs@1" and not said["champion"]["on_same_rows"]
     assert [each["value"] for each in said["champion"]["metrics"][0]["values"]] == [0.8, 0.7]
     assert said["moves"]["champion"][0]["reason"] == "first"
-    assert said["not_measured"] == ["random_split"]
+    assert said["not_measured"] == ["random_split", "membership"]
     assert said["base_weights"] == []
 
 
@@ -114,7 +114,7 @@ def test_an_old_version_says_what_was_not_measured(caller: Caller, database: Dat
     assert answer.status_code == 200 and answer.content_type.startswith(FORMS[form])
     if form == "json":
         assert answer.json["not_measured"] == [
-            "calibration", "importance", "test", "random_split", "leakage_report", "machine",
+            "calibration", "importance", "test", "random_split", "leakage_report", "membership", "machine",
         ]  # fmt: skip
     else:
         assert answer.text.count("not measured") >= 3 and "not stated by its owner" in answer.text

@@ -12,6 +12,7 @@ from tests.worker.hearing_cases import genres, heard, prepare, silent, track, tr
 from worker import audio_training
 from worker.audio_training import weigh
 from worker.kinds.protocol import Prepared
+from worker.private import plan as plans
 from worker.training import Table
 
 # One segment a window: whose segment it is can be told from its numbers.
@@ -165,6 +166,23 @@ def test_balanced_classes_weigh_the_same_and_so_do_the_tracks_of_one() -> None:
 
     assert weight is not None
     np.testing.assert_allclose(weight, 7 * np.array([1 / 16, 1 / 16, 1 / 16, 1 / 16, 1 / 4, 1 / 4, 1 / 4]), rtol=1e-6)
+
+
+def test_a_private_training_hears_a_recording_as_one_and_asks_no_row_how_loud_it_is(tmp_path: Path) -> None:
+    found = tracks(10, windows=[*[4] * 9, 2])
+    asked = TrainParams.model_validate(
+        {"listening": LISTENING, "privacy": {"noise_multiplier": 1.0, "labels": ["jazz", "pop", "rock"], "unit": "row"}}
+    )
+    params = plans.settled(asked, is_table=False)
+
+    prepared = prepare(tmp_path, {"genre": genres(10)}, found, params.model_dump(mode="json"))
+
+    assert prepared.train.weight is None and prepared.target["labels"] == ["jazz", "pop", "rock"]
+    assert all((each.fill, each.mean, each.scale) == (None, 0.0, 1.0) for each in prepared.features)
+    params = params.model_copy(update={"batch_size": 4})
+    plan = plans.of(params, prepared.train_rows, prepared.train_groups)
+    assert plan is not None and (plan.unit, len(plan.units)) == ("row", 8)
+    assert plan.units.lengths.sum() == len(prepared.train.x) and plan.units.longest == 4
 
 
 def test_a_regression_on_recordings_learns_in_standard_units(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ class Prepared:
     test: Table | None = None
     test_rows: np.ndarray = field(default_factory=lambda: np.empty(0, np.int64))
     test_groups: np.ndarray | None = None
+    train_groups: np.ndarray | None = None
     # What was looked for on both sides of the split, and what was found: worker/leakage_report.py.
     leakage: Json = field(default_factory=dict)
 

@@ -16,6 +16,7 @@ from worker import division, leakage_report, preparation, tables
 from worker.cautions import Caution
 from worker.kinds.protocol import Prepared
 from worker.preparation import Examples, Profile, listed
+from worker.private import declared
 from worker.tables import Column, Texts
 from worker.training import Table
 
@@ -87,6 +88,7 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
         test=Table(matrices.test, encoded.y[test], None) if len(test) else None,
         test_rows=examples.rows[test],
         test_groups=divided.test_groups,
+        train_groups=divided.train_groups,
         leakage=leaks,
         cautions=[
             *examples.cautions,
@@ -104,7 +106,7 @@ def encode(examples: Examples, params: TrainParams) -> Encoded:
     if len(columns) > 1:
         return _many(examples, _flags(examples), examples.targets, params)
     if params.label_separator is not None:
-        hot, labels = _separated(tables.labels(columns[0]), params.label_separator)
+        hot, labels = _separated(examples.targets[0], tables.labels(columns[0]), params)
         return _many(examples, hot, labels, params)
     return _single(examples, columns[0], params)
 
@@ -119,6 +121,7 @@ def _single(examples: Examples, column: Column, params: TrainParams) -> Encoded:
     counts = np.bincount(texts.codes, minlength=len(texts.words))
     labels = ordered(word for word, count in zip(texts.words, counts, strict=True) if count)
     _refuse_labels(examples, texts, counts)
+    labels = ordered(declared.labels(name, labels, params.privacy))
     places = {label: place for place, label in enumerate(labels)}
     codes = np.array([places.get(word, -1) for word in texts.words])[texts.codes]
     positive = _positive(labels, params)
@@ -207,6 +210,8 @@ def _many(examples: Examples, hot: np.ndarray, labels: list[str], params: TrainP
             )
     counts = hot.sum(axis=0)
     constant = [label for label, count in zip(labels, counts, strict=True) if count in (0, len(hot))]
+    # Of a label that is declared it is not asked whether any row has it.
+    constant = constant if params.privacy is None else []
     if constant or not labels:
         raise JobFailed(
             f"A label that every row has, or none, teaches nothing: {listed(constant)}. Leave it out.",
@@ -227,11 +232,12 @@ def _many(examples: Examples, hot: np.ndarray, labels: list[str], params: TrainP
     return Encoded(target, hot.astype(np.float32), strata)
 
 
-def _separated(texts: Texts, separator: str) -> tuple[np.ndarray, list[str]]:
+def _separated(name: str, texts: Texts, params: TrainParams) -> tuple[np.ndarray, list[str]]:
     """The labels of cells such as "rock|live", as 0 and 1 (rows, labels), in sorted order."""
-    parts = [{part.strip() for part in word.split(separator)} - {""} for word in texts.words]
+    parts = [{part.strip() for part in word.split(params.label_separator)} - {""} for word in texts.words]
     used = np.bincount(texts.codes, minlength=len(parts)) > 0
     labels = ordered(set().union(*(each for each, is_used in zip(parts, used, strict=True) if is_used)))
+    labels = ordered(declared.labels(name, labels, params.privacy))
     if len(labels) > MOST_LABELS:
         raise JobFailed(f"{len(labels)} different labels, expected at most {MOST_LABELS}.", code="target_not_labels")
     places = {label: place for place, label in enumerate(labels)}

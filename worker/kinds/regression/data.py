@@ -51,7 +51,11 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
     matrices = preparation.tabulate(examples, divided.split, params)
     leaks, near = leakage_report.look(examples, divided.split, matrices, told=divided.cautions)
     train, validation, test = divided.split.train, divided.split.validation, divided.split.test
-    target = _units(examples.targets, y[train], is_standard=params.preprocessing is not None)
+    target = (
+        _units(examples.targets, y[train], is_standard=params.preprocessing is not None)
+        if params.privacy is None
+        else _declared(examples.targets, params)
+    )
     standard = ((y - np.array(target.mean)) / np.array(target.scale)).astype(np.float32)
     return Prepared(
         train=Table(matrices.train, standard[train], None),
@@ -66,6 +70,7 @@ def prepare(examples: Examples, params: TrainParams) -> Prepared:
         test=Table(matrices.test, standard[test], None) if len(test) else None,
         test_rows=examples.rows[test],
         test_groups=divided.test_groups,
+        train_groups=divided.train_groups,
         leakage=leaks,
         cautions=[
             *examples.cautions,
@@ -97,6 +102,14 @@ def _read(examples: Examples) -> np.ndarray:
 def _is_word(column: Column) -> np.ndarray:
     unreadable = numbers(column)[1]
     return np.zeros(1, bool) if unreadable is None else unreadable
+
+
+def _declared(names: list[str], params: TrainParams) -> Target:
+    """The units of a private training: the middle and half the width of the bounds; none of the numbers is asked."""
+    assert params.privacy is not None
+    bounds = [params.privacy.bounds.get(name, [-1.0, 1.0]) for name in names]
+    mean, scale = ([(high + low) / 2 for low, high in bounds], [(high - low) / 2 for low, high in bounds])
+    return Target(columns=tuple(names), mean=tuple(mean), scale=tuple(scale), spread=tuple(scale))
 
 
 def _units(names: list[str], y: np.ndarray, *, is_standard: bool) -> Target:

@@ -1,0 +1,51 @@
+"""What a version says of the privacy of its training: a number only where every step to it was accounted for."""
+
+from typing import Any
+
+from shared.table_params import TableTraining
+from worker.private import accounting
+from worker.private.plan import Plan
+
+Json = dict[str, Any]
+
+NONE = "none"
+KNOWN_SEED = (
+    "the noise was drawn from a seed that stands in the params: who reads them can take it away again. Train without "
+    "noise_seed"
+)
+DECLARED = "as declared in params.privacy and by no row: bounds, categories and labels are those of the client"
+UNTOUCHED = "none: the numbers go in as they are"
+# What else a training tells of its rows.
+NOT_COUNTED = (
+    "the figures, warnings, membership report and leakage report of the version, and the division of the rows",
+    "held-out rows, which are not protected",
+    "other trainings on the same rows, and a choice among them",
+    "the number of units that train, which is taken as public",
+    "floating point: noise is drawn in float32, by a generator (Philox) that is not cryptographic",
+)
+
+
+def tell(params: TableTraining, plan: Plan | None, *, epochs: int) -> Json | str:
+    """Of a training that has taken the steps of so many epochs; without a plan the word `none`."""
+    asked = params.privacy
+    if plan is None or asked is None:
+        return NONE
+    is_known = asked.noise_seed is not None
+    return {
+        "epsilon": None if is_known else plan.epsilon(epochs),
+        **({"reason": KNOWN_SEED} if is_known else {}),
+        "delta": plan.delta,
+        "accountant": accounting.accountant(),
+        "noise_multiplier": plan.noise_multiplier,
+        "clip_norm": plan.clip_norm,
+        "sampling": "Poisson",
+        "sampling_probability": plan.sampling,
+        "steps": plan.steps(epochs),
+        "unit": plan.unit,
+        "units": len(plan.units),
+        "examples_per_unit": plan.units.longest,
+        "adjacency": f"one {plan.unit} more or less among those that train",
+        "noise": "seeded by the client" if is_known else "keyed by 128 bits of the operating system's entropy",
+        "preprocessing": UNTOUCHED if params.preprocess == "none" else DECLARED,
+        "not_counted": list(NOT_COUNTED),
+    }
