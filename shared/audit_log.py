@@ -50,7 +50,6 @@ class Entry:
 # Built once: putting a statement together costs as much as running it.
 _MINE = audit_heads.c.tenant == bindparam("of")
 _HEAD = select(audit_heads.c.seq, audit_heads.c.hash, now().label("at")).where(_MINE)
-_INSERT = {"postgresql": postgresql.insert, "sqlite": sqlite.insert}
 _WRITE = insert(audit_log).values({name: bindparam(name) for name in (*SAID, *CHAINED)})
 _MOVE = update(audit_heads).where(_MINE).values(seq=bindparam("new_seq"), hash=bindparam("new_hash"))
 
@@ -85,7 +84,8 @@ def append(sql: Connection, entry: Entry) -> None:
     write = _chain_in_one if sql.dialect.name == "postgresql" else _chain
     if not write(sql, said):
         head = {"tenant": entry.tenant, "seq": 0, "hash": BEGINNING, "kept_from": 1, "kept_previous": BEGINNING}
-        sql.execute(_INSERT[sql.dialect.name](audit_heads).values(head).on_conflict_do_nothing())
+        dialect = postgresql if sql.dialect.name == "postgresql" else sqlite
+        sql.execute(dialect.insert(audit_heads).values(head).on_conflict_do_nothing())
         write(sql, said)
 
 
