@@ -236,7 +236,26 @@ events = Table(
     Column("at", Double, nullable=False),
     Column("type", String(32), nullable=False),
     Column("data", JSON, nullable=False),
+    # Both by a trigger (migration 0014): whose it is, and where it stands among all events of all jobs.
+    Column("tenant", Id),
+    Column("position", BigInteger),
     PrimaryKeyConstraint("job", "seq"),
+    Index("ix_events_position", "position", unique=True),
+    Index("ix_events_tenant_position", "tenant", "position"),
+)
+
+# What has been counted of events, for /metrics: it only grows, whatever is deleted (shared/tallies.py).
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("series", String(32), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("label", String(32), nullable=False),
+    # Of durations: the place of the edge that they do not exceed.
+    Column("bucket", Integer, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    PrimaryKeyConstraint("series", "action", "label", "bucket"),
 )
 
 epochs = Table(

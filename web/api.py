@@ -8,6 +8,7 @@ import orjson
 from flask import Flask, Response, g, request
 from pydantic import BaseModel, ValidationError
 from sqlalchemy import Connection
+from structlog.contextvars import bind_contextvars
 from werkzeug.exceptions import LengthRequired
 
 from shared import answers, refusals
@@ -22,6 +23,8 @@ CSV_BYTES = 16 * 1024 * 1024
 KEY_CHARACTERS = 255
 # In the WSGI environment of a request that was not answered on the spot because of what it asks for.
 SLOW = "etude.slow"
+# There, too: which route it was, as it is declared, and which tenant's key came with it.
+ROUTE, TENANT = "etude.route", "etude.tenant"
 # Fields of a query that are written one name at a time.
 GATHERED = {"labels": "label.", "where": "where."}
 
@@ -131,6 +134,8 @@ def mount(app: Flask, services: Services) -> None:
 
 def _view(declared: Route, services: Services) -> Callable[..., Response]:
     def view(**path: str) -> Response:
+        request.environ[ROUTE] = declared.path
+        bind_contextvars(route=declared.path)
         if any("\0" in str(value) for value in path.values()):
             raise NotFound("There is no such thing.")
         if declared.is_slow and services.is_prompt:
@@ -162,7 +167,8 @@ def _admit(declared: Route, services: Services) -> Caller:
     if declared.scope is None:
         return _NOBODY
     caller = services.keyring.identify(request.headers.get("Authorization"))
-    g.tenant = caller.tenant
+    g.tenant = request.environ[TENANT] = caller.tenant
+    bind_contextvars(tenant=caller.tenant)
     if caller.rank < RANKS[declared.scope]:
         raise Forbidden(f"This call needs a key with the scope {declared.scope}.")
     return caller

@@ -7,6 +7,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from shared import addresses, ids, log, settings
 from shared.database import Database
@@ -25,6 +26,7 @@ from web import (
     datasets,
     differences,
     errors,
+    events,
     health,
     jobs,
     kinds,
@@ -45,6 +47,7 @@ from web.places import Places
 from web.quotas import Quotas
 from web.services import Services
 from web.shown import Shown
+from web.streams import Streams
 from web.waiting import WaitingRoom
 
 # Their import declares the routes.
@@ -55,6 +58,7 @@ DECLARED = (
     chunks,
     datasets,
     differences,
+    events,
     health,
     jobs,
     kinds,
@@ -93,14 +97,16 @@ LOOK_UPS_AT_ONCE = 8
 def create_services(chosen: Settings) -> Services:
     """What the handlers work with; nothing is read from the environment here."""
     database = Database(chosen, pool_size=POOL_SIZE)
+    keyring = Keyring(database, chosen.pepper)
     rules = addresses.read_rules(chosen.webhook_ports, chosen.webhook_private)
     return Services(
         settings=chosen,
         database=database,
         storage=Storage(chosen),
         bell=Bell(chosen),
-        keyring=Keyring(database, chosen.pepper),
+        keyring=keyring,
         room=WaitingRoom(database, chosen.waiting_clients),
+        streams=Streams(database, keyring, chosen.streaming_clients),
         shown=Shown(),
         places=Places(),
         quotas=Quotas(chosen.tenant_queued),
@@ -133,7 +139,13 @@ def _in_every_answer(inner: WSGIApplication) -> WSGIApplication:
         def start(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:  # Any: as the server's own
             return start_response(status, [*headers, *HEADERS, ("X-Request-Id", request_id)], *more)
 
-        return inner(environ, start)
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        try:
+            return inner(environ, start)
+        finally:
+            # A thread, and the loop, have another request next.
+            clear_contextvars()
 
     return outer
 

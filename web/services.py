@@ -12,6 +12,7 @@ from shared.storage import Storage
 from web.places import Places
 from web.quotas import Quotas
 from web.shown import Shown
+from web.streams import Streams
 from web.waiting import WaitingRoom
 
 
@@ -25,6 +26,7 @@ class Services:
     bell: Bell
     keyring: Keyring
     room: WaitingRoom
+    streams: Streams
     shown: Shown
     places: Places
     quotas: Quotas

@@ -1,0 +1,52 @@
+"""Every request once it is over: a line of the log, and a place in the counts of /metrics."""
+
+import re
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+
+from shared.log import logger
+from web.api import ROUTE, TENANT
+from web.environ import Environ
+from web.errors import REQUEST_ID
+from web.streams import MEDIA_TYPE
+
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+# Asked every few seconds by whoever watches over the process.
+SILENT = ("/healthz", "/readyz", "/metrics")
+UNMATCHED = "unmatched"
+# In the WSGI environment: where what the request made can be found.
+LOCATION = "etude.location"
+JOB = re.compile(r"^/v1/jobs/(job_[0-9a-z]{26})(?:/|$)")
+# A poll takes some 0.2 ms, an answer from a worker seconds, `Prefer: wait` up to a minute.
+EDGES_S = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
+
+log = logger("traffic")
+# Of this process alone, beside no other's series.
+registry = CollectorRegistry()
+_requests = Counter(
+    "etude_http_requests", "Requests answered by this process.", ("route", "method", "status"), registry=registry
+)
+_seconds = Histogram(
+    "etude_http_request_seconds", "Seconds to an answer, waiting by Prefer included, streams left out.",
+    ("route", "method"), buckets=EDGES_S, registry=registry,
+)  # fmt: skip
+
+
+def note(environ: Environ, status: int, seconds: float) -> None:
+    """Count a request, and tell of it unless it asks for health alone. Nothing that a client made up is kept."""
+    route = environ.get(ROUTE, UNMATCHED)
+    method = environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in METHODS else "OTHER"
+    _requests.labels(route, method, str(status)).inc()
+    if MEDIA_TYPE not in environ.get("HTTP_ACCEPT", ""):
+        _seconds.labels(route, method).observe(seconds)
+    if route in SILENT:
+        return
+    known = {"request_id": environ.get(REQUEST_ID), "tenant": environ.get(TENANT), "job": _job_of(environ)}
+    named = {name: value for name, value in known.items() if value is not None}
+    log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2), **named)
+
+
+def _job_of(environ: Environ) -> str | None:
+    """The job that the request is about, or that it made."""
+    found = JOB.match(environ.get(LOCATION) or environ["PATH_INFO"])
+    return found[1] if found else None
