@@ -15,6 +15,7 @@ from shared import answers, refusals
 from shared.errors import BadRequest, Forbidden, InvalidRequest, NotFound, TooLarge, Unavailable, UnsupportedMedia
 from shared.keys import RANKS, Caller
 from web import strict_json
+from web.environ import ROUTE, TENANT
 from web.services import Services
 
 JSON, CSV = "application/json", "text/csv"
@@ -23,8 +24,6 @@ CSV_BYTES = 16 * 1024 * 1024
 KEY_CHARACTERS = 255
 # In the WSGI environment of a request that was not answered on the spot because of what it asks for.
 SLOW = "etude.slow"
-# There, too: which route it was, as it is declared, and which tenant's key came with it.
-ROUTE, TENANT = "etude.route", "etude.tenant"
 # Fields of a query that are written one name at a time.
 GATHERED = {"labels": "label.", "where": "where."}
 

@@ -37,12 +37,14 @@ from web import (
     predictions,
     recommendations,
     schedules,
+    scrape,
     similar,
     trials,
     usage,
     webhooks,
     workers,
 )
+from web.observing import Observer
 from web.places import Places
 from web.quotas import Quotas
 from web.services import Services
@@ -69,6 +71,7 @@ DECLARED = (
     predictions,
     recommendations,
     schedules,
+    scrape,
     similar,
     trials,
     usage,
@@ -106,6 +109,7 @@ def create_services(chosen: Settings) -> Services:
         bell=Bell(chosen),
         keyring=keyring,
         room=WaitingRoom(database, chosen.waiting_clients),
+        observer=Observer(database, chosen),
         streams=Streams(database, keyring, chosen.streaming_clients),
         shown=Shown(),
         places=Places(),

@@ -29,7 +29,7 @@ from shared.log import logger
 from web import bodies, errors, traffic
 from web.api import SLOW
 from web.app import HEADERS, create_app, create_services, read_settings
-from web.environ import Environ, environ_of
+from web.environ import LOCATION, Environ, environ_of
 from web.services import Services
 from web.streams import HELLO, MAY_STREAM, Stream
 from web.waiting import MAY_STAY, STAYED, Stay
@@ -97,7 +97,7 @@ class Gateway:
         began, environ, status = time.perf_counter(), environ_of(scope), CLIENT_GONE
         try:
             reply = await self._answer(environ, protocol)
-            status, environ[traffic.LOCATION] = int(reply.status), _header(reply, "location")
+            status, environ[LOCATION] = int(reply.status), _header(reply, "location")
             if reply.stream is not None:
                 await self._follow(reply, reply.stream, protocol)
             else:

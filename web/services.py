@@ -9,6 +9,7 @@ from shared.queue import Bell
 from shared.receivers import Receivers
 from shared.settings import Settings
 from shared.storage import Storage
+from web.observing import Observer
 from web.places import Places
 from web.quotas import Quotas
 from web.shown import Shown
@@ -27,6 +28,7 @@ class Services:
     keyring: Keyring
     room: WaitingRoom
     streams: Streams
+    observer: Observer
     shown: Shown
     places: Places
     quotas: Quotas

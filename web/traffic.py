@@ -5,8 +5,7 @@ import re
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from shared.log import logger
-from web.api import ROUTE, TENANT
-from web.environ import Environ
+from web.environ import LOCATION, ROUTE, TENANT, Environ
 from web.errors import REQUEST_ID
 from web.streams import MEDIA_TYPE
 
@@ -14,8 +13,6 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 # Asked every few seconds by whoever watches over the process.
 SILENT = ("/healthz", "/readyz", "/metrics")
 UNMATCHED = "unmatched"
-# In the WSGI environment: where what the request made can be found.
-LOCATION = "etude.location"
 JOB = re.compile(r"^/v1/jobs/(job_[0-9a-z]{26})(?:/|$)")
 # A poll takes some 0.2 ms, an answer from a worker seconds, `Prefer: wait` up to a minute.
 EDGES_S = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)

@@ -9,6 +9,7 @@ from shared import claims, feed, history, jobs
 from shared.database import Database
 from shared.errors import InvalidRequest
 from shared.feed import Wanted
+from shared.settings import Settings
 from shared.tables import events
 from tests.factories import claim, make_job
 
@@ -33,7 +34,7 @@ def test_every_event_has_its_tenant_and_a_place_of_its_own(database: Database, t
     assert [event.job for event in read(database, Wanted(other)).events] == [theirs]
 
 
-def test_what_is_committed_late_is_not_skipped(settings, tenant: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_committed_late_is_not_skipped(settings: Settings, tenant: str) -> None:
     """Two open transactions: the one that took its number first commits last."""
     late, quick = Database(settings), Database(settings)
     if late.is_sqlite:
@@ -54,7 +55,7 @@ def test_what_is_committed_late_is_not_skipped(settings, tenant: str) -> None:  
     quick.close()
 
 
-def test_a_transaction_that_rolls_back_to_a_savepoint_still_holds_its_place(settings, tenant: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_transaction_that_rolls_back_to_a_savepoint_still_holds_its_place(settings: Settings, tenant: str) -> None:
     late, quick = Database(settings), Database(settings)
     if late.is_sqlite:
         return
@@ -152,7 +153,7 @@ def test_a_restored_row_keeps_its_place_and_new_ones_come_after_it(database: Dat
 
     page = read(database, Wanted(tenant))
 
-    assert [(event.job, event.position) for event in page.events][0] == (restored, far)
+    assert (page.events[0].job, page.events[0].position) == (restored, far)
     assert page.events[1].job == newer and page.events[1].position > far
 
 

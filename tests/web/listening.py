@@ -1,9 +1,9 @@
 """A client that listens to a stream of events over a socket of its own."""
 
+import contextlib
 import json
 import socket
 import threading
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,16 +61,15 @@ class Listener:
         return [told for block in self.body.split(b"\n\n")[:-1] if (told := _parse(block.decode())) is not None]
 
     def close(self) -> None:
-        self.socket.close()
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+        self._thread.join(LIMIT_S)
 
     def _read(self) -> None:
         self.socket.settimeout(None)
-        try:
+        with contextlib.suppress(OSError), self.socket:
             while block := self.socket.recv(65_536):
                 self.text += block
-        except OSError:
-            pass
-        self.ended_at = time.monotonic()
         self.has_ended = True
 
 
