@@ -73,7 +73,7 @@ class Planted:
 
     def _ask_in_vain(self) -> None:
         words = {name: urllib.parse.quote(word) for name, word in self.words.items()}
-        for path in (f"/v1/models/{words['model']}", f"/v1/{words['path']}", f"/v1/jobs?label.{words['label']}=x",
+        for path in (f"/v1/models/{words['model']}", f"/v1/{words['path']}", f"/v1/jobs?label.team={words['label']}",
                      f"/v1/events?type={words['query']}", f"/v1/jobs/{words['path']}/events"):  # fmt: skip
             self.service.refused("GET", path) if "label" not in path else self.service.call("GET", path)
         self.service.refused("POST", "/v1/jobs", {"action": self.words["param"]})
