@@ -37,10 +37,11 @@ def written(program: str) -> tuple[list[dict[str, Any]], str]:
         "try: float(word)\nexcept ValueError: said.exception('internal')",
         "try: float(word)\nexcept ValueError as e: said.error('internal', exc_info=e)",
         # A cause, and what came up meanwhile.
-        "try:\n try: float(word)\n except ValueError as e: raise KeyError(word) from e\nexcept KeyError: said.exception('x')",
+        "try:\n try: float(word)\n except ValueError as e: raise KeyError(word) from e\n"
+        "except KeyError: said.exception('x')",
         "try:\n try: float(word)\n except ValueError: {}[word]\nexcept KeyError: said.exception('x')",
         # A library's, with the exception's words among its arguments, or in place of them.
-        "try: float(word)\nexcept ValueError as e: logging.getLogger('celery').error('Task %s failed', e, exc_info=True)",
+        "try: float(word)\nexcept ValueError as e: logging.getLogger('celery').error('Failed: %s', e, exc_info=True)",
         "logging.getLogger('kombu').error('Cannot connect to %s', word)",
         "try: open('/nowhere/' + word)\nexcept OSError: said.exception('x')",
         # What nobody caught, in the main thread and in another.
@@ -79,8 +80,8 @@ def test_what_is_bound_is_in_the_libraries_lines_too_and_in_a_child() -> None:
     assert all((line["job"], line["attempt"], line["tenant"]) == ("job_1", 2, "ten_1") for line in lines)
 
 
-def test_the_parameters_of_a_statement_are_not_in_its_error() -> None:
-    database = Database(read({"ETUDE_DATABASE_URL": "sqlite:///:memory:", "ETUDE_HOME": str(Path.cwd())}), pool_size=1)
+def test_the_parameters_of_a_statement_are_not_in_its_error(tmp_path: Path) -> None:
+    database = Database(read({"ETUDE_HOME": str(tmp_path)}), pool_size=1)
     with pytest.raises(IntegrityError) as failed, database.transaction() as sql:
         sql.execute(text("CREATE TABLE t (a TEXT CHECK (a = 'x'))"))
         sql.execute(text("INSERT INTO t VALUES (:a)"), {"a": SECRET})
