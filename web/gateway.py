@@ -94,8 +94,10 @@ class Gateway:
         self._sending = ThreadPoolExecutor(SENDING_THREADS, "sending")
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
-        began, environ, status = time.perf_counter(), environ_of(scope), CLIENT_GONE
+        began, status = time.perf_counter(), CLIENT_GONE
+        environ: Environ = {"REQUEST_METHOD": scope.method, "PATH_INFO": scope.path}
         try:
+            environ = environ_of(scope)
             reply = await self._answer(environ, protocol)
             status, environ[LOCATION] = int(reply.status), _header(reply, "location")
             if reply.stream is not None:

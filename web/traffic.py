@@ -1,10 +1,11 @@
 """Every request once it is over: a line of the log, and a place in the counts of /metrics."""
 
 import re
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from shared.log import logger
+from shared import log
 from web.environ import LOCATION, ROUTE, TENANT, Environ
 from web.errors import REQUEST_ID
 from web.streams import MEDIA_TYPE
@@ -17,7 +18,6 @@ JOB = re.compile(r"^/v1/jobs/(job_[0-9a-z]{26})(?:/|$)")
 # A poll takes some 0.2 ms, an answer from a worker seconds, `Prefer: wait` up to a minute.
 EDGES_S = (0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0, 60.0)
 
-log = logger("traffic")
 # Of this process alone, beside no other's series.
 registry = CollectorRegistry()
 _requests = Counter(
@@ -33,14 +33,25 @@ def note(environ: Environ, status: int, seconds: float) -> None:
     """Count a request, and tell of it unless it asks for health alone. Nothing that a client made up is kept."""
     route = environ.get(ROUTE, UNMATCHED)
     method = environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in METHODS else "OTHER"
-    _requests.labels(route, method, str(status)).inc()
+    _count_of(route, method, status).inc()
     if MEDIA_TYPE not in environ.get("HTTP_ACCEPT", ""):
-        _seconds.labels(route, method).observe(seconds)
+        _seconds_of(route, method).observe(seconds)
     if route in SILENT:
         return
     known = {"request_id": environ.get(REQUEST_ID), "tenant": environ.get(TENANT), "job": _job_of(environ)}
     named = {name: value for name, value in known.items() if value is not None}
-    log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2), **named)
+    log.tell("traffic", "request", method=method, route=route, status=status, ms=round(seconds * 1000, 2), **named)
+
+
+# To look a series up by its labels takes longer than to count.
+@cache
+def _count_of(route: str, method: str, status: int) -> Counter:
+    return _requests.labels(route, method, str(status))
+
+
+@cache
+def _seconds_of(route: str, method: str) -> Histogram:
+    return _seconds.labels(route, method)
 
 
 def _job_of(environ: Environ) -> str | None:

@@ -87,9 +87,8 @@ class Planted:
         """One that nobody answers at: each delivery is tried, and fails."""
         made = self.service.call("POST", "/v1/webhooks", {"url": f"https://127.0.0.1:8443/{self.words['path'][:-2]}"})
         self.words["secret"] = made["secret"]
-        self.service.call("POST", f"/v1/webhooks/{made['id']}/ping")
-        tried = f"/v1/webhooks/{made['id']}/deliveries"
-        wait(lambda: bool(self.service.call("GET", tried)["data"][0]["tries"]))
+        sent = self.service.call("POST", f"/v1/webhooks/{made['id']}/ping")["id"]
+        wait(lambda: bool(self.service.call("GET", f"/v1/webhooks/{made['id']}/deliveries/{sent}")["tries"]))
 
     def _erase_a_listener(self) -> None:
         user = self.words["user"]
