@@ -478,4 +478,6 @@ workers = Table(
     # What its machine can do (shared/machines.py); null until it is measured.
     Column("pace", Double),
     Column("floats_per_s", Double),
+    # Of all its processes, at its last beat.
+    Column("memory_bytes", BigInteger),
 )

@@ -78,6 +78,8 @@ def _standing(found: Census) -> Iterator[Metric]:
     yield _gauge("etude_jobs_running", "Jobs that run.", ("action",), running)
     yield _gauge("etude_jobs_silent", "Running jobs that a scheduler should have taken back.", (), {(): found.silent})
     yield _gauge("etude_workers", "Workers, each alive, draining or silent.", ("queue", "state"), found.workers)
+    memory = {(name,): taken for name, taken in found.memory.items()}
+    yield _gauge("etude_workers_memory_bytes", "Memory of the workers that beat.", ("queue",), memory)
     told = {(state,): count for state, count in found.deliveries.items()}
     yield _gauge("etude_deliveries", "Deliveries to webhooks: waiting, or failed of late.", ("state",), told)
 

@@ -20,6 +20,7 @@ from shared.errors import Unavailable
 from shared.log import logger
 from shared.settings import Settings
 from shared.tallies import Tally
+from worker import footprint
 from worker.memory_kills import MemoryKills
 
 # Longer than a child takes to begin, a ring to be repeated and a connection to be made again, all one after the other.
@@ -70,10 +71,11 @@ class Presence:
 
     def _beat(self) -> bool:
         """Say that the worker lives; returns whether jobs wait for it while it does nothing."""
+        taken = footprint.memory_bytes()
         database = Database(self.settings, pool_size=1)
         try:
             with database.transaction() as sql:
-                is_free = workers.beat(sql, self.name)
+                is_free = workers.beat(sql, self.name, memory_bytes=taken)
             if not is_free:
                 return False
             with database.reading() as sql:

@@ -70,6 +70,7 @@ def upgrade() -> None:
         op.execute("SELECT setval('events_position', (SELECT coalesce(max(position), 0) + 1 FROM events))")
         op.execute(POSTGRESQL_FUNCTION)
         op.execute("CREATE TRIGGER place_event BEFORE INSERT ON events FOR EACH ROW EXECUTE FUNCTION place_event()")
+    op.add_column("workers", sa.Column("memory_bytes", sa.BigInteger(), nullable=True))
     op.create_table(
         "tallies",
         sa.Column("series", sa.String(32), nullable=False),
@@ -86,6 +87,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("tallies")
+    with op.batch_alter_table("workers") as table:
+        table.drop_column("memory_bytes")
     if op.get_bind().dialect.name == "sqlite":
         op.execute("DROP TRIGGER place_event")
     else:

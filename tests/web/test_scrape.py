@@ -151,6 +151,7 @@ def test_workers_and_jobs_that_nobody_takes_back(
     with database.transaction() as sql:
         for name in ("one", "two", "three"):
             workers.boot(sql, name, boot=name, queue="train", pid=1)
+        assert workers.beat(sql, "one", memory_bytes=2**20)
         workers.drain(sql, "two")
         sql.execute(update(slots).where(slots.c.name == "three").values(beat_at=1.0))
         make_job(sql, tenant)
@@ -162,6 +163,7 @@ def test_workers_and_jobs_that_nobody_takes_back(
     states = [value(found, "etude_workers", queue="train", state=each) for each in ("alive", "draining", "silent")]
     assert states == [1, 1, 1]
     assert value(found, "etude_jobs_silent") == 1
+    assert value(found, "etude_workers_memory_bytes", queue="train") == 2**20
     assert value(found, "etude_jobs_running", action="train") == 1
     assert value(found, "etude_workers_deaf_total", queue="train") == 1
 
