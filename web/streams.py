@@ -6,7 +6,7 @@ reads slowly holds no more than that. The client comes again with the last id th
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,6 +28,8 @@ MEDIA_TYPE = "text/event-stream"
 MAY_STREAM = "etude.may_stream"
 # Soon enough that a person sees no delay.
 ASK_EVERY_S = 0.2
+# While somebody is behind: until the last piece has been handed over.
+GO_ON_S = 0.01
 # What is written without a change of the job's row is told within this.
 LOOK_EVERY_S = 2.0
 # A key that was revoked opens doors for 5 s more (shared/keys.py).
@@ -35,6 +37,7 @@ KEY_EVERY_S = 2.0
 # Proxies give up a connection that is silent for a minute.
 BEAT_EVERY_S = 15.0
 EVENTS_AT_ONCE = 100
+PIECE_BYTES = 64 * 1024
 # A thousand events or so; granian may hold all that a slow reader has not taken yet.
 BYTES_AT_MOST = 256 * 1024
 # What a client waits before it comes again.
@@ -97,9 +100,6 @@ class Streams:
         with self._changed:
             self._open.discard(stream)
 
-    def count(self) -> int:
-        return len(self._open)
-
     def _run(self) -> None:
         while True:
             with self._changed:
@@ -107,33 +107,36 @@ class Streams:
                 ready = [each for each in self._open if each.push is not None and each.is_taken]
             if stopping.is_said():
                 self._end(ready)
+            is_behind = False
             try:
-                self._serve(ready)
+                self._beat(ready)
+                is_behind = self._serve([stream for stream in ready if stream in self._open])
             except Unavailable:
                 log.debug("database_away")
             except Exception:
                 # Everybody else's stream depends on this thread.
                 log.exception("internal")
                 self._end(ready)
-            time.sleep(ASK_EVERY_S)
+            time.sleep(GO_ON_S if is_behind else ASK_EVERY_S)
 
-    def _serve(self, ready: list[Stream]) -> None:
-        now = time.monotonic()
+    def _beat(self, ready: list[Stream]) -> None:
+        """Say to each that has heard nothing for a while that it is still heard; the database has no part in it."""
         for stream in ready:
-            if now - stream.known_at > KEY_EVERY_S and not self._is_known(stream):
-                self._end([stream])
-        ready = [stream for stream in ready if stream in self._open]
-        self._serve_jobs([stream for stream in ready if stream.is_of_job])
-        of_all = [stream for stream in ready if not stream.is_of_job]
-        if of_all:
-            upto = feed.horizon(self._database)
-            for stream in of_all:
-                self._serve_feed(stream, upto)
-        for stream in ready:
-            if stream.is_taken and now - stream.sent_at > BEAT_EVERY_S:
+            if time.monotonic() - stream.sent_at > BEAT_EVERY_S:
                 # What a filter left out need not be looked through again.
                 place = b"" if stream.is_of_job else b"id: %d\n" % stream.after
                 self._send(stream, b": beat\n" + place + b"\n")
+
+    def _serve(self, ready: list[Stream]) -> bool:
+        """Tell each what is new; returns whether there is more at once."""
+        for stream in ready:
+            if time.monotonic() - stream.known_at > KEY_EVERY_S and not self._is_known(stream):
+                self._end([stream])
+        ready = [stream for stream in ready if stream.is_taken and stream in self._open]
+        behind = self._serve_jobs([stream for stream in ready if stream.is_of_job])
+        of_all = [stream for stream in ready if not stream.is_of_job]
+        upto = feed.horizon(self._database) if of_all else 0
+        return any([behind, *(self._serve_feed(stream, upto) for stream in of_all)])
 
     def _is_known(self, stream: Stream) -> bool:
         try:
@@ -143,46 +146,51 @@ class Streams:
         stream.known_at = time.monotonic()
         return True
 
-    def _serve_jobs(self, streams: list[Stream]) -> None:
+    def _serve_jobs(self, streams: list[Stream]) -> bool:
         if not streams:
-            return
+            return False
         wanted = sorted({str(stream.wanted.job) for stream in streams})
         chosen = select(jobs.c.id, jobs.c.revision, jobs.c.state, jobs.c.stage, jobs.c.progress, jobs.c.attempt)
         with self._database.reading() as sql:
             found = {row.id: row for row in sql.execute(chosen.where(jobs.c.id.in_(wanted)))}
+        is_behind = False
         for stream in streams:
             row = found.get(str(stream.wanted.job))
             if row is None:
                 self._end([stream])  # deleted
             elif row.revision != stream.revision or time.monotonic() - stream.looked_at > LOOK_EVERY_S:
-                self._serve_job(stream, row)
+                is_behind |= self._serve_job(stream, row)
+        return is_behind
 
-    def _serve_job(self, stream: Stream, row: Row[Any]) -> None:
+    def _serve_job(self, stream: Stream, row: Row[Any]) -> bool:
         """What is new of a job; its row was read before its events, so an end that it tells of is among them."""
         with self._database.reading() as sql:
             found = job_list.list_events(sql, row.id, after=stream.after, limit=EVENTS_AT_ONCE)
-        pieces = [_piece(event.seq, event.type, responses.event(event)) for event in found]
-        is_all = len(found) < EVENTS_AT_ONCE
+        pieces = _fitting(_piece(event.seq, event.type, responses.event(event)) for event in found)
+        is_all = len(pieces) == len(found) < EVENTS_AT_ONCE
+        stream.after = found[len(pieces) - 1].seq if pieces else stream.after
         if is_all:
             stream.revision, stream.looked_at = row.revision, time.monotonic()
             if row.progress != stream.progress and row.progress is not None and row.state not in ENDED:
                 pieces.append(_progress(row))
             stream.progress = row.progress
-        stream.after = found[-1].seq if found else stream.after
         if pieces:
             self._send(stream, b"".join(pieces))
         if is_all and row.state in ENDED:
             self._end([stream])
+        return not is_all
 
-    def _serve_feed(self, stream: Stream, upto: int) -> None:
+    def _serve_feed(self, stream: Stream, upto: int) -> bool:
         if upto <= stream.after:
-            return
+            return False
         with self._database.reading() as sql:
             page = feed.page(sql, stream.wanted, after=stream.after, upto=upto, limit=EVENTS_AT_ONCE)
-        stream.after = page.read_to
-        if page.events:
-            pieces = [_piece(event.position, event.type, responses.feed_event(event)) for event in page.events]
+        pieces = _fitting(_piece(event.position, event.type, responses.feed_event(event)) for event in page.events)
+        is_cut = len(pieces) < len(page.events)
+        stream.after = page.events[len(pieces) - 1].position if is_cut else page.read_to
+        if pieces:
             self._send(stream, b"".join(pieces))
+        return is_cut or page.has_more
 
     def _send(self, stream: Stream, piece: bytes) -> None:
         stream.sent_at, stream.is_taken = time.monotonic(), False
@@ -197,6 +205,18 @@ class Streams:
             self.leave(stream)
             if stream.push is not None:
                 stream.push(None)
+
+
+def _fitting(pieces: Iterable[bytes]) -> list[bytes]:
+    """As many of these as make one piece; at least the first."""
+    taken: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        if taken and size + len(piece) > PIECE_BYTES:
+            break
+        taken.append(piece)
+        size += len(piece)
+    return taken
 
 
 def _piece(place: int, type_: str, said: dict[str, Any]) -> bytes:
