@@ -37,8 +37,8 @@ def of_job(call: Call, job_id: str) -> Answer:
     return Answer({"data": [responses.event(row) for row in rows], "next_cursor": str(last) if more else None})
 
 
-@route("GET", "/v1/events", scope=READ, query=FeedPage, answer=schemas.FeedList, media_types=(JSON, MEDIA_TYPE),
-       opens=False)  # fmt: skip
+@route("GET", "/v1/events", scope=READ, query=FeedPage, answer=schemas.FeedList, errors=(404,),
+       media_types=(JSON, MEDIA_TYPE), opens=False)  # fmt: skip
 def of_all(call: Call) -> Answer:
     """What has happened to all jobs, in one order, from the event `after` on. By `Accept` as a live stream."""
     query: FeedPage = call.query

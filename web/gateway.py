@@ -110,7 +110,8 @@ class Gateway:
             status = _refuse(environ, protocol, error)
         except Exception as error:
             # What the application itself could not foresee it has answered; this is the way to it and back.
-            log.exception("internal", request_id=environ.get(errors.REQUEST_ID))
+            environ.setdefault(errors.REQUEST_ID, ids.new("req"))
+            log.exception("internal", **traffic.names(environ))
             status = _refuse(environ, protocol, error)
         finally:
             traffic.note(environ, status, time.perf_counter() - began)

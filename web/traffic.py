@@ -38,9 +38,13 @@ def note(environ: Environ, status: int, seconds: float) -> None:
         _seconds_of(route, method).observe(seconds)
     if route in SILENT:
         return
+    log.tell("traffic", "request", method=method, status=status, ms=round(seconds * 1000, 2), **names(environ))
+
+
+def names(environ: Environ) -> dict[str, str]:
+    """What a line about a request has of it: `route`, and where it is known `request_id`, `tenant`, `job`."""
     known = {"request_id": environ.get(REQUEST_ID), "tenant": environ.get(TENANT), "job": _job_of(environ)}
-    named = {name: value for name, value in known.items() if value is not None}
-    log.tell("traffic", "request", method=method, route=route, status=status, ms=round(seconds * 1000, 2), **named)
+    return {"route": environ.get(ROUTE, UNMATCHED), **{name: said for name, said in known.items() if said is not None}}
 
 
 # To look a series up by its labels takes longer than to count.

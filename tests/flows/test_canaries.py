@@ -114,7 +114,9 @@ class Planted:
         self.jobs["broken"] = ended["error"]["code"]
         database.close()
         with sqlite3.connect(self.service.home / "etude.db") as sql:
-            sql.execute("UPDATE jobs SET created_at = ? WHERE id = ?", (self.words["row"], broken))
+            sql.execute(
+                "UPDATE jobs SET created_at = ?, revision = revision + 1 WHERE id = ?", (self.words["row"], broken)
+            )
         self.jobs["500"] = self.service.refused("GET", f"/v1/jobs/{broken}")["code"]
 
     def all_printed(self) -> bytes:
