@@ -22,6 +22,12 @@ BEGUN, ATTEMPT, DEAF = "begun", "attempt", "deaf"
 FOLDED_AT_ONCE, FOLDS_A_TICK = 1000, 10
 _READ_TO = "read_to"
 
+# Which event was counted last; nothing is there until somebody counts, for a new database is an empty one.
+_BEGIN = text("""
+INSERT INTO tallies (series, action, label, bucket, count, seconds) VALUES ('read_to', '', '', 0, 0, 0)
+ON CONFLICT (series, action, label, bucket) DO NOTHING
+""")
+_FIND = select(tallies.c.count).where(tallies.c.series == _READ_TO)
 _CURSOR = select(tallies.c.count).where(tallies.c.series == _READ_TO).with_for_update(skip_locked=True)
 _ADVANCE = update(tallies).where(tallies.c.series == _READ_TO).values(count=bindparam("upto"))
 _ADD = text("""
@@ -51,6 +57,13 @@ class Tally(NamedTuple):
 def fold(database: Database) -> None:
     """Count what has happened since the last time. Any number of schedulers may say it: one does it."""
     upto = feed.horizon(database)
+    with database.reading() as sql:
+        seen = sql.execute(_FIND).scalar()
+    if seen == upto:
+        return
+    if seen is None:
+        with database.transaction() as sql:
+            sql.execute(_BEGIN)
     for _ in range(FOLDS_A_TICK):
         with database.transaction() as sql:
             if not _fold_some(sql, upto):
@@ -81,9 +94,9 @@ def _fold_some(sql: Connection, upto: int) -> bool:
     for tally in sorted(counts):
         count, seconds = counts[tally]
         add(sql, tally, count=int(count), seconds=seconds)
-    if found:
-        sql.execute(_ADVANCE, {"upto": found[-1].position})
-    return len(found) == FOLDED_AT_ONCE
+    has_more = len(found) == FOLDED_AT_ONCE
+    sql.execute(_ADVANCE, {"upto": found[-1].position if has_more else max(after, upto)})
+    return has_more
 
 
 def _read(event: Row[Any]) -> list[tuple[Tally, float]]:

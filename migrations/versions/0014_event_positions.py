@@ -81,8 +81,6 @@ def upgrade() -> None:
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.PrimaryKeyConstraint("series", "action", "label", "bucket", name="pk_tallies"),
     )
-    # Which event was counted last: from the first one on.
-    op.execute("INSERT INTO tallies VALUES ('read_to', '', '', 0, 0, 0)")
 
 
 def downgrade() -> None:
