@@ -4,15 +4,15 @@ Each statement reads a range of an index that has none of the jobs that are over
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, case, func, select
+from sqlalchemy import Connection, bindparam, case, func, select
 
 from shared import queue, tallies
 from shared.database import now
 from shared.jobs import QUEUED, RUNNING
 from shared.settings import Settings
 from shared.tables import deliveries, jobs, workers
+from shared.tallies import Counted
 
 # More are told as so many: to count on takes a second of the database for a million.
 COUNTED_AT_MOST = 100_000
@@ -55,7 +55,7 @@ class Census:
     workers: dict[tuple[str, str], int]
     memory: dict[str, int]
     deliveries: dict[str, int]
-    tallies: list[Row[Any]]
+    counted: list[Counted]
 
 
 def take(sql: Connection, chosen: Settings) -> Census:
@@ -68,7 +68,7 @@ def take(sql: Connection, chosen: Settings) -> Census:
         deliveries={
             state: int(sql.execute(_DELIVERIES, {"state": state}).scalar_one()) for state in ("waiting", "failed")
         },
-        tallies=tallies.every(sql),
+        counted=tallies.every(sql),
     )
 
 

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, select, text, update
+from sqlalchemy import Connection, bindparam, select, text, update
 
 from shared import feed
 from shared.database import Database
@@ -54,6 +54,14 @@ class Tally(NamedTuple):
     bucket: int = 0
 
 
+class Counted(NamedTuple):
+    """How often, and for how many seconds in all."""
+
+    tally: Tally
+    times: int
+    seconds: float
+
+
 def fold(database: Database) -> None:
     """Count what has happened since the last time. Any number of schedulers may say it: one does it."""
     upto = feed.horizon(database)
@@ -75,8 +83,13 @@ def add(sql: Connection, tally: Tally, *, count: int = 1, seconds: float = 0.0) 
     sql.execute(_ADD, {**tally._asdict(), "count": count, "seconds": seconds})
 
 
-def every(sql: Connection) -> list[Row[Any]]:
-    return list(sql.execute(select(tallies).where(tallies.c.series != _READ_TO)).all())
+def every(sql: Connection) -> list[Counted]:
+    """All that has been counted."""
+    rows = sql.execute(select(tallies).where(tallies.c.series != _READ_TO)).mappings()
+    return [
+        Counted(Tally(row["series"], row["action"], row["label"], row["bucket"]), int(row["count"]), row["seconds"])
+        for row in rows
+    ]
 
 
 def _fold_some(sql: Connection, upto: int) -> bool:
@@ -99,8 +112,8 @@ def _fold_some(sql: Connection, upto: int) -> bool:
     return has_more
 
 
-def _read(event: Row[Any]) -> list[tuple[Tally, float]]:
-    """What is counted of an event, each with seconds."""
+def _read(event: Any) -> list[tuple[Tally, float]]:
+    """What is counted of an event, a row of _NEXT, each with seconds."""
     if event.type not in ("state", "stage"):
         return []
     said = event.data
@@ -119,7 +132,7 @@ def _read(event: Row[Any]) -> list[tuple[Tally, float]]:
     return found
 
 
-def _took(event: Row[Any], state: str) -> list[tuple[Tally, float]]:
+def _took(event: Any, state: str) -> list[tuple[Tally, float]]:
     if event.started_at is None:
         return []  # it ended in the queue
     seconds = max(0.0, event.at - event.started_at)

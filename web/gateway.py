@@ -262,7 +262,8 @@ def _close(reply: Reply) -> None:
 async def _next(pieces: "asyncio.Queue[bytes | None]", gone: "asyncio.Future[None]") -> bytes | None:
     """The next piece; None at the end, and once the client has gone."""
     taking = asyncio.ensure_future(pieces.get())
-    await asyncio.wait({taking, gone}, return_when=asyncio.FIRST_COMPLETED)
+    waiting: set[asyncio.Future[Any]] = {taking, gone}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
     if taking.done():
         return taking.result()
     taking.cancel()

@@ -12,7 +12,6 @@ from typing import Any
 from prometheus_client import Info, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.utils import floatToGoString
-from sqlalchemy import Row
 
 from shared import census, tallies
 from shared.census import Census
@@ -20,10 +19,12 @@ from shared.code import CODE_VERSION
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.settings import Settings
+from shared.tallies import Counted
 from web import traffic
 
 # Several that scrape ask no more of the database than one.
 KEPT_S = 5.0
+EDGES = [floatToGoString(edge) for edge in tallies.EDGES_S]  # type: ignore[no-untyped-call]  # it ships none for this
 COUNTERS = {
     tallies.SUBMITTED: ("etude_jobs_submitted", "Jobs that were accepted.", ("action",)),
     tallies.RETRIED: ("etude_jobs_retried", "Failed jobs that a client had run again.", ("action",)),
@@ -87,30 +88,29 @@ def _standing(found: Census) -> Iterator[Metric]:
 def _counted(found: Census) -> Iterator[Metric]:
     for series, (name, said, labels) in COUNTERS.items():
         family = CounterMetricFamily(name, said, labels=labels)
-        for row in found.tallies:
-            if row.series == series:
-                named = [value for value in (row.action, row.label) if value]
-                family.add_metric(named, row.count)
+        for tally, times, _ in found.counted:
+            if tally.series == series:
+                family.add_metric([value for value in (tally.action, tally.label) if value], times)
         yield family
-    yield _durations([row for row in found.tallies if row.series == tallies.TOOK])
+    yield _durations([each for each in found.counted if each.tally.series == tallies.TOOK])
 
 
-def _durations(rows: Iterable[Row[Any]]) -> Metric:
+def _durations(rows: Iterable[Counted]) -> Metric:
     said = "Seconds of ended jobs, from their first start."
     family = HistogramMetricFamily("etude_job_seconds", said, labels=("action", "state"))
-    groups: dict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
+    groups: dict[tuple[str, str], list[Counted]] = defaultdict(list)
     for row in rows:
-        groups[row.action, row.label].append(row)
+        groups[row.tally.action, row.tally.label].append(row)
     for named, found in groups.items():
         edges = [
-            (floatToGoString(edge), sum(row.count for row in found if row.bucket <= place))
-            for place, edge in enumerate(tallies.EDGES_S)
+            (name, sum(row.times for row in found if row.tally.bucket <= place)) for place, name in enumerate(EDGES)
         ]
         family.add_metric(named, edges, sum_value=sum(row.seconds for row in found))
     return family
 
 
-def _gauge(name: str, said: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float]) -> Metric:
+# Any: as many values in a tuple as there are labels.
+def _gauge(name: str, said: str, labels: tuple[str, ...], values: Mapping[Any, float]) -> Metric:
     family = GaugeMetricFamily(name, said, labels=labels)
     for named, value in values.items():
         family.add_metric(named, value)

@@ -10,7 +10,7 @@ from shared import settings
 from web import stopping
 
 
-class Stoppable(Server):
+class Stoppable(Server):  # type: ignore[valid-type,misc]  # which of two it is depends on the interpreter
     """Tells its worker process that it is being stopped before it waits for that to have answered everybody."""
 
     def shutdown(self, exit_code: int = 0) -> None:

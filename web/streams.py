@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, select
+from sqlalchemy import select
 
 from shared import feed, job_list
 from shared.database import Database
@@ -162,7 +162,7 @@ class Streams:
                 is_behind |= self._serve_job(stream, row)
         return is_behind
 
-    def _serve_job(self, stream: Stream, row: Row[Any]) -> bool:
+    def _serve_job(self, stream: Stream, row: Any) -> bool:
         """What is new of a job; its row was read before its events, so an end that it tells of is among them."""
         with self._database.reading() as sql:
             found = job_list.list_events(sql, row.id, after=stream.after, limit=EVENTS_AT_ONCE)
@@ -223,7 +223,7 @@ def _piece(place: int, type_: str, said: dict[str, Any]) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (place, type_.encode(), orjson.dumps(said))
 
 
-def _progress(row: Row[Any]) -> bytes:
+def _progress(row: Any) -> bytes:
     """Without an id: it is how things stand, and whoever comes again is told how they stand then."""
     said = {"type": "progress", "data": {"stage": row.stage, "attempt": row.attempt, "progress": row.progress}}
     return b"event: progress\ndata: %s\n\n" % orjson.dumps(said)

@@ -123,7 +123,7 @@ def test_schedulers_that_count_at_once_count_each_event_once(
     tallies.fold(database)
 
     with database.reading() as sql:
-        assert [(row.series, row.count) for row in tallies.every(sql)] == [("submitted", 250)]
+        assert [(each.tally.series, each.times) for each in tallies.every(sql)] == [("submitted", 250)]
 
 
 def test_durations_fall_into_the_bucket_that_holds_them(client: FlaskClient, database: Database, tenant: str) -> None:
