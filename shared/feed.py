@@ -39,12 +39,6 @@ _NEXT = (
     .order_by(events.c.position)
     .limit(bindparam("at_most"))
 )
-_NEXT_OF_ALL = (
-    select(events)
-    .where(events.c.position > bindparam("after"), events.c.position <= bindparam("upto"))
-    .order_by(events.c.position)
-    .limit(bindparam("at_most"))
-)
 
 
 @dataclass(frozen=True)
@@ -89,11 +83,6 @@ def page(sql: Connection, wanted: Wanted, *, after: int, upto: int, limit: int) 
         return Page(found, found[-1].position, has_more=True)
     has_more = len(seen) == at_most
     return Page(found, seen[-1].position if has_more else max(after, upto), has_more=has_more)
-
-
-def page_of_all(sql: Connection, *, after: int, upto: int, limit: int) -> list[Row[Any]]:
-    """The next events of all tenants."""
-    return list(sql.execute(_NEXT_OF_ALL, {"after": after, "upto": upto, "at_most": limit}).all())
 
 
 def demand_given(database: Database, after: int, *, name: str) -> None:

@@ -1,5 +1,6 @@
 """How much memory a worker takes: its main process and all below it, what they share counted once."""
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -15,9 +16,10 @@ def memory_bytes() -> int:
 
 
 def _of(process: psutil.Process) -> int:
-    try:
-        found = SHARE.search(Path(f"/proc/{process.pid}/smaps_rollup").read_bytes())
-        return int(found[1]) * 1024 if found else int(process.memory_info().rss)
-    except (OSError, psutil.Error):
-        # It has just ended, or no such file is kept here.
-        return 0
+    with contextlib.suppress(OSError):
+        if found := SHARE.search(Path(f"/proc/{process.pid}/smaps_rollup").read_bytes()):
+            return int(found[1]) * 1024
+    with contextlib.suppress(psutil.Error):
+        # No such file is kept here.
+        return int(process.memory_info().rss)
+    return 0  # it has just ended
