@@ -344,7 +344,7 @@ def park(sql: Connection, claim: Claim, *, progress: Json, cost: Json) -> None:
     _write(sql, claim, stage="searching", progress=progress, cost=cost, **held)
     _settle(sql, claim)
     history.close_attempt(sql, claim.job_id, claim.fence, outcome="parked", error=None)
-    history.note(sql, claim.job_id, "stage", {"state": RUNNING, "stage": "searching"})
+    history.note(sql, claim.job_id, "stage", {"state": RUNNING, "stage": "searching", "outcome": "parked"})
 
 
 def draw(sql: Connection, claim: Claim, *, params: Json, budget: Json) -> None:
@@ -399,14 +399,14 @@ def _end(sql: Connection, claim: Claim, state: str, *, outcome: str, **values: A
     _write(sql, claim, state=state, stage=None, lease_owner=None, lease_until=None, ended_at=now(), **values)
     _settle(sql, claim)
     history.close_attempt(sql, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
-    history.note(sql, claim.job_id, "state", {"state": state})
+    history.note(sql, claim.job_id, "state", {"state": state, "outcome": outcome})
 
 
 def _requeue(sql: Connection, claim: Claim, *, outcome: str, **values: Any) -> None:
     _write(sql, claim, state=QUEUED, stage=None, lease_owner=None, lease_until=None, **values)
     _settle(sql, claim)
     history.close_attempt(sql, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
-    history.note(sql, claim.job_id, "state", {"state": QUEUED, "reason": outcome})
+    history.note(sql, claim.job_id, "state", {"state": QUEUED, "reason": outcome, "outcome": outcome})
 
 
 def charge_help(sql: Connection, claim: Claim, helped_s: float) -> None:

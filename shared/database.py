@@ -68,6 +68,8 @@ class Database:
             "pool_size": pool_size, "max_overflow": 16, "pool_timeout": 5,
             # A third of the time of json's, and every row has several such columns.
             "json_serializer": _dump, "json_deserializer": orjson.loads,
+            # An error shall not carry what the rows hold.
+            "hide_parameters": True,
         }  # fmt: skip
         self._writing: Engine = create_engine(self.url, **options)
         # Reading outside a transaction halves what a status poll costs (measured: bench/RESULTS.md).

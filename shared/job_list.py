@@ -159,6 +159,11 @@ def list_events(sql: Connection, job_id: str, *, after: int, limit: int) -> list
     return list(sql.execute(chosen).all())
 
 
+def last_event(sql: Connection, job_id: str) -> int:
+    """The number of the newest event of a job."""
+    return int(sql.execute(select(func.coalesce(func.max(events.c.seq), 0)).where(events.c.job == job_id)).scalar_one())
+
+
 def list_epochs(sql: Connection, job_id: str) -> list[dict[str, Any]]:
     chosen = select(epochs.c.metrics).where(epochs.c.job == job_id).order_by(epochs.c.epoch)
     return list(sql.execute(chosen).scalars().all())

@@ -99,5 +99,5 @@ def requeue_lost(sql: Connection, row: Row[Any], cause: EtudeError, *, still: Co
     if taken.rowcount == 0:
         return False
     history.close_attempt(sql, row.id, row.fence, outcome="lost", error=error)
-    history.note(sql, row.id, "state", {"state": change["state"], "reason": cause.code})
+    history.note(sql, row.id, "state", {"state": change["state"], "reason": cause.code, "outcome": "lost"})
     return True

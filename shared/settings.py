@@ -11,6 +11,8 @@ from shared import addresses
 
 # Read by the client, by the tests and by docker compose.
 OF_OTHERS = ("ETUDE_URL", "ETUDE_KEY", "ETUDE_TEST_DATABASE_URL")
+# Each may hold a password: what was received is not printed.
+SECRETS = ("PEPPER", "METRICS_TOKEN", "DATABASE_URL", "REDIS_URL", "STORAGE_URL")
 MiB = 1024 * 1024
 GiB = 1024 * MiB
 
@@ -46,6 +48,8 @@ class Settings:
     json_bytes: int
     upload_bytes: int
     waiting_clients: int
+    streaming_clients: int
+    metrics_token: str
     answer_s: float
     tenant_queued: int
     tenant_running: int
@@ -86,7 +90,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         try:
             return convert(text)
         except ValueError as cause:
-            wrong.append(f"ETUDE_{name}: expected {cause}, received {text!r}.")
+            received = "another one" if name in SECRETS else repr(text)
+            wrong.append(f"ETUDE_{name}: expected {cause}, received {received}.")
             return default
 
     home = take("HOME", Path(".etude"), Path).absolute()
@@ -99,7 +104,7 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         redis_url=take("REDIS_URL", "", _redis_url),
         storage_url=take("STORAGE_URL", f"file://{home}/storage", _storage_url),
         workers=take("WORKERS", 1, _whole(0, 256)),
-        pepper=take("PEPPER", "", _pepper),
+        pepper=take("PEPPER", "", _secret),
         sqlite_synchronous=take("SQLITE_SYNCHRONOUS", "NORMAL", _one_of("NORMAL", "FULL")),
         # A native call can hold the interpreter for many seconds; much lower, and reap would requeue a healthy job.
         lease_s=lease_s,
@@ -119,6 +124,10 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         upload_bytes=take("UPLOAD_BYTES", 2 * GiB, _whole(1024, 1024 * GiB)),
         # Each takes a connection and some 0.1 MB; above this a wait is answered at once.
         waiting_clients=take("WAITING_CLIENTS", 256, _whole(0, 4096)),
+        # Each is asked about five times a second, and may hold a quarter of a megabyte that nobody has read yet.
+        streaming_clients=take("STREAMING_CLIENTS", 256, _whole(0, 4096)),
+        # Without it /metrics is answered to this host alone.
+        metrics_token=take("METRICS_TOKEN", "", _secret),
         # Holds a thread of web for so long. Loading 20,000 tracks takes 1.2 s of a core, 100,000 take 6 s.
         answer_s=take("ANSWER_S", 5.0, _number(0.1, 60)),
         # A client's loop that has run wild fills the queue only so far; each row is some kilobytes of SQL.
@@ -254,7 +263,7 @@ def _networks(text: str) -> str:
     return text
 
 
-def _pepper(text: str) -> str:
+def _secret(text: str) -> str:
     if len(text) < 32:
         raise ValueError("a secret of at least 32 signs")
     return text

@@ -302,8 +302,26 @@ events = Table(
     Column("at", Double, nullable=False),
     Column("type", String(32), nullable=False),
     Column("data", JSON, nullable=False),
+    # By a trigger (migration 0013): where it stands among all events of all jobs.
+    Column("position", BigInteger),
     PrimaryKeyConstraint("job", "seq"),
     _of("jobs", "job"),
+    Index("ix_events_position", "position", unique=True),
+    Index("ix_events_tenant_position", "tenant", "position"),
+)
+
+# What has been counted of events, for /metrics: it only grows, whatever is deleted (shared/tallies.py).
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("series", String(32), nullable=False),
+    Column("action", String(16), nullable=False),
+    Column("label", String(32), nullable=False),
+    # Of durations: the place of the edge that they do not exceed.
+    Column("bucket", Integer, nullable=False),
+    Column("count", BigInteger, nullable=False),
+    Column("seconds", Double, nullable=False),
+    PrimaryKeyConstraint("series", "action", "label", "bucket"),
 )
 
 epochs = Table(
@@ -549,4 +567,6 @@ workers = Table(
     # What its machine can do (shared/machines.py); null until it is measured.
     Column("pace", Double),
     Column("floats_per_s", Double),
+    # Of all its processes, at its last beat.
+    Column("memory_bytes", BigInteger),
 )

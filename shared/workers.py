@@ -29,13 +29,13 @@ def boot(sql: Connection, name: str, *, boot: str, queue: str, pid: int) -> list
     return recovery.lose(sql, name)
 
 
-def beat(sql: Connection, name: str) -> bool:
-    """Say that the worker lives; returns whether it could take a job: it neither holds one nor is leaving."""
+def beat(sql: Connection, name: str, *, memory_bytes: int | None = None) -> bool:
+    """Say that the worker lives, and what it takes; returns whether it could take a job: it holds none, and stays."""
     holds = exists().where(jobs.c.state == RUNNING, jobs.c.lease_owner == name)
     row = sql.execute(
         update(workers)
         .where(workers.c.name == name)
-        .values(beat_at=now())
+        .values(beat_at=now(), memory_bytes=memory_bytes)
         .returning(workers.c.draining_at, holds.label("holds"))
     ).one_or_none()
     return row is not None and row.draining_at is None and not row.holds

@@ -51,6 +51,7 @@ class Server:
             if sql.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APP,)).fetchone() is None:
                 sql.execute(f"CREATE ROLE {APP} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '{APP}'")  # type: ignore[call-overload]
             sql.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP}")  # type: ignore[call-overload]
+            sql.execute(f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {APP}")  # type: ignore[call-overload]
 
     def create_database(self, name: str, template: str | None = None) -> None:
         copied = f' TEMPLATE "{template}"' if template else ""

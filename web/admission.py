@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from flask import request
+from structlog.contextvars import bind_contextvars
 
 from shared import audit_log
 from shared.audit_log import Entry
@@ -16,6 +17,7 @@ from shared.errors import Forbidden, TooManyRequests, Unauthorised, Unavailable
 from shared.keys import RANKS, Caller, KeyRefused
 from shared.log import logger
 from web import errors
+from web.environ import TENANT
 from web.rates import Buckets, Taken
 from web.services import Services
 
@@ -61,7 +63,7 @@ def _identify(declared: "Route", services: Services) -> Caller:
     if strangers.is_empty(address) and not services.keyring.has_known(header):
         _demand(strangers, address, "Too many wrong keys came from this address.")
     try:
-        return services.keyring.identify(header)
+        caller = services.keyring.identify(header)
     except Unauthorised as refusal:
         if COUNTED not in request.environ:
             request.environ[COUNTED] = True
@@ -69,6 +71,9 @@ def _identify(declared: "Route", services: Services) -> Caller:
         if isinstance(refusal, KeyRefused):
             _tell(services, entry(declared, refusal.tenant, refusal.status, key=refusal.key_id))
         raise
+    request.environ[TENANT] = caller.tenant
+    bind_contextvars(tenant=caller.tenant)
+    return caller
 
 
 def _count(declared: "Route", services: Services, caller: Caller) -> None:

@@ -8,12 +8,14 @@ import orjson
 from flask import Flask, Response, request
 from pydantic import BaseModel
 from sqlalchemy import Connection
+from structlog.contextvars import bind_contextvars
 
 from shared import answers, audit_log
 from shared.database import Database
 from shared.errors import NotFound, Unavailable
 from shared.keys import Caller
 from web import admission, reading
+from web.environ import ROUTE
 from web.reading import JSON
 from web.services import Services
 
@@ -148,6 +150,8 @@ def mount(app: Flask, services: Services) -> None:
 
 def _view(declared: Route, services: Services) -> Callable[..., Response]:
     def view(**path: str) -> Response:
+        request.environ[ROUTE] = declared.path
+        bind_contextvars(route=declared.path)
         if any("\0" in str(value) for value in path.values()):
             raise NotFound("There is no such thing.")
         if declared.is_slow and services.is_prompt:

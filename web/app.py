@@ -7,6 +7,7 @@ from typing import Any
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from shared import addresses, ids, log, settings
 from shared.database import Database
@@ -16,6 +17,7 @@ from shared.queue import Bell
 from shared.receivers import Receivers
 from shared.settings import Settings
 from shared.storage import Storage
+from shared.tenancy import EVERYONE
 from web import (
     admission,
     aliases,
@@ -27,6 +29,7 @@ from web import (
     datasets,
     differences,
     errors,
+    events,
     health,
     jobs,
     keys,
@@ -39,17 +42,20 @@ from web import (
     predictions,
     recommendations,
     schedules,
+    scrape,
     similar,
     trials,
     usage,
     webhooks,
     workers,
 )
+from web.observing import Observer
 from web.places import Places
 from web.quotas import Quotas
 from web.rates import Rates
 from web.services import Services
 from web.shown import Shown
+from web.streams import Streams
 from web.waiting import WaitingRoom
 
 # Their import declares the routes.
@@ -61,6 +67,7 @@ DECLARED = (
     chunks,
     datasets,
     differences,
+    events,
     health,
     jobs,
     keys,
@@ -73,6 +80,7 @@ DECLARED = (
     predictions,
     recommendations,
     schedules,
+    scrape,
     similar,
     trials,
     usage,
@@ -101,14 +109,17 @@ LOOK_UPS_AT_ONCE = 8
 def create_services(chosen: Settings) -> Services:
     """What the handlers work with; nothing is read from the environment here."""
     database = Database(chosen, pool_size=POOL_SIZE)
+    keyring = Keyring(database, chosen.pepper)
     rules = addresses.read_rules(chosen.webhook_ports, chosen.webhook_private)
     return Services(
         settings=chosen,
         database=database,
         storage=Storage(chosen),
         bell=Bell(chosen),
-        keyring=Keyring(database, chosen.pepper),
+        keyring=keyring,
         room=WaitingRoom(database, chosen.waiting_clients),
+        observer=Observer(database.of(EVERYONE), chosen),
+        streams=Streams(database, keyring, chosen.streaming_clients),
         shown=Shown(),
         places=Places(),
         quotas=Quotas(chosen),
@@ -146,7 +157,13 @@ def _in_every_answer(inner: WSGIApplication) -> WSGIApplication:
                 said += taken.headers()
             return start_response(status, said, *more)
 
-        return inner(environ, start)
+        clear_contextvars()
+        bind_contextvars(request_id=request_id)
+        try:
+            return inner(environ, start)
+        finally:
+            # A thread, and the loop, have another request next.
+            clear_contextvars()
 
     return outer
 

@@ -7,6 +7,9 @@ from granian.rsgi import Scope
 
 Environ = dict[str, Any]
 UNREADABLE = "\xff"
+# In the environment, once it is known: which route it was, as it is declared; which tenant's key came with it; where
+# what the request made can be found.
+ROUTE, TENANT, LOCATION = "etude.route", "etude.tenant", "etude.location"
 
 CONSTANT: Environ = {
     "SCRIPT_NAME": "",

@@ -49,7 +49,8 @@ def answer_http(error: HTTPException) -> Response:
 
 
 def answer_unforeseen(error: Exception) -> Response:
-    log.exception("internal", request_id=_request_id(), path=request.path, exc_info=error)
+    # Where it came in, the line has from what is bound to the request; a path may hold a name.
+    log.exception("internal", exc_info=error)
     return problem(500, unforeseen(_request_id()))
 
 

@@ -7,6 +7,7 @@ either, but a file on disk.
 """
 
 import asyncio
+import contextlib
 import io
 import multiprocessing
 import os
@@ -25,11 +26,12 @@ from shared.database import Database
 from shared.errors import EtudeError, Unavailable
 from shared.keys import Keyring
 from shared.log import logger
-from web import bodies, errors
+from web import bodies, errors, traffic
 from web.api import SLOW
 from web.app import HEADERS, create_app, create_services, read_settings
-from web.environ import Environ, environ_of
+from web.environ import LOCATION, Environ, environ_of
 from web.services import Services
+from web.streams import HELLO, MAY_STREAM, Stream
 from web.waiting import MAY_STAY, STAYED, Stay
 
 # As many requests as a database has in hand at once; more would only wait in its own queue.
@@ -50,6 +52,10 @@ READING = ("GET", "HEAD", "OPTIONS")
 # Short enough that nobody notices, long beside the 20 ms that each write would cost the loop.
 LOCKED_S = 0.25
 UNAVAILABLE = "503"
+# In our own log and counts alone: the client had gone before it was answered.
+CLIENT_GONE = 499
+# Whoever takes nothing of a stream for so long has gone, whatever its connection says.
+TAKEN_S = 30.0
 BODILESS = ("204", "304")
 # Where Flask serves the files of its static folder.
 STATIC = "/static/"
@@ -66,6 +72,7 @@ class Reply:
     status: str = "500"
     headers: list[tuple[str, str]] | None = None
     body: Iterable[bytes] = ()
+    stream: Stream | None = None
 
     def start(self, status: str, headers: list[tuple[str, str]], _: Any = None) -> Any:  # Any: WSGI's exc_info, write
         self.status, self.headers = status[:3], headers
@@ -75,7 +82,8 @@ class Gateway:
     """An RSGI application: `prompt` has a database that does not wait, `patient` one that does."""
 
     def __init__(self, prompt: Flask, patient: Flask, services: Services) -> None:
-        self._prompt, self._patient, self._room = prompt, patient, services.room
+        self._prompt, self._patient = prompt, patient
+        self._room, self._streams = services.room, services.streams
         # A file answers at once; a server may not, and the loop waits for nobody.
         self._is_local = services.database.is_sqlite
         self._in_hand, self._uploads, self._locked_until = 0, 0, 0.0
@@ -86,17 +94,27 @@ class Gateway:
         self._sending = ThreadPoolExecutor(SENDING_THREADS, "sending")
 
     async def __rsgi__(self, scope: Scope, protocol: HTTPProtocol) -> None:
+        began, status = time.perf_counter(), CLIENT_GONE
+        environ: Environ = {"REQUEST_METHOD": scope.method, "PATH_INFO": scope.path}
         try:
-            reply = await self._answer(environ_of(scope), protocol)
-            await self._send(reply, protocol, scope)
+            environ = environ_of(scope)
+            reply = await self._answer(environ, protocol)
+            status, environ[LOCATION] = int(reply.status), _header(reply, "location")
+            if reply.stream is not None:
+                await self._follow(reply, reply.stream, protocol)
+            else:
+                await self._send(reply, protocol, scope)
         except ProtocolClosed:
-            log.debug("client_gone", path=scope.path)
+            status = CLIENT_GONE
         except EtudeError as error:
-            _refuse(protocol, error)
+            status = _refuse(environ, protocol, error)
         except Exception as error:
             # What the application itself could not foresee it has answered; this is the way to it and back.
-            log.exception("internal", path=scope.path)
-            _refuse(protocol, error)
+            environ.setdefault(errors.REQUEST_ID, ids.new("req"))
+            log.exception("internal", **traffic.names(environ))
+            status = _refuse(environ, protocol, error)
+        finally:
+            traffic.note(environ, status, time.perf_counter() - began)
 
     async def _answer(self, environ: Environ, protocol: HTTPProtocol) -> Reply:
         if bodies.is_large(environ):
@@ -104,8 +122,9 @@ class Gateway:
             environ["wsgi.input"] = bodies.Incoming(protocol, asyncio.get_running_loop())
             return await self._upload(environ)
         body = await bodies.receive(protocol) if bodies.is_announced(environ) else b""
-        environ[MAY_STAY] = None
+        environ[MAY_STAY] = environ[MAY_STREAM] = None
         reply = await self._serve(environ, body)
+        reply.stream = environ.pop(MAY_STREAM, None)
         stay = environ.pop(MAY_STAY, None)
         if stay is not None:
             _close(reply)
@@ -171,9 +190,29 @@ class Gateway:
             self._room.leave(guest)
         return True
 
+    async def _follow(self, reply: Reply, stream: Stream, protocol: HTTPProtocol) -> None:
+        """Send what the streams' thread finds, until the end, or until the client has gone or takes nothing."""
+        _close(reply)
+        loop = asyncio.get_running_loop()
+        pieces: asyncio.Queue[bytes | None] = asyncio.Queue()
+        gone = asyncio.ensure_future(protocol.client_disconnect())
+        try:
+            headers = [pair for pair in reply.headers or [] if pair[0].lower() != "content-length"]
+            transport = protocol.response_stream(int(reply.status), headers)
+            await transport.send_bytes(HELLO)
+            self._streams.begin(stream, lambda piece: _call(loop, pieces.put_nowait, piece))
+            while (piece := await _next(pieces, gone)) is not None:
+                await asyncio.wait_for(transport.send_bytes(piece), TAKEN_S)
+                stream.is_taken = True
+        except TimeoutError:
+            log.debug("stream_not_read")
+        finally:
+            gone.cancel()
+            self._streams.leave(stream)
+
     async def _send(self, reply: Reply, protocol: HTTPProtocol, scope: Scope) -> None:
         headers = reply.headers or []
-        length = next((value for name, value in headers if name.lower() == "content-length"), None)
+        length = _header(reply, "content-length")
         try:
             if scope.method == "HEAD" or reply.status in BODILESS:
                 protocol.response_empty(int(reply.status), headers)
@@ -210,20 +249,42 @@ def _run(app: Callable[..., Iterable[bytes]], environ: Environ) -> Reply:
     return reply
 
 
+def _header(reply: Reply, wanted: str) -> str | None:
+    return next((value for name, value in reply.headers or () if name.lower() == wanted), None)
+
+
 def _close(reply: Reply) -> None:
     close = getattr(reply.body, "close", None)
     if close is not None:
         close()
 
 
-def _refuse(protocol: HTTPProtocol, error: Exception) -> None:
-    request_id = ids.new("req")
+async def _next(pieces: "asyncio.Queue[bytes | None]", gone: "asyncio.Future[None]") -> bytes | None:
+    """The next piece; None at the end, and once the client has gone."""
+    taking = asyncio.ensure_future(pieces.get())
+    waiting: set[asyncio.Future[Any]] = {taking, gone}
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    if taking.done():
+        return taking.result()
+    taking.cancel()
+    return None
+
+
+def _call(loop: asyncio.AbstractEventLoop, act: Callable[..., None], *given: Any) -> None:
+    # A loop that has been closed has nobody left to tell.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(act, *given)
+
+
+def _refuse(environ: Environ, protocol: HTTPProtocol, error: Exception) -> int:
+    request_id = environ.setdefault(errors.REQUEST_ID, ids.new("req"))
     status, body = 500, errors.unforeseen(request_id)
     headers = [("content-type", errors.PROBLEM), ("x-request-id", request_id), *HEADERS]
     if isinstance(error, EtudeError):
         status, body = error.status, error.as_json()
         headers += [("retry-after", str(errors.RETRY_AFTER_S))] if error.retryable else []
     protocol.response_bytes(status, headers, errors.document(status, body, request_id))
+    return status
 
 
 def from_environment() -> Gateway:

@@ -1,4 +1,4 @@
-"""/v1/jobs: submit, poll, cancel, retry; events, metrics."""
+"""/v1/jobs: submit, poll, cancel, retry; metrics."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ from shared.keys import READ, SUBMIT
 from shared.wanted import NewJob
 from web import responses, schemas
 from web.api import Answer, Call, route
-from web.requests import CancelQuery, JobsPage, RowsPage
+from web.requests import CancelQuery, JobsPage
 from web.waiting import MAY_STAY, STAYED, Stay
 
 WAIT = re.compile(r"(?:^|,)\s*wait=(\d{1,4})\s*(?:,|$)")
@@ -116,16 +116,6 @@ def retry(call: Call, job_id: str) -> Answer:
 def _shown(call: Call, job_id: str) -> dict[str, Any]:
     row = job_list.find(call.sql, call.caller.tenant, job_id)
     return responses.job(job_list.whole(call.sql, row))
-
-
-@route("GET", "/v1/jobs/<job_id>/events", scope=READ, query=RowsPage, answer=schemas.EventList, errors=(404,))
-def events(call: Call, job_id: str) -> Answer:
-    """What has happened, in order; the cursor is the id of the last event seen."""
-    job_list.find(call.sql, call.caller.tenant, job_id)
-    rows = job_list.list_events(call.sql, job_id, after=call.query.cursor, limit=call.query.limit)
-    last = rows[-1].seq if rows else call.query.cursor
-    more = len(rows) == call.query.limit
-    return Answer({"data": [responses.event(row) for row in rows], "next_cursor": str(last) if more else None})
 
 
 @route("GET", "/v1/jobs/<job_id>/metrics", scope=READ, answer=schemas.EpochList, errors=(404,))

@@ -165,6 +165,30 @@ class RowsPage(Closed):
     cursor: Annotated[int, Field(ge=0, lt=2**53)] = 0
 
 
+# As a browser says it that comes for the first time: it cannot send a header of its own.
+LastEventId = Annotated[str, StringConstraints(max_length=32)] | None
+
+
+class JobEventsPage(RowsPage):
+    """A page of a job's events, or where a stream of them goes on."""
+
+    last_event_id: LastEventId = None
+
+
+class FeedPage(Closed):
+    """Which events of all jobs: those behind `after`, of one type or several with commas, of one job."""
+
+    limit: Limit = 50
+    after: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    type: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,32}(,[a-z_]{1,32}){0,15}$")] | None = None
+    job: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
+    last_event_id: LastEventId = None
+
+    @property
+    def types(self) -> tuple[str, ...] | None:
+        return None if self.type is None else tuple(self.type.split(","))
+
+
 class UsageQuery(RowsPage):
     """Jobs that ended from `from` to before `to`, each a day (UTC) or a moment of RFC 3339; and what to sum by."""
 

@@ -140,6 +140,13 @@ def event(row: Row[Any]) -> Json:
     return {"id": row.seq, "at": moment(row.at), "type": row.type, "data": row.data}
 
 
+def feed_event(row: Row[Any]) -> Json:
+    """An event among those of all jobs; `number` is its id among those of its own."""
+    return {
+        "id": row.position, "job": row.job, "number": row.seq, "at": moment(row.at), "type": row.type, "data": row.data,
+    }  # fmt: skip
+
+
 def worker(row: Row[Any], *, is_busy: bool, lease_s: float) -> Json:
     """A worker; what it does is told only to whose job it is."""
     job = {

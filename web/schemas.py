@@ -128,6 +128,17 @@ class EventList(Open):
     next_cursor: str | None
 
 
+class FeedEvent(Event):
+    job: str
+    number: int
+
+
+class FeedList(Open):
+    data: list[FeedEvent]
+    next_cursor: str | None
+    after: int
+
+
 class EpochList(Open):
     data: list[Json]
 

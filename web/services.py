@@ -9,10 +9,12 @@ from shared.queue import Bell
 from shared.receivers import Receivers
 from shared.settings import Settings
 from shared.storage import Storage
+from web.observing import Observer
 from web.places import Places
 from web.quotas import Quotas
 from web.rates import Rates
 from web.shown import Shown
+from web.streams import Streams
 from web.waiting import WaitingRoom
 
 
@@ -26,6 +28,8 @@ class Services:
     bell: Bell
     keyring: Keyring
     room: WaitingRoom
+    streams: Streams
+    observer: Observer
     shown: Shown
     places: Places
     quotas: Quotas

@@ -102,7 +102,7 @@ class Delivering:
                 deliveries.record(sql, claim, tried)
         except Unavailable as away:
             # Its lease runs out, and it is sent once more: at least once is what was promised.
-            logger.warning("unavailable", code=away.code, delivery=claim.id)
+            logger.warning("unavailable", code=away.code, delivery=claim.id, tenant=claim.tenant)
         finally:
             with self._lock:
                 self._in_hand[claim.tenant] -= 1
@@ -114,7 +114,7 @@ class Delivering:
             return sending.send(claim, self._receivers, self._trust)
         except Exception:
             # Whatever one delivery does to it, the others are sent, and this one is tried no more often for it.
-            logger.exception("internal", delivery=claim.id)
+            logger.exception("internal", delivery=claim.id, tenant=claim.tenant)
             return Tried(0.0, error="internal")
 
     def _forget(self) -> None:

@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -89,7 +90,8 @@ class Heart:
         self.is_enough = False
         # What other workers have done of the job, in earlier attempts, too.
         self.helped = helped_before(claim)
-        self._thread = threading.Thread(target=self._run, name="heart", daemon=True)
+        # Its lines are those of the job, too.
+        self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="heart", daemon=True)
 
     def start(self) -> None:
         self._thread.start()

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from shared.database import Database
 from shared.errors import Unavailable
-from shared.log import logger
+from shared.log import describe, logger
 
 SCHEMA, FILE = "studies", "studies.db"
 # A writer of SQLite waits so long for another.
@@ -47,7 +47,7 @@ def write(database: Database, search: str, trial: FrozenTrial, *, better: str) -
         # Written to now and then: no connection is kept for that.
         storage.engine.dispose()
     except (OptunaError, SQLAlchemyError, Unavailable) as cause:
-        log.warning("notebook_not_written", search=search, why=str(cause)[:200])
+        log.warning("notebook_not_written", search=search, why=describe(cause))
 
 
 def _open(database: Database) -> RDBStorage:

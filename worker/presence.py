@@ -4,6 +4,7 @@ Celery can lose its ear without a word: its connection may be cut where nobody t
 that lies there for this worker, in SQL, while it has nothing to do and Redis answers everybody else.
 """
 
+import contextlib
 import os
 import threading
 import time
@@ -12,13 +13,15 @@ from dataclasses import dataclass, field
 
 from redis.exceptions import RedisError
 
-from shared import claims, queue, workers
+from shared import claims, queue, tallies, workers
 from shared.claims import Skills
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.log import logger
 from shared.settings import Settings
+from shared.tallies import Tally
 from shared.tenancy import EVERYONE
+from worker import footprint
 from worker.memory_kills import MemoryKills
 
 # Longer than a child takes to begin, a ring to be repeated and a connection to be made again, all one after the other.
@@ -62,16 +65,18 @@ class Presence:
                 waited_for_since = time.monotonic()
             elif time.monotonic() - waited_for_since > self.deaf_s:
                 log.error("deaf", worker=self.name)
+                self._count()
                 # It holds nothing that could be lost, and whoever is deaf may not hear a gentler word either.
                 os._exit(EXIT_DEAF)
             time.sleep(self.settings.beat_s)
 
     def _beat(self) -> bool:
         """Say that the worker lives; returns whether jobs wait for it while it does nothing."""
+        taken = footprint.memory_bytes()
         database = Database(self.settings, whose=EVERYONE, pool_size=1)
         try:
             with database.transaction() as sql:
-                is_free = workers.beat(sql, self.name)
+                is_free = workers.beat(sql, self.name, memory_bytes=taken)
             if not is_free:
                 return False
             with database.reading() as sql:
@@ -82,6 +87,12 @@ class Presence:
             return False
         finally:
             database.close()
+
+    def _count(self) -> None:
+        """For /metrics; a database that is away meanwhile does not keep it here."""
+        database = Database(self.settings, whose=EVERYONE, pool_size=1)
+        with contextlib.suppress(Unavailable), database.transaction() as sql:
+            tallies.add(sql, Tally(tallies.DEAF, "", self.queue))
 
     def _has_redis(self) -> bool:
         try:

@@ -42,7 +42,7 @@ def run(post: Post, queue: str, *, only_tenant: str | None) -> Claim | None:
     claim = claim_next(post, queue, only_tenant=only_tenant)
     if claim is None:
         return None
-    with structlog.contextvars.bound_contextvars(job=claim.job_id, attempt=claim.attempt):
+    with structlog.contextvars.bound_contextvars(job=claim.job_id, attempt=claim.attempt, tenant=claim.tenant):
         _work(post, claim)
     return claim
 
@@ -80,7 +80,7 @@ def help_out(post: Post, *, only_tenant: str | None) -> Claim | None:
         chunk = None if claim is None else chunks.take(sql, claim, lease_s=post.settings.lease_s)
     if claim is None or chunk is None:
         return None
-    with structlog.contextvars.bound_contextvars(job=claim.job_id, attempt=claim.attempt):
+    with structlog.contextvars.bound_contextvars(job=claim.job_id, attempt=claim.attempt, tenant=claim.tenant):
         import_module(HELPING).help_out(post, claim, chunk)
     return claim
 

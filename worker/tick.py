@@ -1,4 +1,4 @@
-"""The scheduler process, `python -m worker.tick`: reap, settle, fire, ring, sweep. Run as many of them as wanted."""
+"""The scheduler process, `python -m worker.tick`: reap, settle, fire, sweep, count, ring. Any number of them."""
 
 import time
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, Row
 
-from shared import chunks, claims, datasets, fires, log, processes, queue, recovery, settings, studies, workers
+from shared import chunks, claims, datasets, fires, log, processes, queue, recovery, settings, studies, tallies, workers
 from shared.database import Database
 from shared.errors import EtudeError, Unavailable
 from shared.storage import Storage
@@ -45,6 +45,7 @@ class Tick:
                 due = {name: self._count_due(sql, name) for name in queue.QUEUES}
             sweep.run(self._database, self._storage)
             sweep.forget_runs(self._database, kept_days=self._settings.runs_kept_days)
+            tallies.fold(self._database)
         except Unavailable as away:
             self._away_at = time.monotonic()
             logger.warning("unavailable", code=away.code)

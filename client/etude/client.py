@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Unpack
 from urllib.parse import quote
 
-from etude import choice, composing, connection, roles, sending, webhooks
+from etude import choice, composing, connection, events, roles, sending, webhooks
 from etude.choice import Choice, Format, Paths
 from etude.composing import Asked, Composition
 from etude.datasets import Dataset
@@ -201,6 +201,17 @@ class Client(Registry, Tenancy):
             more = self._get("/v1/usage", {**asked, "cursor": found["next_cursor"]})
             found = {**more, "data": [*found["data"], *more["data"]]}
         return found
+
+    def events(
+        self, job_id: str | None = None, *, after: int = 0, types: Sequence[str] = (), follow: bool = False
+    ) -> Iterator[Json]:
+        """What has happened to a job, or to all jobs, behind the event `after`; with `follow` what happens then, too.
+
+        Followed, a job ends with its end, all jobs never do, and a connection that breaks is taken up again. Events of
+        the type `progress` come only then, and have no `id`.
+        """
+        tell = events.followed if follow else events.listed
+        return tell(self._transport, job_id, after=after, types=types)
 
     def job(self, job_id: str) -> Job:
         return Job(self._transport, self._get(f"/v1/jobs/{quote(job_id, safe='')}"))

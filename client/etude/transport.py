@@ -4,6 +4,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import IO, Any
 
 import httpx
@@ -85,6 +86,23 @@ class Transport:
                 return answer
 
         self._repeat(ask)
+
+    @contextmanager
+    def streamed(self, path: str, *, query: Json, headers: dict[str, str]) -> Iterator[httpx.Response]:
+        """An answer whose body is read as it comes; whoever reads meets a connection that breaks."""
+
+        def ask() -> httpx.Response:
+            made = self._http.build_request("GET", path, params=query, headers=headers, timeout=TIMEOUT)
+            answer = self._http.send(made, stream=True)
+            if answer.is_error:
+                answer.read()
+            return answer
+
+        answer = self._repeat(ask)
+        try:
+            yield answer
+        finally:
+            answer.close()
 
     def listed(self, path: str, query: Json, limit: int | None) -> Iterator[Json]:
         """The entries of a list, page after page, at most `limit`."""

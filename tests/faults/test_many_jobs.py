@@ -21,7 +21,9 @@ def submit_many(house: House) -> None:
         told = sql.execute(select(events).where(events.c.job == first)).mappings().one()
         copies = [ids.new("job") for _ in range(MANY - 1)]
         sql.execute(insert(table), [{**row, "id": copy} for copy in copies])
-        sql.execute(insert(events), [{**told, "job": copy} for copy in copies])
+        # Each has a place of its own among all events.
+        bare = {name: value for name, value in told.items() if name != "position"}
+        sql.execute(insert(events), [{**bare, "job": copy} for copy in copies])
 
 
 def cancel_what_waits(house: House) -> None:

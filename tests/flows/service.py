@@ -18,11 +18,14 @@ LIMIT_S = 90.0
 class Service:
     """One running `python -m shared.up`."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, output: int | None = None, **more: str) -> None:
+        """`output` is where all goes that it prints itself, a file's descriptor; `more` are settings."""
         self.home = home
         environment = {**os.environ, "ETUDE_HOME": str(home), "ETUDE_PORT": "0", "ETUDE_LEASE_S": "6"}
-        environment |= {"ETUDE_TICK_S": "1", "ETUDE_CHECKPOINT_S": "0.5"}
-        self.process = subprocess.Popen([sys.executable, "-m", "shared.up"], env=environment, stdout=subprocess.PIPE)
+        environment |= {"ETUDE_TICK_S": "1", "ETUDE_CHECKPOINT_S": "0.5", **more}
+        printing = subprocess.PIPE if output is None else output
+        command = [sys.executable, "-m", "shared.up"]
+        self.process = subprocess.Popen(command, env=environment, stdout=printing, stderr=output)
         wait(lambda: (home / "run" / "processes.json").exists())
         client = json.loads((home / "client.json").read_text())
         self.url, self.key = client["url"], client["key"]
@@ -84,8 +87,8 @@ class Service:
     def stop(self) -> None:
         self.process.send_signal(signal.SIGTERM)
         self.process.wait(60)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
 
 
 def wait(is_true: Callable[[], bool]) -> None:

@@ -363,4 +363,4 @@ def test_events_are_numbered_without_a_gap_and_end_where_the_row_is(database: Da
     with database.reading() as sql:
         noted = sql.execute(select(events).where(events.c.job == job_id).order_by(events.c.seq)).all()
     assert [event.seq for event in noted] == list(range(1, len(noted) + 1))
-    assert noted[-1].data == {"state": "succeeded"}
+    assert noted[-1].data == {"state": "succeeded", "outcome": "succeeded"}

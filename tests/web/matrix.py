@@ -101,15 +101,16 @@ NAMING = {
     ("DeliveriesPage", "cursor"): ("delivery",),
     ("DiffQuery", "other"): ("scoring",),
     ("SimilarQuery", "dataset"): ("dataset", "dataset_name"),
+    ("FeedPage", "job"): ("scoring",),
     ("AuditLogPage", "key"): ("key",),
     ("AuditLogPage", "object"): ("dataset", "model", "key"),
 }
 NAMING_NONE = {
     "limit", "kind", "action", "state", "since", "until", "by", "n", "from_", "at", "keep", "expected_version",
-    "format", "versions", "item", "track", "k", "where",
+    "format", "versions", "item", "track", "k", "where", "after", "type", "last_event_id",
 }  # fmt: skip
 # A number of a row or of a moment, not a row's id.
-NUMBERED = ("RowsPage", "RunsPage", "UsageQuery", "DiffQuery", "AuditLogPage")
+NUMBERED = ("RowsPage", "RunsPage", "UsageQuery", "DiffQuery", "AuditLogPage", "JobEventsPage")
 
 
 def guarded() -> list[Route]:
