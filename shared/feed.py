@@ -81,8 +81,8 @@ def page(sql: Connection, wanted: Wanted, *, after: int, upto: int, limit: int) 
     found = [event for event in seen if wanted.admits(event)][:limit]
     if len(found) == limit:
         return Page(found, found[-1].position, has_more=True)
-    has_more = len(seen) == at_most
-    return Page(found, seen[-1].position if has_more else max(after, upto), has_more=has_more)
+    # Never the horizon itself: it tells how much has happened to everybody.
+    return Page(found, seen[-1].position if seen else after, has_more=len(seen) == at_most)
 
 
 def demand_given(database: Database, after: int, *, name: str) -> None:

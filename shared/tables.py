@@ -306,8 +306,8 @@ events = Table(
     Column("position", BigInteger),
     PrimaryKeyConstraint("job", "seq"),
     _of("jobs", "job"),
-    Index("ix_events_position", "position", unique=True),
-    Index("ix_events_tenant_position", "tenant", "position"),
+    Index("ix_events_position", "position"),
+    Index("ix_events_tenant_position", "tenant", "position", unique=True),
 )
 
 # What has been counted of events, for /metrics: it only grows, whatever is deleted (shared/tallies.py).

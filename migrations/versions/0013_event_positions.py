@@ -54,8 +54,8 @@ $$
 def upgrade() -> None:
     op.add_column("events", sa.Column("position", sa.BigInteger(), nullable=True))
     op.execute(BACKFILL)
-    op.create_index("ix_events_position", "events", ["position"], unique=True)
-    op.create_index("ix_events_tenant_position", "events", ["tenant", "position"])
+    op.create_index("ix_events_position", "events", ["position"])
+    op.create_index("ix_events_tenant_position", "events", ["tenant", "position"], unique=True)
     if op.get_bind().dialect.name == "sqlite":
         op.execute(SQLITE_TRIGGER)
     else:

@@ -11,6 +11,7 @@ from shared.errors import InvalidRequest
 from shared.feed import Wanted
 from shared.settings import Settings
 from shared.tables import events
+from shared.tenancy import EVERYONE
 from tests.factories import claim, make_job
 
 
@@ -36,7 +37,7 @@ def test_every_event_has_its_tenant_and_a_place_of_its_own(database: Database, t
 
 def test_what_is_committed_late_is_not_skipped(settings: Settings, tenant: str) -> None:
     """Two open transactions: the one that took its number first commits last."""
-    late, quick = Database(settings), Database(settings)
+    late, quick = Database(settings, whose=EVERYONE), Database(settings, whose=EVERYONE)
     if late.is_sqlite:
         return  # it has one writer: the second could not begin
     with late.transaction() as slow:
@@ -56,7 +57,7 @@ def test_what_is_committed_late_is_not_skipped(settings: Settings, tenant: str) 
 
 
 def test_a_transaction_that_rolls_back_to_a_savepoint_still_holds_its_place(settings: Settings, tenant: str) -> None:
-    late, quick = Database(settings), Database(settings)
+    late, quick = Database(settings, whose=EVERYONE), Database(settings, whose=EVERYONE)
     if late.is_sqlite:
         return
     with late.transaction() as slow:

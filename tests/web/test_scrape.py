@@ -21,6 +21,7 @@ from shared.tables import attempts as attempts_table
 from shared.tables import events, job_labels
 from shared.tables import jobs as table
 from shared.tables import workers as slots
+from shared.tenancy import EVERYONE
 from tests.factories import claim, make_job
 from tests.web.calling import Caller, a_key
 from tests.web.serving import Server
@@ -115,7 +116,7 @@ def test_schedulers_that_count_at_once_count_each_event_once(
     with database.transaction() as sql:
         for _ in range(250):
             make_job(sql, tenant)
-    others = [Database(settings) for _ in range(4)]
+    others = [Database(settings, whose=EVERYONE) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(tallies.fold, others))
     for other in others:
