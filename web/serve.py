@@ -4,11 +4,13 @@ from granian.constants import Interfaces, Loops
 from granian.server import Server
 
 from shared import settings
+from shared.sealing import starting
 
 
 def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
+    starting.demand(chosen)
     Server(
         "web.gateway:from_environment",
         factory=True,

@@ -14,6 +14,7 @@ from shared import datasets, log, processes, questions, settings
 from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
 from shared.questions import Comparison, Inbox, Question, Taken, Wish
+from shared.sealing import starting
 from shared.storage import Storage
 from worker import wishes
 from worker.catalogues import Catalogues, Held
@@ -183,6 +184,7 @@ def _folder(home: Path) -> Path:
 def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
+    starting.demand(chosen)
     log.configure(chosen.log_level)
     stopped = processes.when_told_to_stop()
     Answering(chosen).run(stopped)
