@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
@@ -32,7 +32,8 @@ class Settings:
     redis_url: str
     storage_url: str
     keys_url: str
-    root_key: str
+    # In no traceback and no log.
+    root_key: str = field(repr=False)
     root_key_file: str
     workers: int
     pepper: str

@@ -55,9 +55,9 @@ def attempt_folder(tenant: str, job: str, fence: int) -> str:
 class Storage:
     """Reads and writes whole files. An absent or full store becomes Unavailable; a file that was changed, Damaged."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.objects = Objects(settings.storage_url)
-        self._keys = KeyStore(settings)
+    def __init__(self, settings: Settings, *, objects: Objects | None = None, keys: KeyStore | None = None) -> None:
+        self.objects = objects or Objects(settings.storage_url)
+        self._keys = keys or KeyStore(settings)
 
     def open_keys(self) -> KeyStore:
         """The key store. Raises Unavailable (`keys_wrong`) when it, or the root key, is not the one of these files."""
@@ -118,6 +118,18 @@ class Storage:
                 file.write(block)
         return path
 
+    def fetch_sealed(self, key: str, path: Path) -> Path:
+        """Copy a file to a local one as it lies."""
+        with path.open("wb") as file:
+            for block in self.objects.stream(key)[1]:
+                file.write(block)
+        return path
+
+    def put_sealed(self, key: str, path: Path) -> None:
+        """Write a file that was sealed for this very place, and whose key is there."""
+        with path.open("rb") as file:
+            self.objects.put(key, iter(lambda: file.read(BLOCK_BYTES), b""))
+
     def exists(self, key: str) -> bool:
         return self.objects.exists(key)
 
@@ -145,6 +157,23 @@ class Storage:
         """Raise Unavailable unless the store and its keys answer."""
         self.exists("health")
         self.open_keys().find("health")
+
+    def seal(self, key: str) -> bool:
+        """Seal a file that still lies open; again does no harm. False when it is gone."""
+        keys = self.open_keys()
+        found = keys.find(key)
+        if found.is_plain and found.key is not None and self.is_sealed(found.key):
+            return keys.say_written(found.key)
+        if not found.is_plain:
+            return found.key is not None
+        try:
+            self.put(key, map(bytes, self.objects.stream(key)[1]))
+        except Unavailable as gone:
+            if gone.code != "file_missing":
+                raise
+            self.delete(key)
+            return False
+        return True
 
     def sweep(self) -> None:
         """Finish what crashes have left: files of destroyed keys, keys whose files never came."""

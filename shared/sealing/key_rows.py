@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, literal, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, literal, select, update
 
 from shared import ids
 from shared.database import now
@@ -195,14 +195,24 @@ def open_tenant_key(roots: RootKeys, id: str, tenant: str, root: str, wrapped: b
 def newest_tenant_key(sql: Connection, roots: RootKeys, tenant: str) -> tuple[str, bytes] | None:
     """The id and the secret of the key that wraps what is new of a tenant."""
     chosen = select(tenant_keys).where(tenant_keys.c.tenant == tenant)
-    row = sql.execute(chosen.order_by(tenant_keys.c.created_at.desc(), tenant_keys.c.id.desc()).limit(1)).first()
+    row = sql.execute(chosen.order_by(tenant_keys.c.generation.desc()).limit(1)).first()
     return None if row is None else (row.id, open_tenant_key(roots, row.id, tenant, row.root, row.wrapped))
 
 
 def make_tenant_key(sql: Connection, roots: RootKeys, tenant: str) -> tuple[str, bytes]:
+    """The next one. Raises IntegrityError when somebody made it at the same moment."""
+    mine = select(func.max(tenant_keys.c.generation)).where(tenant_keys.c.tenant == tenant)
+    generation = (sql.execute(mine).scalar() or 0) + 1
     id, secret = ids.new("tk"), os.urandom(KEY_BYTES)
     wrapped = wrap(roots.by_id[roots.primary], secret, bind("tenant", tenant, id))
-    values = {"id": id, "tenant": tenant, "root": roots.primary, "wrapped": wrapped, "created_at": now()}
+    values = {
+        "id": id,
+        "tenant": tenant,
+        "generation": generation,
+        "root": roots.primary,
+        "wrapped": wrapped,
+        "created_at": now(),
+    }
     sql.execute(insert(tenant_keys).values(values))
     return id, secret
 

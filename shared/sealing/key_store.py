@@ -129,13 +129,17 @@ class KeyStore:
         with self._lock:
             for held in [held for held in self._cache if key_rows.is_within(held, place)]:
                 del self._cache[held]
-        self._database.truncate_log()
+        self.truncate_log()
         return count
 
     def forget(self, place: str) -> None:
         """Forget destroyed keys, once the files are gone."""
         with self.transaction() as sql:
             key_rows.forget(sql, place)
+
+    def truncate_log(self) -> None:
+        """Take what was destroyed out of SQLite's log as well."""
+        self._database.truncate_log()
 
     def close(self) -> None:
         self._database.close()

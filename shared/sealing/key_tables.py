@@ -3,7 +3,20 @@
 In SQLite a file of its own; in PostgreSQL a schema of its own, `etude_keys`, of whichever database is named.
 """
 
-from sqlalchemy import Column, Connection, Float, ForeignKey, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy import inspect as inspect_schema
 from sqlalchemy.schema import CreateSchema
 
@@ -33,10 +46,13 @@ tenant_keys = Table(
     "tenant_keys",
     metadata,
     Column("id", String(40), primary_key=True),
-    Column("tenant", String(64), nullable=False, index=True),
+    Column("tenant", String(64), nullable=False),
+    # The newest wraps what is new; older ones are there while a rotation runs.
+    Column("generation", Integer, nullable=False),
     Column("root", String(16), nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
+    UniqueConstraint("tenant", "generation"),
 )
 
 # Of each stored file. Before the file is there: without written_at; once destroyed: without a key, until its file went.

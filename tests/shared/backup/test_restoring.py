@@ -110,7 +110,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "unfinished": (remove("manifest.json"), "There is no manifest.json"),
     "no manifest": (overwrite("manifest.json"), "is damaged: it is no JSON"),
     "half a manifest": (rewrite(rows="many"), "is damaged: .*rows"),
-    "newer format": (rewrite(format=2), "has format 2; this version reads format 1"),
+    "newer format": (rewrite(format=3), "has format 3; this version reads format 2"),
     "newer revision": (rewrite(revision="9999"), "has revision 9999, which this version does not know"),
     "no database": (remove("etude.db"), "etude.db is missing"),
     "damaged database": (overwrite("etude.db"), "etude.db is not what was written"),

@@ -85,8 +85,8 @@ def test_a_dataset_that_is_erased_meanwhile_is_erased_in_it_too(
             storage.delete_folder(dataset_folder(tenant, name))
         return fetch(self, key, path)
 
-    fetch = Storage.fetch
-    monkeypatch.setattr(Storage, "fetch", erase_and_fetch)
+    fetch = Storage.fetch_sealed
+    monkeypatch.setattr(Storage, "fetch_sealed", erase_and_fetch)
     made = save(settings, folder)
 
     assert made.files == 0
