@@ -181,17 +181,24 @@ class Storage:
         with keys.reading() as sql:
             dead = key_rows.list_dead(sql, after_s=DEAD_S, at_most=SWEPT_AT_ONCE)
             unwritten = key_rows.list_unwritten(sql, after_s=UNWRITTEN_S, at_most=SWEPT_AT_ONCE)
-        for key in [*dead, *unwritten]:
+        for key in dead:
+            self.objects.delete([key])
+            keys.forget(key)
+        for key in unwritten:
+            self._settle(keys, key)
+
+    def _settle(self, keys: KeyStore, key: str) -> None:
+        try:
             found = keys.find(key)
-            if found.is_destroyed:
-                self.objects.delete([key])
-                keys.forget(key)
-            elif found.is_plain:
-                continue
-            elif found.key is not None and self.exists(key):
-                keys.say_written(found.key)
-            else:
-                keys.destroy(key)
+        except Damaged:
+            # Told in the log; whoever reads it is told, too.
+            return
+        if found.is_plain:
+            return
+        if found.key is not None and self.exists(key):
+            keys.say_written(found.key)
+        else:
+            keys.destroy(key)
 
     def _find(self, key: str) -> Found:
         """Raises Tampered for a file that has no key and was not there before everything was sealed."""

@@ -14,7 +14,7 @@ from shared.errors import Unavailable
 
 KEEP = (
     "The pepper and the root key are not in it, and without them nothing opens anything: keep secrets.json and "
-    "root.key, or your .env, apart from it. The keys of its files are in {keys}: keep these copies shorter than the rest."
+    "root.key, or your .env, apart from it. The keys of its files are in {keys}: keep these copies for a shorter time."
 )
 PUT_BACK = (
     "Before you start Etude, give it the pepper and the root key of then: secrets.json and root.key under ETUDE_HOME, "

@@ -14,9 +14,11 @@ from sqlalchemy.exc import IntegrityError
 
 from shared import ids
 from shared.database import Database
-from shared.errors import Unavailable
+from shared.errors import Damaged, Unavailable
+from shared.log import logger
 from shared.sealing import key_rows, key_tables, root_keys
 from shared.sealing.key_rows import Found, ObjectKey, Store
+from shared.sealing.segments import Tampered
 from shared.settings import Settings
 
 # A key that was destroyed elsewhere opens nothing here after so long.
@@ -26,6 +28,8 @@ CACHED_AT_MOST = 4096
 # A place's first key, or its tenant's, may be made by somebody else at the same moment.
 TRIES = 5
 POOL_SIZE = 2
+
+log = logger("keys")
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class KeyStore:
         with self.transaction() as sql:
             if not key_tables.are_there(sql):
                 key_tables.make(sql)
-            found = key_rows.read_store(sql, self.roots)
+            found = self._read_store(sql)
             said = claimed()
             if said is not None and (found is None or found.id != said):
                 raise key_rows.wrong(
@@ -89,14 +93,14 @@ class KeyStore:
             yield self._placed(sql)
 
     def find(self, place: str) -> Found:
-        """What is known of a place. Raises Tampered for a key that was changed or moved."""
+        """What is known of a place. Raises Damaged for a key that was changed or moved."""
         now = time.monotonic()
         with self._lock:
             self._drop_late(now)
             cached = self._cache.get(place)
         if cached is not None:
             return Found(cached.key)
-        with self.reading() as sql:
+        with _telling(place), self.reading() as sql:
             found = key_rows.find(sql, self.roots, self.store, place)
         if found.key is not None and found.key.is_written and not found.is_plain:
             self._remember(place, found.key, now)
@@ -106,7 +110,7 @@ class KeyStore:
         """The key of a place, before its file is there; one that has a key keeps it."""
         for _ in range(TRIES):
             try:
-                with self.transaction() as sql:
+                with _telling(place), self.transaction() as sql:
                     return key_rows.make(sql, self.roots, place)
             except IntegrityError:
                 continue
@@ -149,6 +153,12 @@ class KeyStore:
         self._database.forget()
         self._lock = threading.Lock()
 
+    def _read_store(self, sql: Connection) -> Store | None:
+        try:
+            return key_rows.read_store(sql, self.roots)
+        except Tampered as cause:
+            raise key_rows.wrong(f"The key store {_shown(self.url)} was changed: put it back from a copy.") from cause
+
     def _placed(self, sql: Connection) -> Connection:
         return sql.execution_options(schema_translate_map=key_tables.IN_SQLITE) if self._database.is_sqlite else sql
 
@@ -163,6 +173,15 @@ class KeyStore:
         # In the order in which they came, and each stays as long.
         while self._cache and (oldest := next(iter(self._cache.items())))[1].until <= now:
             del self._cache[oldest[0]]
+
+
+@contextmanager
+def _telling(place: str) -> Iterator[None]:
+    try:
+        yield
+    except Tampered as cause:
+        log.error("key_damaged", key=place)
+        raise Damaged(f"The key of the stored file {place.rpartition('/')[2]} is damaged: restore it.") from cause
 
 
 def _for_keys(settings: Settings) -> Settings:

@@ -1,4 +1,4 @@
-"""Keys under newer keys: what they wrap is wrapped anew, and no stored file is touched. Whoever died goes on from there.
+"""Keys under newer keys: what they wrap is wrapped anew, and no stored file is touched. Said again, it goes on.
 
 Both keys are good meanwhile: each row says by which it is wrapped.
 """
