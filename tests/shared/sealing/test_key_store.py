@@ -50,7 +50,7 @@ def test_an_unknown_place_is_neither_sealed_nor_plain(keys: KeyStore) -> None:
 def test_many_threads_and_processes_make_one_key_for_a_place(keys: KeyStore, settings: Settings) -> None:
     made: list[bytes] = []
     threads = [threading.Thread(target=lambda: made.append(keys.make(A).secret)) for _ in range(8)]
-    script = f"from shared import settings; from shared.storage import Storage; Storage(settings.read()).open_keys().make({A!r})"
+    script = f"from shared import settings, storage; storage.Storage(settings.read()).open_keys().make({A!r})"
     environment = {**os.environ, **environment_of(settings)}
     processes = [subprocess.Popen([sys.executable, "-c", script], env=environment) for _ in range(3)]
 

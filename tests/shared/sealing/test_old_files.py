@@ -1,4 +1,4 @@
-"""Files from before everything was sealed: readable by a list that was made once, sealed by a command; none is planted."""
+"""Files from before everything was sealed: readable by a list made once, sealed by a command; none is planted."""
 
 import os
 import signal

@@ -51,7 +51,7 @@ def test_a_wrong_one_is_refused_and_not_repeated(tmp_path: Path, value: str) -> 
 
 
 def test_a_missing_one_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(SettingsWrong, match="There is no root key.*openssl rand -hex 32"):
+    with pytest.raises(SettingsWrong, match=r"There is no root key.*openssl rand -hex 32"):
         root_keys.read(given(tmp_path))
 
 
@@ -71,7 +71,7 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path, content: bytes) -> 
     path.write_bytes(content)
     path.chmod(0o600)
 
-    with pytest.raises(SettingsWrong, match="ETUDE_ROOT_KEY_FILE .*: expected"):
+    with pytest.raises(SettingsWrong, match=r"ETUDE_ROOT_KEY_FILE .*: expected"):
         root_keys.read(given(tmp_path, ROOT_KEY_FILE=str(path)))
 
 
