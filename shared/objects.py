@@ -1,10 +1,11 @@
 """Bytes as they lie in a local folder or in S3, behind one set of verbs; what they mean is shared/storage.py's."""
 
 import errno
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import obstore
+from obstore import Bytes
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
 
@@ -36,19 +37,19 @@ class Objects:
         except (BaseError, OSError) as cause:
             raise _away(cause) from cause
 
-    def stream(self, key: str) -> tuple[int, Iterator[bytes]]:
+    def stream(self, key: str) -> tuple[int, Iterator[memoryview]]:
         """The size of an object, and its bytes of one moment in blocks."""
         try:
             answer = obstore.get(self._store, key)
-            return answer.meta["size"], _translated(iter(answer.stream(min_chunk_size=BLOCK_BYTES)))
+            return answer.meta["size"], _translated(answer.stream(min_chunk_size=BLOCK_BYTES))
         except (BaseError, OSError) as cause:
             raise _away(cause) from cause
 
-    def read(self, key: str, start: int, end: int) -> Iterator[bytes]:
+    def read(self, key: str, start: int, end: int) -> Iterator[memoryview]:
         """The bytes from `start` to before `end`, a bounded number at a time."""
         try:
             for place in range(start, end, PART_BYTES):
-                yield memoryview(obstore.get_range(self._store, key, start=place, end=min(place + PART_BYTES, end)))  # type: ignore[misc]
+                yield memoryview(obstore.get_range(self._store, key, start=place, end=min(place + PART_BYTES, end)))
         except (BaseError, OSError) as cause:
             raise _away(cause) from cause
 
@@ -87,9 +88,10 @@ class Objects:
             raise _away(cause) from cause
 
 
-def _translated(blocks: Iterator[bytes]) -> Iterator[bytes]:
+def _translated(blocks: Iterable[Bytes]) -> Iterator[memoryview]:
     try:
-        yield from blocks
+        for block in blocks:
+            yield memoryview(block)
     except (BaseError, OSError) as cause:
         raise _away(cause) from cause
 

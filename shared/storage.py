@@ -4,6 +4,7 @@ A `key` here is where a file lies, as S3 has the word; the secret that opens it 
 """
 
 import hashlib
+import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -166,13 +167,17 @@ class Storage:
             return keys.say_written(found.key)
         if not found.is_plain:
             return found.key is not None
-        try:
-            self.put(key, map(bytes, self.objects.stream(key)[1]))
-        except Unavailable as gone:
-            if gone.code != "file_missing":
-                raise
-            self.delete(key)
-            return False
+        # The store cannot be read while it takes a stream.
+        with tempfile.TemporaryFile() as copy:
+            try:
+                copy.writelines(self.objects.stream(key)[1])
+                copy.seek(0)
+                self.put(key, iter(lambda: copy.read(BLOCK_BYTES), b""))
+            except Unavailable as gone:
+                if gone.code != "file_missing":
+                    raise
+                self.delete(key)
+                return False
         return True
 
     def sweep(self) -> None:
@@ -230,10 +235,11 @@ class Storage:
     def _whole(self, sealed_by: ObjectKey) -> Iterator[bytes]:
         size, blocks = self.objects.stream(sealed_by.place)
         header = b""
-        while len(header) < HEADER_BYTES and (block := next(blocks, b"")):
-            header += bytes(block)
+        while len(header) < HEADER_BYTES and (block := next(blocks, None)) is not None:
+            header += block
         opener = Opener(sealed_by.secret, sealed_by.bound, header=header[:HEADER_BYTES], size=size)
-        yield from opener.open(chain([memoryview(header)[HEADER_BYTES:]], blocks), first=0, after=opener.count)
+        rest = memoryview(header)[HEADER_BYTES:]
+        yield from opener.open(chain([rest], blocks), first=0, after=opener.count)
 
     def _part(self, sealed_by: ObjectKey, start: int, length: int | None) -> Iterator[bytes]:
         opener = self._opener(sealed_by)

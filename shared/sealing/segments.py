@@ -23,6 +23,10 @@ ROOM_BYTES = SEGMENT_BYTES - TAG_BYTES
 FIRST_ROOM_BYTES = ROOM_BYTES - HEADER_BYTES
 
 
+# What a stream may come in, so that nobody copies what lies in another's memory.
+Octets = bytes | bytearray | memoryview
+
+
 class Tampered(Exception):
     """What was read is not what was sealed under this key for this place."""
 
@@ -38,7 +42,7 @@ class Span:
     skipped: int
 
 
-def seal(key: bytes, bound: bytes, blocks: Iterable[bytes]) -> Iterator[bytes]:
+def seal(key: bytes, bound: bytes, blocks: Iterable[Octets]) -> Iterator[bytes]:
     """The sealed form of a stream, segment by segment; `bound` is the associated data."""
     salt, prefix = os.urandom(SALT_BYTES), os.urandom(PREFIX_BYTES)
     cipher = _cipher(key, bound, salt)
@@ -74,7 +78,7 @@ class Opener:
         end = min(after * SEGMENT_BYTES, self._size)
         return Span(first, after, max(first * SEGMENT_BYTES, HEADER_BYTES), end, start - _plain_start(first))
 
-    def open(self, blocks: Iterable[bytes], *, first: int, after: int) -> Iterator[bytes]:
+    def open(self, blocks: Iterable[Octets], *, first: int, after: int) -> Iterator[bytes]:
         """The plaintext of the segments from `first` to before `after`, whose bytes come in blocks of any size.
 
         Raises Tampered before it yields anything of a segment that is not as it was sealed, and when some are missing.
@@ -104,7 +108,7 @@ class Opener:
         start = HEADER_BYTES if number == 0 else number * SEGMENT_BYTES
         return min((number + 1) * SEGMENT_BYTES, self._size) - start
 
-    def _open(self, sealed: bytes | bytearray | memoryview, number: int) -> bytes:
+    def _open(self, sealed: Octets, number: int) -> bytes:
         try:
             return self._cipher.decrypt(_nonce(self._prefix, number, is_last=number == self.count - 1), sealed, None)
         except InvalidTag as cause:
