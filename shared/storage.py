@@ -161,23 +161,26 @@ class Storage:
 
     def seal(self, key: str) -> bool:
         """Seal a file that still lies open; again does no harm. False when it is gone."""
+        try:
+            return self._seal_anew(key)
+        except Unavailable as gone:
+            if gone.code != "file_missing":
+                raise
+            self.delete(key)
+            return False
+
+    def _seal_anew(self, key: str) -> bool:
         keys = self.open_keys()
         found = keys.find(key)
-        if found.is_plain and found.key is not None and self.is_sealed(found.key):
-            return keys.say_written(found.key)
         if not found.is_plain:
             return found.key is not None
+        if found.key is not None and self.is_sealed(found.key):
+            return keys.say_written(found.key)
         # The store cannot be read while it takes a stream.
         with tempfile.TemporaryFile() as copy:
-            try:
-                copy.writelines(self.objects.stream(key)[1])
-                copy.seek(0)
-                self.put(key, iter(lambda: copy.read(BLOCK_BYTES), b""))
-            except Unavailable as gone:
-                if gone.code != "file_missing":
-                    raise
-                self.delete(key)
-                return False
+            copy.writelines(self.objects.stream(key)[1])
+            copy.seek(0)
+            self.put(key, iter(lambda: copy.read(BLOCK_BYTES), b""))
         return True
 
     def sweep(self) -> None:
