@@ -4,8 +4,8 @@ A `key` here is where a file lies, as S3 has the word; the secret that opens it 
 """
 
 import hashlib
-import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -176,11 +176,10 @@ class Storage:
             return found.key is not None
         if found.key is not None and self.is_sealed(found.key):
             return keys.say_written(found.key)
-        # The store cannot be read while it takes a stream.
-        with tempfile.TemporaryFile() as copy:
-            copy.writelines(self.objects.stream(key)[1])
-            copy.seek(0)
-            self.put(key, iter(lambda: copy.read(BLOCK_BYTES), b""))
+        # Read by another thread: a store that takes a stream drives this one, and cannot be asked meanwhile.
+        with ThreadPoolExecutor(1) as reader:
+            blocks = map(bytes, self.objects.stream(key)[1])
+            self.put(key, iter(lambda: reader.submit(next, blocks, b"").result(), b""))
         return True
 
     def sweep(self) -> None:

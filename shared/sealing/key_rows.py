@@ -174,6 +174,8 @@ def list_dead(sql: Connection, *, after_s: float, at_most: int) -> list[str]:
 def list_unwritten(sql: Connection, *, after_s: float, at_most: int) -> list[str]:
     """Places that got a key, and of which nobody has said since that a file is there."""
     old = object_keys.c.written_at.is_(None) & object_keys.c.destroyed_at.is_(None)
+    # What still lies open has a key as soon as somebody begins to seal it.
+    old &= ~exists().where(plain_files.c.place == object_keys.c.place)
     chosen = select(object_keys.c.place).where(old, object_keys.c.created_at < now() - after_s)
     return list(sql.execute(chosen.limit(at_most)).scalars())
 
