@@ -57,21 +57,26 @@ class KeyStore:
         (`keys_wrong`) when the root key is not the one of the store, or the store not the one of the files.
         """
         _make_private(self.url)
+        said = claimed()
+        with self.reading() as sql:
+            found = self._read_store(sql) if key_tables.are_there(sql) else None
+            self._demand_own(found, said)
+        self._store = self._begin(list(list_plain())) if found is None else found
+        return self._store.id
+
+    def _begin(self, plain: list[str]) -> Store:
         with self.transaction() as sql:
             if not key_tables.are_there(sql):
                 key_tables.make(sql)
-            found = self._read_store(sql)
-            said = claimed()
-            if said is not None and (found is None or found.id != said):
-                raise key_rows.wrong(
-                    f"The files were sealed with the keys of the store {said}, and {_shown(self.url)} is another one "
-                    "or empty: put back the key store that belongs to them (see docs/operations.md)."
-                )
-            if found is None:
-                found = key_rows.begin(sql, self.roots, ids.new("ks"), list_plain())
-            key_rows.demand_roots(sql, self.roots)
-        self._store = found
-        return found.id
+            # Somebody may have been first.
+            return self._read_store(sql) or key_rows.begin(sql, self.roots, ids.new("ks"), plain)
+
+    def _demand_own(self, found: Store | None, said: str | None) -> None:
+        if said is not None and (found is None or found.id != said):
+            raise key_rows.wrong(
+                f"The files were sealed with the keys of the store {said}, and {_shown(self.url)} is another one or "
+                "empty: put back the key store that belongs to them (see docs/operations.md)."
+            )
 
     @property
     def is_open(self) -> bool:
@@ -155,7 +160,10 @@ class KeyStore:
 
     def _read_store(self, sql: Connection) -> Store | None:
         try:
-            return key_rows.read_store(sql, self.roots)
+            found = key_rows.read_store(sql, self.roots)
+            if found is not None:
+                key_rows.demand_roots(sql, self.roots)
+            return found
         except Tampered as cause:
             raise key_rows.wrong(f"The key store {_shown(self.url)} was changed: put it back from a copy.") from cause
 
