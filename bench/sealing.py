@@ -185,7 +185,7 @@ class House:
         answer = self._client.open(path, method=method, **{"headers": self._headers, **more})
         if answer.status_code >= 400:
             raise MeasurementBroken(f"{method} {path}: {answer.get_data(as_text=True)}")
-        return dict(answer.get_json())
+        return dict(answer.get_json(silent=True) or {})
 
 
 @contextmanager

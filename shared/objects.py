@@ -1,15 +1,19 @@
 """Bytes as they lie in a local folder or in S3, behind one set of verbs; what they mean is shared/storage.py's."""
 
 import errno
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import obstore
-from obstore import Bytes
 from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, S3Store
 
 from shared.errors import Unavailable
+
+if TYPE_CHECKING:
+    # There for type checkers alone.
+    from obstore import BytesStream
 
 # S3 takes no part under 5 MiB but the last.
 PART_BYTES = 8 * 1024 * 1024
@@ -88,7 +92,7 @@ class Objects:
             raise _away(cause) from cause
 
 
-def _translated(blocks: Iterable[Bytes]) -> Iterator[memoryview]:
+def _translated(blocks: "BytesStream") -> Iterator[memoryview]:
     try:
         for block in blocks:
             yield memoryview(block)

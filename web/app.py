@@ -14,7 +14,6 @@ from shared.keys import Keyring
 from shared.questions import Asker
 from shared.queue import Bell
 from shared.receivers import Receivers
-from shared.sealing import starting
 from shared.settings import Settings
 from shared.storage import Storage
 from web import (
@@ -143,7 +142,6 @@ def read_settings() -> Settings:
     """The settings of a web process, from the environment; logs configured."""
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
-    starting.demand(chosen)
     log.configure(chosen.log_level)
     return chosen
 

@@ -10,7 +10,7 @@ from shared.sealing import starting
 def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
-    starting.demand(chosen)
+    starting.demand_before_fork(chosen)
     Server(
         "web.gateway:from_environment",
         factory=True,

@@ -38,7 +38,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
-    starting.demand(chosen)
+    starting.demand_before_fork(chosen)
     log.configure(chosen.log_level)
     serve(chosen, queue_name=arguments.queue, slot=arguments.slot)
 

@@ -56,13 +56,17 @@ class KeyStore:
         `claimed` says which store the files say they were sealed by. Returns this one's id. Raises Unavailable
         (`keys_wrong`) when the root key is not the one of the store, or the store not the one of the files.
         """
-        _make_private(self.url)
         said = claimed()
-        with self.reading() as sql:
-            found = self._read_store(sql) if key_tables.are_there(sql) else None
-            self._demand_own(found, said)
+        found = self.check()
+        self._demand_own(found, said)
         self._store = self._begin(list(list_plain())) if found is None else found
         return self._store.id
+
+    def check(self) -> Store | None:
+        """The store, if it has begun. Raises Unavailable (`keys_wrong`) when the root key is not its own."""
+        _make_private(self.url)
+        with self.reading() as sql:
+            return self._read_store(sql) if key_tables.are_there(sql) else None
 
     def _begin(self, plain: list[str]) -> Store:
         with self.transaction() as sql:
