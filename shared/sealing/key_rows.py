@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, exists, func, insert, literal, select, update
+from sqlalchemy import Column, ColumnElement, Connection, Row, delete, exists, func, insert, literal, select, update
 
 from shared import ids
 from shared.database import now
@@ -240,7 +240,7 @@ def _bound_in(place: str, id: str) -> bytes:
     return bind("object", tenant_of(place), place, id)
 
 
-def _within(column: Any, place: str) -> ColumnElement[bool]:  # Any: a column
+def _within(column: Column[str], place: str) -> ColumnElement[bool]:
     if not place.endswith("/"):
         return column == place
     # The sign after the slash: what lies between is the folder's.
