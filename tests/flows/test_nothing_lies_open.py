@@ -44,7 +44,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         )
         rows = service.call("GET", f"/v1/jobs/{scored['id']}/predictions?limit=10")["data"]
         assert rows[0]["key"].startswith(TRACK) and GENRE in json.dumps(rows)
-        archive = service.get("/v1/models/canary/versions/1/archive")
+        archive = service.get("/v1/models/canary/versions/1/download")
         assert zipfile.ZipFile(io.BytesIO(archive)).namelist()
     finally:
         service.stop()
