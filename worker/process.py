@@ -93,7 +93,8 @@ def begin(settings: Settings, app: Celery, worker: str, *, has_device: bool) -> 
 
 def _keep_temporary_files(scratch: Path) -> None:
     """Have every temporary file lie where the next child removes it, whoever in a library makes it."""
-    scratch.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for folder in (scratch.parent, scratch):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     tempfile.tempdir = str(scratch)
 
 

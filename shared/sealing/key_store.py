@@ -43,11 +43,15 @@ class KeyStore:
 
     def __init__(self, settings: Settings) -> None:
         self.url, self.roots = settings.keys_url, root_keys.read(settings)
-        self._database = Database(_for_keys(settings), pool_size=POOL_SIZE, erases=True)
+        # A file whose key was lost in a power cut would be lost, so each key lies on the disk before its file.
+        self._database = Database(_for_keys(settings, "FULL"), pool_size=POOL_SIZE, erases=True)
+        # That a file is there may be forgotten by a power cut: the sweep finds it.
+        self._notes = Database(_for_keys(settings, "NORMAL"), pool_size=POOL_SIZE, erases=True)
         self._store: Store | None = None
         self._cache: dict[str, Cached] = {}
         self._lock = threading.Lock()
-        weakref.finalize(self, self._database.close)
+        for each in (self._database, self._notes):
+            weakref.finalize(self, each.close)
         _all.add(self)
 
     def open(self, list_plain: Callable[[], Iterable[str]], claimed: Callable[[], str | None]) -> str:
@@ -127,8 +131,8 @@ class KeyStore:
 
     def say_written(self, key: ObjectKey) -> bool:
         """Note that the file is there, sealed; False when its key was destroyed meanwhile."""
-        with self.transaction() as sql:
-            is_there = key_rows.say_written(sql, key)
+        with self._notes.transaction() as sql:
+            is_there = key_rows.say_written(self._placed(sql), key)
         if is_there:
             self._remember(key.place, replace(key, is_written=True), time.monotonic())
         return is_there
@@ -156,10 +160,12 @@ class KeyStore:
 
     def close(self) -> None:
         self._database.close()
+        self._notes.close()
 
     def after_fork(self) -> None:
         """In a child: the parent's connections are the parent's, and a thread of it may have held the lock."""
         self._database.forget()
+        self._notes.forget()
         self._lock = threading.Lock()
 
     def _read_store(self, sql: Connection) -> Store | None:
@@ -196,9 +202,8 @@ def _telling(place: str) -> Iterator[None]:
         raise Damaged(f"The key of the stored file {place.rpartition('/')[2]} is damaged: restore it.") from cause
 
 
-def _for_keys(settings: Settings) -> Settings:
-    # A file whose key was lost in a power cut would be lost, so each key lies on the disk before its file.
-    return replace(settings, database_url=settings.keys_url, sqlite_synchronous="FULL")
+def _for_keys(settings: Settings, synchronous: str) -> Settings:
+    return replace(settings, database_url=settings.keys_url, sqlite_synchronous=synchronous)
 
 
 def _make_private(url: str) -> None:
