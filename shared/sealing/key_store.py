@@ -43,15 +43,13 @@ class KeyStore:
 
     def __init__(self, settings: Settings) -> None:
         self.url, self.roots = settings.keys_url, root_keys.read(settings)
-        # A file whose key was lost in a power cut would be lost, so each key lies on the disk before its file.
-        self._database = Database(_for_keys(settings, "FULL"), pool_size=POOL_SIZE, erases=True)
-        # That a file is there may be forgotten by a power cut: the sweep finds it.
-        self._notes = Database(_for_keys(settings, "NORMAL"), pool_size=POOL_SIZE, erases=True)
+        # Written down to the disk where it matters, and then by `_sync`: a commit that does it holds everybody up.
+        placed = replace(settings, database_url=settings.keys_url, sqlite_synchronous="NORMAL")
+        self._database = Database(placed, pool_size=POOL_SIZE, erases=True)
         self._store: Store | None = None
         self._cache: dict[str, Cached] = {}
         self._lock = threading.Lock()
-        for each in (self._database, self._notes):
-            weakref.finalize(self, each.close)
+        weakref.finalize(self, self._database.close)
         _all.add(self)
 
     def open(self, list_plain: Callable[[], Iterable[str]], claimed: Callable[[], str | None]) -> str:
@@ -124,15 +122,18 @@ class KeyStore:
         for _ in range(TRIES):
             try:
                 with _telling(place), self.transaction() as sql:
-                    return key_rows.make(sql, self.roots, place)
+                    made = key_rows.make(sql, self.roots, place)
             except IntegrityError:
                 continue
+            # A file whose key was lost in a power cut would be lost.
+            self._sync()
+            return made
         raise Unavailable("The key store is busy: send the request again.", retry_after_s=1)
 
     def say_written(self, key: ObjectKey) -> bool:
         """Note that the file is there, sealed; False when its key was destroyed meanwhile."""
-        with self._notes.transaction() as sql:
-            is_there = key_rows.say_written(self._placed(sql), key)
+        with self.transaction() as sql:
+            is_there = key_rows.say_written(sql, key)
         if is_there:
             self._remember(key.place, replace(key, is_written=True), time.monotonic())
         return is_there
@@ -160,13 +161,25 @@ class KeyStore:
 
     def close(self) -> None:
         self._database.close()
-        self._notes.close()
 
     def after_fork(self) -> None:
         """In a child: the parent's connections are the parent's, and a thread of it may have held the lock."""
         self._database.forget()
-        self._notes.forget()
         self._lock = threading.Lock()
+
+    def _sync(self) -> None:
+        """Have what was committed lie on the disk. PostgreSQL sees to it itself."""
+        place = make_url(self.url)
+        if place.get_backend_name() != "sqlite":
+            return
+        for suffix in ("-wal", ""):
+            path = Path(f"{place.database}{suffix}")
+            if path.exists():
+                file = os.open(path, os.O_RDONLY)
+                os.fsync(file)
+                os.close(file)
+                # Whoever emptied the log meanwhile has written the rest down first.
+                return
 
     def _read_store(self, sql: Connection) -> Store | None:
         try:
@@ -200,10 +213,6 @@ def _telling(place: str) -> Iterator[None]:
     except Tampered as cause:
         log.error("key_damaged", key=place)
         raise Damaged(f"The key of the stored file {place.rpartition('/')[2]} is damaged: restore it.") from cause
-
-
-def _for_keys(settings: Settings, synchronous: str) -> Settings:
-    return replace(settings, database_url=settings.keys_url, sqlite_synchronous=synchronous)
 
 
 def _make_private(url: str) -> None:
