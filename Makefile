@@ -26,13 +26,13 @@ demo-music: .venv/music ## Learn from Bach's chorales, harmonise a melody, compo
 up: .venv/run ## Start the whole service, until Ctrl-C
 	@$(PY) -m shared.up
 
-backup: .venv/run ## Save database and files in TO=folder, while everything runs
+backup: .venv/run ## Save database and files in TO=folder, their keys in KEYS=folder, while everything runs
 	@test -n "$(TO)" || { echo "Say where to save: make backup TO=folder" >&2; exit 1; }
-	@$(PY) -m shared.backup save "$(TO)"
+	@$(PY) -m shared.backup save "$(TO)" $(if $(KEYS),--keys "$(KEYS)")
 
 restore: .venv/run ## Put what is saved in FROM=folder into a database and a storage that are empty
 	@test -n "$(FROM)" || { echo "Say what to restore: make restore FROM=folder" >&2; exit 1; }
-	@$(PY) -m shared.backup restore "$(FROM)"
+	@$(PY) -m shared.backup restore "$(FROM)" $(if $(KEYS),--keys "$(KEYS)")
 
 # Much of a test is waiting: three at once keep two processors busy. The tests of a file stay together. What fails beside
 # others is tried once more alone, and named: a process that had to wait for its turn may have missed a limit.

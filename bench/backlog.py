@@ -34,7 +34,14 @@ def measure(rounds: int) -> list[Measurement]:
         argv = redis_server.arguments(redis_server.find_binary(), place)
         redis = subprocess.Popen(argv, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
         redis_server.wait_ready(place)
-        chosen = settings.read({"ETUDE_HOME": folder, "ETUDE_PEPPER": "x" * 32, "ETUDE_REDIS_URL": place.celery_url})
+        chosen = settings.read(
+            {
+                "ETUDE_HOME": folder,
+                "ETUDE_PEPPER": "x" * 32,
+                "ETUDE_ROOT_KEY": "4e" * 32,
+                "ETUDE_REDIS_URL": place.celery_url,
+            }
+        )
         upgrade(chosen.database_url)
         database = Database(chosen, whose=EVERYONE)
         _fill(database)

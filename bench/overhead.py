@@ -77,7 +77,13 @@ def _fit(table: Table, watch: Watch) -> float:
 def desk() -> Iterator[Desk]:
     """A claimed job's desk with its heart beating, on a database and storage of its own."""
     with tempfile.TemporaryDirectory(prefix="etude-bench-") as folder:
-        chosen = settings.read({"ETUDE_HOME": folder, "ETUDE_PEPPER": "only good for measuring, and nothing else"})
+        chosen = settings.read(
+            {
+                "ETUDE_HOME": folder,
+                "ETUDE_PEPPER": "only good for measuring, and nothing else",
+                "ETUDE_ROOT_KEY": "4e" * 32,
+            }
+        )
         chosen = dataclasses.replace(chosen, checkpoint_s=0.0)
         upgrade(chosen.database_url)
         database = Database(chosen, whose=EVERYONE)

@@ -107,7 +107,7 @@ def _weigh(alone: Crew, few: Path, table: Path, rounds: int) -> list[tuple[float
 def _time_cut() -> float:
     """Seconds for the rows of SQL of all chunks, in a database that has nothing else."""
     with tempfile.TemporaryDirectory(prefix="etude-bench-") as folder:
-        chosen = settings.read({"ETUDE_HOME": folder, "ETUDE_PEPPER": "x" * 32})
+        chosen = settings.read({"ETUDE_HOME": folder, "ETUDE_PEPPER": "x" * 32, "ETUDE_ROOT_KEY": "4e" * 32})
         upgrade(chosen.database_url)
         database = Database(chosen, whose=EVERYONE)
         claim = _claim(database)

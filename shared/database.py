@@ -52,13 +52,19 @@ class Database:
     """
 
     def __init__(
-        self, settings: Settings, *, whose: str = tenancy.NOBODY, pool_size: int = 5, busy_ms: int = BUSY_MS
+        self,
+        settings: Settings,
+        *,
+        whose: str = tenancy.NOBODY,
+        pool_size: int = 5,
+        busy_ms: int = BUSY_MS,
+        erases: bool = False,
     ) -> None:
         self.url = settings.database_url
         # Said to PostgreSQL at the beginning of each transaction: a setting and its value.
         self._said: tuple[str, str] | None = None
         self._options: dict[str, Any] = {}
-        self._busy_ms = busy_ms
+        self._busy_ms, self._erases = busy_ms, erases
         self.is_sqlite = self.url.startswith("sqlite")
         # SQLite has one writer, and one that finds it busy sleeps ever longer before it looks again: threads of one
         # process queue here instead, each woken as soon as it is its turn.
@@ -159,6 +165,12 @@ class Database:
         # A thread of the parent may have held it at the fork.
         self._turn = self._new_turn()
 
+    def truncate_log(self) -> None:
+        """Have SQLite's log, which still holds what was overwritten, emptied; unless somebody reads just then."""
+        if self.is_sqlite:
+            with self.reading() as sql:
+                sql.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close what is here now; a connection that a thread still holds is closed when it is given back."""
         for engine in (self._writing, self._reading):
@@ -178,6 +190,9 @@ class Database:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute(f"PRAGMA synchronous={self._synchronous}")
         cursor.execute("PRAGMA foreign_keys=ON")
+        if self._erases:
+            # What is deleted is overwritten, not only given up.
+            cursor.execute("PRAGMA secure_delete=ON")
         cursor.close()
 
 

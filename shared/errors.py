@@ -7,6 +7,7 @@ EtudeError
 │  └─ NotInstalled 501
 ├─ Unavailable    503  a part that we need is away; the same request works later
 ├─ JobFailed           written on the row; the job ends and is not tried again
+│  └─ Damaged          a stored file is not what was sealed there: to be restored, never to be used
 ├─ TryAgain            the job goes back to the queue, a bounded number of times
 ├─ WorkerLost          the attempt's process is gone; the job goes back to the queue, a bounded number of times
 ├─ Stalled             the attempt has not moved for too long: as if its worker had been lost
@@ -150,6 +151,12 @@ class JobFailed(EtudeError):
     """The job ends as failed; its detail says what to do."""
 
     code, title = "job_failed", "The job failed"
+
+
+class Damaged(JobFailed):
+    """A stored file cannot be opened as what was sealed in its place; nothing of it may be used."""
+
+    code, title = "integrity", "A stored file is damaged"
 
 
 class TryAgain(EtudeError):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TypeVar
@@ -33,6 +33,10 @@ class Settings:
     database_url: str
     redis_url: str
     storage_url: str
+    keys_url: str
+    # In no traceback and no log.
+    root_key: str = field(repr=False)
+    root_key_file: str
     workers: int
     pepper: str
     sqlite_synchronous: str
@@ -80,7 +84,7 @@ class Settings:
 def read(environment: Mapping[str, str] = os.environ) -> Settings:
     """Read the environment; stop with one sentence for each wrong setting."""
     wrong: list[str] = []
-    known = set(OF_OTHERS)
+    known = {*OF_OTHERS, "ETUDE_ROOT_KEY"}
 
     def take(name: str, default: T, convert: Callable[[str], T]) -> T:
         known.add(f"ETUDE_{name}")
@@ -95,14 +99,19 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
             return default
 
     home = take("HOME", Path(".etude"), Path).absolute()
+    database_url = take("DATABASE_URL", f"sqlite:///{home}/etude.db", _database_url)
     lease_s = take("LEASE_S", 30.0, _number(0.5, 3600))
     settings = Settings(
         home=home,
         host=take("HOST", "127.0.0.1", str),
         port=take("PORT", 8000, _whole(0, 65535)),
-        database_url=take("DATABASE_URL", f"sqlite:///{home}/etude.db", _database_url),
+        database_url=database_url,
         redis_url=take("REDIS_URL", "", _redis_url),
         storage_url=take("STORAGE_URL", f"file://{home}/storage", _storage_url),
+        keys_url=take("KEYS_URL", _keys_beside(database_url), _database_url),
+        # Checked by shared/sealing/root_keys.py, which tells nothing of it.
+        root_key=environment.get("ETUDE_ROOT_KEY", ""),
+        root_key_file=take("ROOT_KEY_FILE", f"{home}/root.key", str),
         workers=take("WORKERS", 1, _whole(0, 256)),
         pepper=take("PEPPER", "", _secret),
         sqlite_synchronous=take("SQLITE_SYNCHRONOUS", "NORMAL", _one_of("NORMAL", "FULL")),
@@ -247,6 +256,14 @@ _storage_url = _starting_with("a storage URL", "file://", "s3://")
 def _database_url(text: str) -> str:
     # As everybody writes it; the driver is ours to name.
     return _any_database_url(text).replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def _keys_beside(database_url: str) -> str:
+    """Beside a SQLite file another one; in PostgreSQL a schema of its own, see shared/sealing/key_tables.py."""
+    if not database_url.startswith("sqlite"):
+        return database_url
+    folder, slash, _ = database_url.rpartition("/")
+    return f"{folder}{slash}keys.db"
 
 
 def _ports(text: str) -> str:

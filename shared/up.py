@@ -16,6 +16,7 @@ from pathlib import Path
 
 from shared import processes, redis_server, secrets, settings
 from shared.processes import Program, Supervisor
+from shared.sealing import root_keys, starting
 from shared.settings import Settings
 
 START_LIMIT_S = 60.0
@@ -45,6 +46,9 @@ def prepare(chosen: Settings) -> tuple[Settings, Supervisor]:
     programs: list[Program] = []
     if not chosen.pepper:
         chosen = dataclasses.replace(chosen, pepper=secrets.pepper(chosen.home))
+    if not chosen.root_key:
+        root_keys.make_once(Path(chosen.root_key_file))
+    starting.demand(chosen)
     if not chosen.redis_url:
         place = redis_server.make_place(chosen.home / "redis")
         chosen = dataclasses.replace(chosen, redis_url=place.celery_url)

@@ -20,6 +20,7 @@ from shared.tenancy import EVERYONE
 from tests import postgres_server
 
 PEPPER = "a pepper that is only good for tests"
+ROOT_KEY = "7e57" * 16
 TEMPLATE = "etude_template"
 
 
@@ -74,7 +75,8 @@ def owner_url(request: pytest.FixtureRequest, database_url: str) -> str:
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str) -> Settings:
     """Settings with short leases, so that a lost worker is noticed within a test's patience."""
-    chosen = read({"ETUDE_HOME": str(tmp_path), "ETUDE_DATABASE_URL": database_url, "ETUDE_PEPPER": PEPPER})
+    given = {"ETUDE_PEPPER": PEPPER, "ETUDE_ROOT_KEY": ROOT_KEY}
+    chosen = read({"ETUDE_HOME": str(tmp_path), "ETUDE_DATABASE_URL": database_url, **given})
     # A socket path is at most 107 bytes long; a test's folder often is longer.
     redis_url = f"redis+socket://{tempfile.gettempdir()}/etude-nobody-listens.sock?virtual_host=0"
     return dataclasses.replace(chosen, redis_url=redis_url, lease_s=3.0, beat_s=0.5, tick_s=0.5, port=0)

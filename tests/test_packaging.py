@@ -23,7 +23,12 @@ from shared.settings import Settings
 from tests import compose, postgres_server
 from tests.compose import ROOT, Deployment, Unset
 
-SECRETS = {"ETUDE_PEPPER": "p" * 40, "POSTGRES_PASSWORD": "sql7secret", "REDIS_PASSWORD": "bell7secret"}
+SECRETS = {
+    "ETUDE_PEPPER": "p" * 40,
+    "ETUDE_ROOT_KEY": "4e" * 32,
+    "POSTGRES_PASSWORD": "sql7secret",
+    "REDIS_PASSWORD": "bell7secret",
+}
 OURS = ["migrate", "first-key", "web", "scheduler", "answers", "deliveries", "light-worker", "worker", "gpu-worker"]
 STAY = OURS[2:]
 TRAINERS = ["worker", "gpu-worker"]
@@ -58,7 +63,11 @@ def test_every_setting_that_is_named_exists(services: dict[str, Any]) -> None:
     named = {name for service in services.values() for name in service["environment"] if name.startswith("ETUDE_")}
     named |= {name for target in LISTS for name in compose.image_environment(target) if name.startswith("ETUDE_")}
 
-    assert {"ETUDE_PEPPER", "ETUDE_DATABASE_URL", "ETUDE_REDIS_URL", "ETUDE_STORAGE_URL"} <= named <= known
+    assert (
+        {"ETUDE_PEPPER", "ETUDE_ROOT_KEY", "ETUDE_DATABASE_URL", "ETUDE_REDIS_URL", "ETUDE_STORAGE_URL"}
+        <= named
+        <= known
+    )
 
 
 def test_every_service_waits_for_what_exists_and_for_no_circle(services: dict[str, Any]) -> None:

@@ -5,7 +5,6 @@ It keeps nothing but copies in memory: any number of them may run, and any may b
 
 import threading
 import time
-from pathlib import Path
 
 import orjson
 from redis.exceptions import RedisError
@@ -14,9 +13,10 @@ from shared import datasets, log, processes, questions, settings
 from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
 from shared.questions import Comparison, Inbox, Question, Taken, Wish
+from shared.sealing import starting
 from shared.storage import Storage
 from shared.tenancy import EVERYONE
-from worker import wishes
+from worker import own_folder, wishes
 from worker.catalogues import Catalogues, Held
 from worker.comparisons import Comparisons, find_file
 from worker.differences import Difference
@@ -41,7 +41,7 @@ class Answering:
     def __init__(self, chosen: settings.Settings) -> None:
         self._inbox = Inbox(chosen)
         self._database = Database(chosen, whose=EVERYONE, pool_size=1)
-        storage, folder = Storage(chosen), _folder(chosen.home)
+        storage, folder = Storage(chosen), own_folder.take(chosen.home / "scratch", "answers")
         self.catalogues, self.comparisons = Catalogues(storage, folder), Comparisons(storage, folder)
         self.tastes = Tastes(storage, folder)
         self._failures, self._beat_at, self._is_away = 0, 0.0, False
@@ -175,15 +175,10 @@ def _refuse_unknown(held: Held, question: Question) -> None:
         raise InvalidRequest(said, code="invalid_parameter")
 
 
-def _folder(home: Path) -> Path:
-    folder = home / "scratch"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
-
-
 def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
+    starting.demand(chosen)
     log.configure(chosen.log_level)
     stopped = processes.when_told_to_stop()
     Answering(chosen).run(stopped)

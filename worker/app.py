@@ -18,6 +18,7 @@ from celery.exceptions import WorkerLostError
 from shared import ids, log, queue, recovery, settings, workers
 from shared.database import Database
 from shared.errors import Unavailable
+from shared.sealing import starting
 from shared.tenancy import EVERYONE
 from worker import post, presence, tasks
 from worker.memory_kills import MemoryKills
@@ -38,6 +39,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
+    starting.demand_before_fork(chosen)
     log.configure(chosen.log_level)
     serve(chosen, queue_name=arguments.queue, slot=arguments.slot)
 

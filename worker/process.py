@@ -2,6 +2,8 @@
 
 import gc
 import shutil
+import tempfile
+from pathlib import Path
 
 import psutil
 from billiard import pool
@@ -87,8 +89,16 @@ def begin(settings: Settings, app: Celery, worker: str, *, has_device: bool) -> 
     if has_device:
         device.prepare()
     _child = Child(settings, app, worker)
+    _keep_temporary_files(_child.post.scratch)
     if has_device:
         _measure_machine(_child.post.database, worker)
+
+
+def _keep_temporary_files(scratch: Path) -> None:
+    """Have every temporary file lie where the next child removes it, whoever in a library makes it."""
+    for folder in (scratch.parent, scratch):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    tempfile.tempdir = str(scratch)
 
 
 def _measure_machine(database: Database, worker: str) -> None:

@@ -34,6 +34,7 @@ def run(database: Database, files: Storage) -> None:
         unnamed = chunks.forget_old(sql, after_s=CHUNKS_KEPT_S, at_most=SWEPT_AT_ONCE)
     for key in unnamed:
         files.delete(key)
+    files.sweep()
 
 
 def forget_runs(database: Database, *, kept_days: float) -> None:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 from shared import chunks, claims, datasets, fires, log, processes, queue, recovery, settings, studies, tallies, workers
 from shared.database import Database
 from shared.errors import EtudeError, Unavailable
+from shared.sealing import starting
 from shared.storage import Storage
 from shared.tenancy import EVERYONE
 from worker import sweep
@@ -121,6 +122,7 @@ class Tick:
 def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
+    starting.demand(chosen)
     log.configure(chosen.log_level)
     stopped = processes.when_told_to_stop()
     tick = Tick(chosen)

@@ -6,14 +6,21 @@ from pathlib import Path
 from sqlalchemy.exc import DBAPIError
 
 from shared import settings
-from shared.backup import Refused
+from shared.backup import Refused, keys
 from shared.backup.manifest import Manifest
 from shared.backup.restoring import restore
 from shared.backup.saving import save
 from shared.errors import Unavailable
 
-KEEP = "The pepper is not in it, and without it no key opens anything: keep secrets.json or your .env apart from it."
-PUT_BACK = "Before you start Etude, give it the pepper of then: secrets.json under ETUDE_HOME, or ETUDE_PEPPER."
+KEEP = (
+    "The pepper and the root key are not in it, and without them nothing opens anything: keep secrets.json and "
+    "root.key, or your .env, apart from it. The keys of its files are in {keys}: keep these copies for a shorter time."
+)
+PUT_BACK = (
+    "Before you start Etude, give it the pepper and the root key of then: secrets.json and root.key under ETUDE_HOME, "
+    "or ETUDE_PEPPER and ETUDE_ROOT_KEY."
+)
+ERASED = "{count:,} files are not restored: they were swept before they were saved, or their keys are destroyed."
 
 
 def main() -> None:
@@ -23,9 +30,10 @@ def main() -> None:
     )
     parser.add_argument("command", choices=["save", "restore"])
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--keys", type=Path, help="the folder of the files' keys; FOLDER-keys unless it is said")
     arguments = parser.parse_args()
     try:
-        print(_run(arguments.command, arguments.folder))  # noqa: T201
+        print(_run(arguments.command, arguments.folder, arguments.keys))  # noqa: T201
     except Unavailable as away:
         raise Refused(away.detail) from away
     except DBAPIError as cause:
@@ -34,11 +42,14 @@ def main() -> None:
         raise Refused(str(cause)) from cause
 
 
-def _run(command: str, folder: Path) -> str:
+def _run(command: str, folder: Path, keys_folder: Path | None) -> str:
     chosen = settings.read()
     if command == "save":
-        return f"{_said(save(chosen, folder))} are saved in {folder}.\n{KEEP}"
-    return f"{_said(restore(chosen, folder))} are restored from {folder}.\n{PUT_BACK}"
+        said = _said(save(chosen, folder, keys_folder=keys_folder))
+        return f"{said} are saved in {folder}.\n{KEEP.format(keys=keys_folder or keys.beside(folder))}"
+    restored = restore(chosen, folder, keys_folder=keys_folder)
+    erased = [ERASED.format(count=len(restored.gone))] if restored.gone else []
+    return "\n".join([f"{_said(restored)} are restored from {folder}.", *erased, PUT_BACK])
 
 
 def _said(saved: Manifest) -> str:

@@ -51,7 +51,7 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def digest_of(blocks: Iterable[bytes]) -> str:
+def digest_of(blocks: Iterable[bytes | memoryview]) -> str:
     made = hashlib.sha256()
     for block in blocks:
         made.update(block)

@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from shared.backup import MANIFEST, Refused
 from shared.schema import Closed, Int
 
-FORMAT = 1
+# Of files as they lie, sealed; in the first they lay open.
+FORMAT = 2
+READ = (1, 2)
 
 
 class Manifest(Closed):
@@ -24,6 +26,8 @@ class Manifest(Closed):
     rows: dict[str, Int]
     files: Int
     bytes: Int
+    # The key store whose keys open the files; None of the first format.
+    sealed_by: str | None = None
     # Checkpoints that were swept before they were copied, for their jobs had ended: these jobs begin again.
     gone: list[str]
 
@@ -57,5 +61,5 @@ def _demand_format(text: bytes, path: Path) -> None:
         found = json.loads(text)["format"]
     except (ValueError, TypeError, KeyError) as cause:
         raise Refused(f"{path} is damaged: it is no JSON object with a format.") from cause
-    if found != FORMAT:
+    if found not in READ:
         raise Refused(f"{path} has format {found}; this version reads format {FORMAT}: use the Etude that made it.")

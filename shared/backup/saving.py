@@ -5,7 +5,7 @@ from pathlib import Path
 
 from sqlalchemy import URL, make_url, select
 
-from shared.backup import DATABASE, STORAGE, Refused, engines, files, manifest, progress, rows, schema
+from shared.backup import DATABASE, STORAGE, Refused, engines, files, keys, manifest, progress, rows, schema
 from shared.backup.files import Named
 from shared.backup.manifest import FORMAT, Manifest
 from shared.database import now
@@ -14,24 +14,33 @@ from shared.settings import Settings
 from shared.storage import Storage
 
 
-def save(chosen: Settings, folder: Path) -> Manifest:
-    """Fill an empty folder. Raises Refused when it is not empty, or when a file that a row names is not as written."""
+def save(chosen: Settings, folder: Path, *, keys_folder: Path | None = None) -> Manifest:
+    """Fill an empty folder, and put the keys of its files into another. Raises Refused when the folder is not empty, or
+    when a file that a row names is not as written.
+    """
     _demand_empty(folder)
+    keys_folder = keys_folder or keys.beside(folder)
+    if keys_folder.absolute().is_relative_to(folder.absolute()):
+        raise Refused(f"{keys_folder} is within {folder}: keep the keys apart, or what is erased stays in the backup.")
     source, storage = make_url(chosen.database_url), Storage(chosen)
     while True:
         revision, taken_at, counts = _copy_rows(source, folder / DATABASE)
+        sealed_by = storage.open_keys().store.id
         missing = _fetch(storage, folder)
-        erased = [file for file in missing if not file.is_checkpoint]
-        if not erased:
-            break
+        keys.save(chosen, keys_folder)
+        with keys.shelf(chosen, folder / STORAGE, keys_folder / keys.KEYS) as shelf:
+            missing += _find_keyless(shelf, folder, missing)
+            erased = [file for file in missing if not file.is_checkpoint]
+            if not erased:
+                gone = {file.key for file in missing}
+                count, size = _check(shelf, folder, gone)
+                break
         # A dataset or a model was erased meanwhile, so a newer moment does not name its files. What was fetched stays
         # fetched, so each round is shorter than the one before.
         _demand_unnamed(source, erased)
-    gone = {file.key for file in missing}
-    count, size = _check(folder, gone)
     made = Manifest(
         format=FORMAT, revision=revision, taken_at=taken_at, sha256=files.digest(folder / DATABASE), rows=counts,
-        files=count, bytes=size, gone=sorted(gone),
+        files=count, bytes=size, sealed_by=sealed_by, gone=sorted(gone),
     )  # fmt: skip
     manifest.write(folder, made)
     return made
@@ -69,12 +78,19 @@ def _fetch(storage: Storage, folder: Path) -> list[Named]:
         ]
 
 
+def _find_keyless(shelf: Storage, folder: Path, missing: list[Named]) -> list[Named]:
+    """The files whose keys were destroyed after they were copied."""
+    with engines.snapshot(engines.sealed(folder / DATABASE)) as sql:
+        known = {file.key for file in missing}
+        return [file for file in files.named(sql) if file.key not in known and not keys.has_key(shelf, file.key)]
+
+
 def _has_fetched(storage: Storage, file: Named, path: Path) -> bool:
     if path.exists():
         return True
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        storage.fetch(file.key, path)
+        storage.fetch_sealed(file.key, path)
     except Unavailable as cause:
         path.unlink()
         if cause.code != "file_missing":
@@ -90,12 +106,13 @@ def _demand_unnamed(source: URL, missing: list[Named]) -> None:
         raise Refused(_said([f"{key} is missing" for key in sorted(still)]))
 
 
-def _check(folder: Path, gone: set[str]) -> tuple[int, int]:
+def _check(shelf: Storage, folder: Path, gone: set[str]) -> tuple[int, int]:
     """Whether the folder holds what its rows name and nothing else; returns how many files and bytes."""
     with engines.snapshot(engines.sealed(folder / DATABASE)) as sql:
         expected = {file.key: file for file in files.named(sql) if file.key not in gone}
     _drop_unnamed(folder / STORAGE, set(expected))
-    faults = files.find_faults(folder / STORAGE, progress.shown("checked", expected.values(), len(expected)))
+    shown = progress.shown("checked", expected.values(), len(expected))
+    faults = [said for file in shown if (said := keys.find_fault(shelf, file.key, file.sha256))]
     if faults:
         raise Refused(_said(faults))
     return len(expected), sum((folder / STORAGE / key).stat().st_size for key in expected)

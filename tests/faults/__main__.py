@@ -21,7 +21,7 @@ from shared.storage import Storage
 from shared.tables import tenants
 from shared.tenancy import EVERYONE
 from tests import postgres_server
-from tests.conftest import PEPPER
+from tests.conftest import PEPPER, ROOT_KEY
 from tests.faults import oracle, soak_report
 from tests.faults.house import House
 from tests.faults.soak import Soak
@@ -87,6 +87,7 @@ def a_house(sort: str) -> Iterator[House]:
         redis_url = redis_server.make_place(Path(folder) / "redis").celery_url
         chosen = read({
             "ETUDE_HOME": folder, "ETUDE_DATABASE_URL": database_url, "ETUDE_PEPPER": PEPPER,
+            "ETUDE_ROOT_KEY": ROOT_KEY,
             "ETUDE_REDIS_URL": redis_url, "ETUDE_LOG_LEVEL": "warning",
         })  # fmt: skip
         chosen = dataclasses.replace(chosen, lease_s=3.0, beat_s=0.5, tick_s=0.5, checkpoint_s=1.0, port=0)

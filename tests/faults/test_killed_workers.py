@@ -38,6 +38,25 @@ def test_2_a_worker_that_boots_again_gives_back_what_its_predecessor_held(house:
     assert house.outcomes(job) == ["lost", "succeeded"]
 
 
+def test_a_killed_workers_scratch_is_gone_once_it_starts_again(house: House) -> None:
+    worker = house.worker("1")
+    job = house.submit(**SLOW)
+    house.wait_for_steps(job, 3)
+    (left,) = (house.settings.home / "scratch").glob("light-1-*/job-*")
+    (left / "table.parquet").write_text("a cell")
+    child = child_of(worker)
+
+    worker.kill()
+    child.kill()
+    modes = {path.stat().st_mode & 0o777 for path in (left, left.parent, left.parents[1])}
+    lay_there = (left / "table.parquet").exists()
+    house.worker("1")
+    house.wait_for_end(job)
+
+    assert lay_there and not left.exists()
+    assert modes == {0o700}
+
+
 def test_3_a_dead_workers_job_goes_to_an_idle_one_after_its_lease(house: House) -> None:
     house.scheduler()
     busy = house.worker("1")

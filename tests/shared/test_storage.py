@@ -14,6 +14,7 @@ from shared import storage as places
 from shared.errors import Unavailable
 from shared.settings import Settings, read
 from shared.storage import Storage
+from tests.conftest import ROOT_KEY
 
 MiB = 1024 * 1024
 
@@ -45,9 +46,10 @@ def s3() -> Iterator[str]:
 
 @pytest.fixture(params=["folder", "s3"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Storage:
-    chosen = read({"ETUDE_HOME": str(tmp_path)})
+    chosen = read({"ETUDE_HOME": str(tmp_path), "ETUDE_ROOT_KEY": ROOT_KEY})
     if request.param == "s3":
-        chosen = dataclasses.replace(chosen, storage_url=request.getfixturevalue("s3"))
+        # A storage belongs to one key store, and each test has its own.
+        chosen = dataclasses.replace(chosen, storage_url=f"{request.getfixturevalue('s3')}/{tmp_path.name}")
     return Storage(chosen)
 
 

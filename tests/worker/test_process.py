@@ -15,7 +15,7 @@ from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import tenants
 from tests.worker import working
-from worker import process
+from worker import own_folder, process
 from worker.process import Child
 
 UNTOUCHED = """
@@ -108,6 +108,35 @@ def test_a_child_that_has_grown_makes_place(
         seen.append(child.is_retiring)
 
     assert seen == [False, False, True]
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from worker import own_folder
+folder = own_folder.take(Path(sys.argv[1]), "answers")
+(folder / "table").write_text("a listener")
+print(folder, flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_killed_process_leaves_its_folder_to_the_next_and_a_living_one_keeps_its_own(tmp_path: Path) -> None:
+    place = tmp_path / "scratch"
+    command = [sys.executable, "-c", KILLED, str(place)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as dead:
+        assert dead.stdout is not None
+        left = Path(dead.stdout.readline().strip())
+        dead.kill()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as alive:
+        assert alive.stdout is not None
+        kept = Path(alive.stdout.readline().strip())
+
+        mine = own_folder.take(place, "answers")
+
+        assert not left.exists() and (kept / "table").exists()
+        assert {path.stat().st_mode & 0o777 for path in (place, mine, kept)} == {0o700}
+        alive.kill()
 
 
 def test_what_a_killed_predecessor_left_is_removed(redis: Settings, database: Database, storage: Storage) -> None:

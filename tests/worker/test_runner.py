@@ -178,6 +178,30 @@ def test_a_stored_file_that_was_changed_fails_the_job(post: Post, tenant: str, d
     assert (row.state, row.error["code"]) == (jobs.FAILED, "integrity")
 
 
+@pytest.mark.parametrize("what", ["flipped", "cut", "another's", "no key"])
+def test_a_stored_file_that_was_tampered_with_fails_the_job_and_nothing_of_it_is_used(
+    post: Post, tenant: str, dataset: str, other: str, tmp_path: Path, what: str
+) -> None:
+    job = working.submit(post, tenant, dataset)
+    with post.database.reading() as sql:
+        key = datasets.find(sql, tenant, dataset).parts[0]["key"]
+    path = Path(post.settings.storage_url.removeprefix("file://")) / key
+    sealed = path.read_bytes()
+    theirs = f"t/{other}/datasets/ds_1/parts/1/a"
+    post.storage.put(theirs, [post.storage.get(key)])
+    changed = {
+        "flipped": sealed[:-1] + bytes([sealed[-1] ^ 1]), "cut": sealed[:-1], "no key": post.storage.get(key),
+        "another's": (path.parents[6] / theirs).read_bytes(),
+    }  # fmt: skip
+    path.write_bytes(changed[what])
+
+    runner.run(post, "train", only_tenant=None)
+
+    row = working.find(post, job)
+    assert (row.state, row.error["code"]) == (jobs.FAILED, "integrity"), row.error
+    assert working.made(post, job) == []
+
+
 def test_what_nobody_foresaw_fails_the_job_without_its_insides(post: Post, tenant: str, dataset: str) -> None:
     # A row that no door would let in.
     job = working.submit(post, tenant, dataset, params={"epochs": "many"})

@@ -24,7 +24,10 @@ def elsewhere(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path
         name = ids.new("ds")
         server.create_database(name)
         url = server.url(name)
-    return dataclasses.replace(settings, home=home, database_url=url, storage_url=f"file://{home}/storage")
+    keys_url = url if url.startswith("postgresql") else f"sqlite:///{home}/keys.db"
+    return dataclasses.replace(
+        settings, home=home, database_url=url, storage_url=f"file://{home}/storage", keys_url=keys_url
+    )
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ from sqlalchemy import create_engine, insert, select
 
 from migrations.upgrade import upgrade
 from shared import recovery
-from shared.backup import Refused, schema
+from shared.backup import Refused, keys, schema
 from shared.backup.restoring import restore
 from shared.backup.saving import save
 from shared.database import Database
+from shared.errors import Damaged, Unavailable
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import attempts, metadata, tenants
@@ -111,7 +112,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
     "unfinished": (remove("manifest.json"), "There is no manifest.json"),
     "no manifest": (overwrite("manifest.json"), "is damaged: it is no JSON"),
     "half a manifest": (rewrite(rows="many"), "is damaged: .*rows"),
-    "newer format": (rewrite(format=2), "has format 2; this version reads format 1"),
+    "newer format": (rewrite(format=3), "has format 3; this version reads format 2"),
     "newer revision": (rewrite(revision="9999"), "has revision 9999, which this version does not know"),
     "no database": (remove("etude.db"), "etude.db is missing"),
     "damaged database": (overwrite("etude.db"), "etude.db is not what was written"),
@@ -177,10 +178,118 @@ def test_a_restore_that_died_half_way_wrote_no_row_and_goes_on_when_it_is_said_a
         restore(elsewhere, saved)
     left = files_of(elsewhere)
     tables = tables_of(elsewhere)
-    Storage(elsewhere).delete("t/ten/key/1")
+    # Not by the service's own verb: that would erase it.
+    (Path(elsewhere.storage_url.removeprefix("file://")) / "t/ten/key/1").unlink()
 
     restore(elsewhere, saved)
 
     assert (len(left), tables) == (8, [])
     assert content(elsewhere) == content(settings)
     assert files_of(elsewhere) == left
+
+
+@pytest.fixture
+def erased_since(settings: Settings, storage: Storage, saved: Path) -> str:
+    """A file of the backup whose key was destroyed a day later."""
+    storage.delete("t/ten/files/1")
+    return "t/ten/files/1"
+
+
+def test_what_was_erased_since_does_not_come_back_with_the_keys_of_today(
+    settings: Settings, saved: Path, elsewhere: Settings, erased_since: str, tmp_path: Path
+) -> None:
+    keys.save(settings, tmp_path / "today")
+
+    restored = restore(elsewhere, saved, keys_folder=tmp_path / "today")
+
+    assert (saved / "storage" / erased_since).is_file() and erased_since in restored.gone
+    assert erased_since not in files_of(elsewhere) and len(files_of(elsewhere)) == 7
+    with pytest.raises(Unavailable, match="missing"):
+        Storage(elsewhere).get(erased_since)
+
+
+@on_sqlite
+def test_the_very_bytes_of_the_backup_open_nowhere_once_their_key_is_destroyed(
+    settings: Settings, saved: Path, erased_since: str
+) -> None:
+    old = (saved / "storage" / erased_since).read_bytes()
+    place = Path(settings.storage_url.removeprefix("file://")) / erased_since
+    place.write_bytes(old)
+
+    with pytest.raises(Damaged):
+        Storage(settings).get(erased_since)
+
+
+@on_sqlite
+def test_a_place_whose_keys_are_still_there_is_restored_with_these(
+    settings: Settings, saved: Path, elsewhere: Settings, erased_since: str
+) -> None:
+    """The disk of the files was lost, and the key store was not."""
+    survived = dataclasses.replace(elsewhere, keys_url=settings.keys_url)
+
+    restored = restore(survived, saved)
+
+    assert erased_since in restored.gone and len(files_of(survived)) == 7
+
+
+@into_sqlite
+@on_sqlite
+def test_without_keys_nothing_is_restored(saved: Path, elsewhere: Settings, tmp_path: Path) -> None:
+    (keys.beside(saved) / keys.KEYS).unlink()
+
+    with pytest.raises(Refused, match=r"There are no keys in .*--keys"):
+        restore(elsewhere, saved)
+
+    assert not elsewhere.home.exists()
+
+
+@into_sqlite
+@on_sqlite
+def test_keys_of_something_else_are_refused(settings: Settings, saved: Path, elsewhere: Settings) -> None:
+    other = dataclasses.replace(settings, home=saved.parent / "other", storage_url=f"file://{saved.parent}/other/s",
+                                keys_url=f"sqlite:///{saved.parent}/other/keys.db")  # fmt: skip
+    Storage(other).put("t/ten/a", [b"another service's"])
+    keys.save(other, saved.parent / "others")
+
+    with pytest.raises(Refused, match="the backup was sealed by"):
+        restore(elsewhere, saved, keys_folder=saved.parent / "others")
+
+    assert not elsewhere.home.exists()
+
+
+@into_sqlite
+@on_sqlite
+def test_another_root_key_is_told_before_anything_is_written(saved: Path, elsewhere: Settings) -> None:
+    with pytest.raises(Refused, match="The keys were wrapped with the root key"):
+        restore(dataclasses.replace(elsewhere, root_key="ab" * 32), saved)
+
+    assert not elsewhere.home.exists()
+
+
+@into_sqlite
+@on_sqlite
+def test_a_backup_from_before_everything_was_sealed_is_sealed_on_its_way(saved: Path, elsewhere: Settings) -> None:
+    stored = {f"t/ten/{name}/{number}" for name in ("key", "files", "parts", "checkpoint") for number in range(3)}
+    for key in stored:
+        if (saved / "storage" / key).is_file():
+            (saved / "storage" / key).write_bytes(key.encode())
+    rewrite(format=1, sealed_by=None)(saved)
+
+    restore(elsewhere, saved)
+
+    found = files_of(elsewhere)
+    assert len(found) == 8 and all(content == key.encode() for key, content in found.items())
+    folder = Path(elsewhere.storage_url.removeprefix("file://"))
+    assert not any(b"t/ten/" in path.read_bytes() for path in folder.rglob("*") if path.is_file())
+
+
+def test_no_file_and_no_key_lies_open_in_a_backup(settings: Settings, storage: Storage, saved: Path) -> None:
+    stored = [path for path in (saved / "storage").rglob("*") if path.is_file()]
+
+    assert stored and not any(
+        path.relative_to(saved / "storage").as_posix().encode() in path.read_bytes() for path in stored
+    )
+    kept = keys.beside(saved) / keys.KEYS
+    opened = storage.open_keys()
+    secrets = [opened.make("t/ten/files/1").secret, opened.store.secret, *opened.roots.by_id.values()]
+    assert kept.stat().st_mode & 0o077 == 0 and not any(secret in kept.read_bytes() for secret in secrets)

@@ -85,8 +85,8 @@ def test_a_dataset_that_is_erased_meanwhile_is_erased_in_it_too(
             storage.delete_folder(dataset_folder(tenant, name))
         return fetch(self, key, path)
 
-    fetch = Storage.fetch
-    monkeypatch.setattr(Storage, "fetch", erase_and_fetch)
+    fetch = Storage.fetch_sealed
+    monkeypatch.setattr(Storage, "fetch_sealed", erase_and_fetch)
     made = save(settings, folder)
 
     assert made.files == 0
@@ -136,3 +136,15 @@ def test_a_database_that_is_not_ours_is_refused(elsewhere: Settings, folder: Pat
 
     with pytest.raises(Refused, match="has no tables of Etude"):
         save(elsewhere, folder)
+
+
+@on_sqlite
+def test_the_keys_are_kept_apart(settings: Settings, database: Database, storage: Storage, folder: Path) -> None:
+    fill(database, storage)
+
+    with pytest.raises(Refused, match="keep the keys apart"):
+        save(settings, folder, keys_folder=folder / "keys")
+    save(settings, folder, keys_folder=folder.parent / "elsewhere" / "keys")
+
+    assert [path.name for path in (folder.parent / "elsewhere" / "keys").iterdir()] == ["keys.db"]
+    assert {path.name for path in folder.iterdir()} == {"etude.db", "storage", "manifest.json"}
