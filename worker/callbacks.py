@@ -18,6 +18,14 @@ class Checkpoint:
     state: dict[str, Any] = field(default_factory=dict)  # Any: JSON
 
 
+@dataclass(frozen=True)
+class Cut:
+    """Where another training was ended, and by what, as its `stopped_by` says it."""
+
+    epoch: int
+    by: str
+
+
 class Watch(Protocol):
     """Called between chunks of epochs, in the training's own thread."""
 

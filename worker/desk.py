@@ -17,7 +17,7 @@ from shared.features import Feature
 from shared.settings import Settings
 from shared.storage import Storage, Stored
 from worker import budget, partial
-from worker.callbacks import Checkpoint
+from worker.callbacks import Checkpoint, Cut
 from worker.checkpoints import Checkpoints
 from worker.fitted import Fitted
 from worker.heart import Heart
@@ -61,8 +61,11 @@ class Desk:
     # Of a trial: where it is compared with others. Of a search: what its winner has learned.
     rungs: "Rungs | None" = None
     given: Fitted | None = None
+    # Of a reproduction: where the training that is repeated was cut short.
+    cut: Cut | None = None
     # Something is there that could be kept, or that has been chosen.
     _has_learned: bool = False
+    _epoch: int = 0
     _saved_at: float = field(default_factory=time.monotonic)
     _learned: list[Feature] = field(default_factory=list)
     _learned_at: float = field(default_factory=time.monotonic)
@@ -241,12 +244,15 @@ class Desk:
     def report(self, epochs: list[dict[str, float]], *, total: int) -> None:
         self._has_learned = True
         last = epochs[-1]
+        self._epoch = int(last["epoch"])
         shown = {name: value for name, value in last.items() if name != "epoch"}
-        self.heart.report(self.pace.progress(int(last["epoch"]), total, unit="epochs", metrics=shown), epochs)
+        self.heart.report(self.pace.progress(self._epoch, total, unit="epochs", metrics=shown), epochs)
         if self.rungs is not None:
             self.rungs.see(epochs, total)
 
     def pauses_after(self, epoch: int, total: int) -> int | None:
+        if self.cut is not None:
+            return self.cut.epoch if epoch < self.cut.epoch else None
         return None if self.rungs is None else self.rungs.next_after(epoch, total)
 
     def report_rows(self, done: int, total: int | None) -> None:
@@ -290,14 +296,20 @@ class Desk:
         return self.heart.is_draining or time.monotonic() - self._saved_at >= self.settings.checkpoint_s
 
     def is_budget_spent(self) -> bool:
+        return self._is_spent() or self._is_cut_by("budget")
+
+    def _is_spent(self) -> bool:
         return bool(self.claim.budget) and budget.is_spent(self.claim.budget, self.heart.cost())
 
+    def _is_cut_by(self, what: str) -> bool:
+        return self.cut is not None and self.cut.by == what and self._epoch >= self.cut.epoch
+
     def _refuse_spent(self) -> None:
-        if self.is_budget_spent():
+        if self._is_spent():
             budget.refuse(self.claim.action, has_nothing=self.claim.checkpoint is None and not self._has_learned)
 
     def is_enough(self) -> bool:
-        return self.heart.is_enough
+        return self.heart.is_enough or self._is_cut_by("cancel")
 
     def save(self, checkpoint: Checkpoint) -> None:
         self.checkpoints.save(self, checkpoint)

@@ -11,11 +11,9 @@ from sqlalchemy import Row
 from shared import evidence, models, reproducing
 from shared.models import NewVersion
 from worker import pipeline, sameness
+from worker.callbacks import CUT_SHORT, Cut
 from worker.desk import Desk
 from worker.ending import Ending
-
-# Trainings that ended before their last epoch for reasons that are no part of their params.
-CUT = ("cancel", "budget")
 
 Json = dict[str, Any]
 
@@ -27,21 +25,19 @@ def reproduce(desk: Desk) -> Ending:
         job = evidence.trainings(sql, [version]).get(version.job)
     desk.enter("loading")
     then = _read(desk, version.files)
-    learned = pipeline.learn(desk, _params(version, job))
+    desk.cut = _cut(job)
+    learned = pipeline.learn(desk, reproducing.training(version))
     desk.enter("comparing")
     said = _compared(desk, version, then, learned.version)
     said |= {name: learned.said[name] for name in ("epochs", "best_epoch", "stopped_by") if name in learned.said}
     return Ending(lambda sql: said)
 
 
-def _params(version: Row[Any], job: Row[Any] | None) -> Any:  # Any: the kind's own TrainParams
-    """Those of the training; one that was cut short is given the epochs that it had, where no folds decide on them."""
-    params: Any = reproducing.training(version)
+def _cut(job: Row[Any] | None) -> Cut | None:
+    """Where the training was cut short: of its epochs up to there the best was kept, which fewer epochs would not."""
     result = {} if job is None else job.result or {}
-    is_cut = result.get("stopped_by") in CUT and "epochs" in result
-    if not is_cut or getattr(params, "folds", None) is not None:
-        return params
-    return params.model_copy(update={"epochs": result["epochs"]})
+    is_cut = result.get("stopped_by") in CUT_SHORT and "epochs" in result
+    return Cut(result["epochs"], result["stopped_by"]) if is_cut else None
 
 
 def _read(desk: Desk, files: list[Json]) -> dict[str, bytes]:
