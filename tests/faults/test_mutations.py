@@ -24,6 +24,7 @@ MODULES = (claims, recovery, jobs, workers, history)
 # Conditions that change no answer: each with its reason.
 IDLE = {
     "workers.every: jobs.c.state == RUNNING": "a job that has ended names no holder; for the index on the state",
+    "workers.every: owned(attempts, jobs.c.tenant)": "an attempt is its job's; said for whoever reads the statement",
 }
 # What a proof may ask for.
 GIVEN = {"database", "tenant", "other"}

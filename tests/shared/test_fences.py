@@ -294,6 +294,8 @@ def test_each_worker_is_shown_with_its_own_job_and_attempt(database: Database, t
     assert (held["mine"].job_id, held["mine"].job_since) == (mine.job_id, began)
     assert held["idle"].job_id is None and held[f"{tenant}-ends_well"].job_id is None
     assert held[f"{tenant}-runs"].job_id not in (None, mine.job_id)
+    with database.reading() as sql:
+        assert not {mine.job_id, held[f"{tenant}-runs"].job_id} & {row.job_id for row in workers.every(sql, other)}
 
 
 def test_a_worker_is_forgotten_when_it_is_long_silent_and_holds_nothing(database: Database, tenant: str) -> None:
