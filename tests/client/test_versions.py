@@ -12,14 +12,14 @@ FEW = ("--param", "epochs=3", "--param", "baselines=false", "--watch")
 
 
 def test_a_version_is_trained_again_and_exported(shell: Shell, songs: Path) -> None:
-    trained = shell.run("train", str(songs), "--target", "genre", "--model", "once", *FEW)
-    again = shell.run("reproduce", "once@1", "--watch")
-    saved = shell.run("export", "once@1", "-o", "out")
-    listed = shell.run("models", "once", "--json")
+    trained = shell.run("train", str(songs), "--target", "genre", "--model", "afresh", *FEW)
+    again = shell.run("reproduce", "afresh@1", "--watch")
+    saved = shell.run("export", "afresh@1", "-o", "out")
+    listed = shell.run("models", "afresh", "--json")
 
     assert trained.code == 0, trained.err
     assert again.code == 0, again.err
-    assert "once@1 came out the same, byte for byte" in again.out
+    assert "afresh@1 came out the same, byte for byte" in again.out
     assert "weights.safetensors" in again.out
     assert saved.code == 0, saved.err
     archives = {path.name.split(".")[-2]: path for path in (shell.folder / "out").iterdir()}
@@ -35,7 +35,7 @@ def test_a_version_is_trained_again_and_exported(shell: Shell, songs: Path) -> N
 def test_what_cannot_be_exported_is_told_before_anything_is_done(shell: Shell) -> None:
     nothing = shell.run("export", "nosuch@1")
     builtin = shell.run("export", "etude.tagger-mtt", "--json")
-    strange = shell.run("export", "once@1", "--format", "pickle")
+    strange = shell.run("export", "afresh@1", "--format", "pickle")
     never = shell.run("reproduce", "nosuch")
 
     assert (nothing.code, never.code) == (3, 3)
