@@ -41,7 +41,9 @@ def count_files(database: Database) -> int:
 
 
 def stored(settings: Settings) -> list[Path]:
-    return [path for path in (settings.home / "storage").rglob("*") if path.is_file()]
+    # But that which says whose keys the folder belongs to.
+    found = (settings.home / "storage").rglob("*")
+    return [path for path in found if path.is_file() and path.name != CLAIM]
 
 
 def raw(server: Server, content: bytes, *, cut: bool = False) -> bytes:
