@@ -17,7 +17,7 @@ from sqlalchemy import func, insert, select, update
 from shared import keys
 from shared.database import Database
 from shared.settings import MiB, Settings
-from shared.storage import Storage
+from shared.storage import CLAIM, Storage
 from shared.tables import dataset_files, jobs, outputs
 from tests.factories import make_job
 from tests.waiting import until
