@@ -1,15 +1,24 @@
-"""The chains of the audit log: whether each row is what was written, and where what is kept of one begins."""
+"""The chains of the audit log: whether each row is what was written, and where what is kept of one begins.
 
+`python -m shared.audit_chain verify` looks for rows that were changed, removed or put elsewhere; `forget` lets go of
+old ones.
+"""
+
+import argparse
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, func, select, update
 
-from shared import audit_log
+from shared import audit_log, settings
 from shared.audit_log import BEGINNING, Entry
+from shared.database import Database
 from shared.tables import audit_heads as heads
 from shared.tables import audit_log as table
+from shared.tenancy import EVERYONE
 
 AT_ONCE = 1000
 
@@ -81,3 +90,40 @@ def forget(sql: Connection, *, before: float) -> int:
         gone += sql.execute(delete(table).where(mine, table.c.seq <= last)).rowcount
         audit_log.append(sql, Entry(head.tenant, "audit_log.forget", 200))
     return gone
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Verify the chains, or let go of what is old; ends with status 1 when a row is not what was written."""
+    chosen = _parser().parse_args(arguments)
+    database = Database(settings.read(), whose=EVERYONE)
+    try:
+        if chosen.does == "forget":
+            with database.transaction() as sql:
+                print(f"{forget(sql, before=chosen.before.timestamp()):,} rows were let go of.")  # noqa: T201
+            return
+        with database.reading() as sql:
+            found = verify(sql)
+    finally:
+        database.close()
+    for head in found.heads:
+        print(f"{head.tenant}  {head.seq:,} rows  {head.hash}")  # noqa: T201
+    for fault in found.faults:
+        print(fault, file=sys.stderr)  # noqa: T201
+    sys.exit(1 if found.faults else 0)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m shared.audit_chain", description="The audit log of all tenants.")
+    does = parser.add_subparsers(dest="does", required=True)
+    does.add_parser("verify", help="find rows that were changed, removed or put elsewhere")
+    forgetting = does.add_parser("forget", help="let go of rows from before a day, of all tenants")
+    forgetting.add_argument("--before", type=_day, required=True, metavar="2026-01-31", help="a day, beginning in UTC")
+    return parser
+
+
+def _day(text: str) -> datetime:
+    return datetime.fromisoformat(f"{text}T00:00:00+00:00")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,15 +1,12 @@
 """The audit log: what was changed, by which key, and what was refused; each row holds the hash of the one before it.
 
-`python -m shared.audit_log verify` looks for rows that were changed, removed or put elsewhere; `forget` lets go of old
-ones. The word *audit* alone means an audit of labels (shared/audits.py).
+Whether the chains are whole is asked in shared/audit_chain.py. The word *audit* alone means an audit of labels
+(shared/audits.py).
 """
 
-import argparse
 import hashlib
 import sqlite3
-import sys
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -17,10 +14,9 @@ import orjson
 from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from shared.database import Database, now
+from shared.database import now
 from shared.errors import Unavailable
 from shared.tables import audit_heads, audit_log
-from shared.tenancy import EVERYONE
 
 # What the first row of a tenant holds in place of the hash of one before it.
 BEGINNING = "0" * 64
@@ -155,43 +151,3 @@ def page(
     if until is not None:
         chosen = chosen.where(audit_log.c.at < until)
     return list(sql.execute(chosen.order_by(audit_log.c.seq.desc()).limit(limit)).all())
-
-
-def main(arguments: list[str] | None = None) -> None:
-    """Verify the chains, or let go of what is old; ends with status 1 when a row is not what was written."""
-    # They read the log, as this file writes it.
-    from shared import audit_chain, settings
-
-    chosen = _parser().parse_args(arguments)
-    database = Database(settings.read(), whose=EVERYONE)
-    try:
-        if chosen.does == "forget":
-            with database.transaction() as sql:
-                print(f"{audit_chain.forget(sql, before=chosen.before.timestamp()):,} rows were let go of.")  # noqa: T201
-            return
-        with database.reading() as sql:
-            found = audit_chain.verify(sql)
-    finally:
-        database.close()
-    for head in found.heads:
-        print(f"{head.tenant}  {head.seq:,} rows  {head.hash}")  # noqa: T201
-    for fault in found.faults:
-        print(fault, file=sys.stderr)  # noqa: T201
-    sys.exit(1 if found.faults else 0)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m shared.audit_log", description="The audit log of all tenants.")
-    does = parser.add_subparsers(dest="does", required=True)
-    does.add_parser("verify", help="find rows that were changed, removed or put elsewhere")
-    forget = does.add_parser("forget", help="let go of rows from before a day, of all tenants")
-    forget.add_argument("--before", type=_day, required=True, metavar="2026-01-31", help="a day, beginning in UTC")
-    return parser
-
-
-def _day(text: str) -> datetime:
-    return datetime.fromisoformat(f"{text}T00:00:00+00:00")
-
-
-if __name__ == "__main__":
-    main()

@@ -205,19 +205,19 @@ def test_the_command_tells_heads_and_faults(
     write(owned, tenant, 2)
 
     with pytest.raises(SystemExit) as well:
-        audit_log.main(["verify"])
+        audit_chain.main(["verify"])
     said = capsys.readouterr()
     with owned.transaction() as sql:
         sql.execute(update(table).where(table.c.seq == 1).values(status=500))
     with pytest.raises(SystemExit) as wrong:
-        audit_log.main(["verify"])
+        audit_chain.main(["verify"])
 
     assert (well.value.code, wrong.value.code) == (0, 1)
     assert rows(owned, tenant)[-1].hash in said.out and said.err == ""
     assert "row 1 is not what was written" in capsys.readouterr().err
     with pytest.raises(SystemExit):
-        audit_log.main(["forget", "--before", "yesterday"])
-    audit_log.main(["forget", "--before", "2001-01-01"])
+        audit_chain.main(["forget", "--before", "yesterday"])
+    audit_chain.main(["forget", "--before", "2001-01-01"])
     assert "0 rows" in capsys.readouterr().out
 
 
