@@ -4,7 +4,7 @@ A `key` here is where a file lies, as S3 has the word; the secret that opens it 
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -70,6 +70,21 @@ class Storage:
 
     def put(self, key: str, blocks: Iterable[bytes]) -> Stored:
         """Seal and write a stream; the file appears whole or not at all, and never without its key."""
+        return self.put_all([(key, blocks)])[0]
+
+    def put_all(self, files: Sequence[tuple[str, Iterable[bytes]]]) -> list[Stored]:
+        """As `put`, of several, one after the other; their keys are made together, which takes as long as for one."""
+        keys = self.open_keys()
+        sealed_by = keys.make_all([key for key, _ in files])
+        stored = [self._put(by, blocks) for by, (_, blocks) in zip(sealed_by, files, strict=True)]
+        there = keys.say_all_written(sealed_by)
+        if len(there) < len(sealed_by):
+            # Erased while they were written; or so late that they were taken for a crash's.
+            self.objects.delete([by.place for by in sealed_by if by not in there])
+            raise Unavailable("The file was erased while it was written.", code="file_missing")
+        return stored
+
+    def _put(self, by: ObjectKey, blocks: Iterable[bytes]) -> Stored:
         digest, size = hashlib.sha256(), 0
 
         def counted() -> Iterator[bytes]:
@@ -79,13 +94,7 @@ class Storage:
                 size += len(block)
                 yield block
 
-        keys = self.open_keys()
-        sealed_by = keys.make(key)
-        self.objects.put(key, seal(sealed_by.secret, sealed_by.bound, counted()))
-        if not keys.say_written(sealed_by):
-            # Erased while it was written; or so late that it was taken for a crash's.
-            self.objects.delete([key])
-            raise Unavailable("The file was erased while it was written.", code="file_missing")
+        self.objects.put(by.place, seal(by.secret, by.bound, counted()))
         return Stored(size, digest.hexdigest())
 
     def put_file(self, key: str, path: Path) -> Stored:

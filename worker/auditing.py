@@ -67,7 +67,10 @@ def audit(desk: Desk) -> Ending:
         "temperature": round(labelled.temperature, 6),
         "warnings": warnings,
     }
-    files = [desk.put(each.name, each, rows=ranked) for each in (path, path.with_suffix(".index"))]
+    files = [
+        {**said, "rows": ranked}
+        for said in desk.put_all({each.name: each for each in (path, path.with_suffix(".index"))})
+    ]
     return Ending(lambda sql: said, files)
 
 

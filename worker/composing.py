@@ -47,7 +47,7 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
     desk.enter("storing")
     form = data.form_of(prepared.coding).model_dump(mode="json")
     version = NewVersion(
-        files=[desk.put(name, content) for name, content in artifacts.pack(learned).items()],
+        files=desk.put_all(artifacts.pack(learned)),
         metrics=said,
         baselines=baselines,
         warnings=cautions,

@@ -15,7 +15,7 @@ from shared.database import Database
 from shared.errors import JobFailed
 from shared.features import Feature
 from shared.settings import Settings
-from shared.storage import Storage, Stored
+from shared.storage import Storage
 from worker import budget, partial
 from worker.callbacks import Checkpoint, Cut
 from worker.checkpoints import Checkpoints
@@ -133,12 +133,20 @@ class Desk:
             self.heart.move()
             yield block
 
-    def _put(self, key: str, content: bytes | Path) -> Stored:
-        return self._put_file(key, content) if isinstance(content, Path) else self.storage.put(key, [content])
+    def _put_all(self, contents: Sequence[tuple[str, bytes | Path]]) -> list[Json]:
+        """Store files under their keys, all keys made at once."""
+        stored = self.storage.put_all([(key, self._blocks(content)) for key, content in contents])
+        return [
+            {"key": key, "size_bytes": each.size_bytes, "sha256": each.sha256}
+            for (key, _), each in zip(contents, stored, strict=True)
+        ]
 
-    def _put_file(self, key: str, path: Path) -> Stored:
-        with path.open("rb") as file:
-            return self.storage.put(key, self._moving(iter(lambda: file.read(storage.BLOCK_BYTES), b"")))
+    def _blocks(self, content: bytes | Path) -> Iterator[bytes]:
+        if isinstance(content, bytes):
+            yield content
+            return
+        with content.open("rb") as file:
+            yield from self._moving(iter(lambda: file.read(storage.BLOCK_BYTES), b""))
 
     def uploads(self, row: Row[Any]) -> list[Row[Any]]:
         """The files of a dataset, after those of the version that it adds to."""
@@ -185,30 +193,35 @@ class Desk:
 
     def put_parts(self, row: Row[Any], paths: Iterable[Path]) -> list[Json]:
         """Store the canonical parts of a dataset, beside its uploads; their names tell which attempt wrote them."""
-        parts = []
+        contents: dict[str, bytes | Path] = {}
         for path in paths:
-            parts.append(self._put_part(row, path.name, path))
+            contents[path.name] = path
             if path.suffix == PART_SUFFIX and path.stat().st_size >= partial.FROM_BYTES:
-                parts.append(self._put_part(row, path.name + DIGESTS_SUFFIX, partial.digests(path)))
-        return parts
+                contents[path.name + DIGESTS_SUFFIX] = partial.digests(path)
+        folder = f"{storage.dataset_folder(self.claim.tenant, row.id)}parts/{self.claim.fence}/"
+        return self._put_named(folder, contents)
 
-    def _put_part(self, row: Row[Any], name: str, content: bytes | Path) -> Json:
-        key = f"{storage.dataset_folder(self.claim.tenant, row.id)}parts/{self.claim.fence}/{name}"
-        stored = self._put(key, content)
-        return {"name": name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
+    def _put_named(self, folder: str, contents: Mapping[str, bytes | Path]) -> list[Json]:
+        stored = self._put_all([(folder + name, content) for name, content in contents.items()])
+        return [{"name": name, **said} for name, said in zip(contents, stored, strict=True)]
 
-    def put(self, name: str, content: bytes | Path, *, rows: int | None = None) -> Json:
+    def put(self, name: str, content: bytes | Path, *, rows: int) -> Json:
         """Store a file of this attempt; it counts only once the finishing transaction names it."""
-        key = f"{self.folder}files/{name}"
-        stored = self._put(key, content)
-        said = {"name": name, "key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
-        return said if rows is None else {**said, "rows": rows}
+        return {**self.put_all({name: content})[0], "rows": rows}
+
+    def put_all(self, contents: Mapping[str, bytes | Path]) -> list[Json]:
+        """As `put`, of several."""
+        return self._put_named(f"{self.folder}files/", contents)
+
+    def put_folder(self, folder: Path, *, rows: Mapping[str, int]) -> list[Json]:
+        """As `put`, of every file of a folder; `rows` says by the stem of its name how many each has."""
+        paths = sorted(folder.iterdir())
+        stored = self.put_all({path.name: path for path in paths})
+        return [{**said, "rows": rows.get(path.stem, 0)} for said, path in zip(stored, paths, strict=True)]
 
     def put_chunk(self, path: Path) -> Json:
         """Store what a chunk of a scoring came to; it counts once the chunk's row names it."""
-        key = f"{self.folder}chunks/{self.mark}{path.name}"
-        stored = self._put_file(key, path)
-        return {"key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
+        return self._put_all([(f"{self.folder}chunks/{self.mark}{path.name}", path)])[0]
 
     def known(self, extractor: str, contents: Sequence[str]) -> dict[str, Row[Any]]:
         """What an extractor has made of recordings before, by their content."""
@@ -235,9 +248,7 @@ class Desk:
 
     def put_feature(self, name: str, content: bytes) -> Json:
         """Store a file that a feature will name; it outlives the attempt only if one does."""
-        key = f"{self.folder}features/{self.mark}{name}"
-        stored = self.storage.put(key, [content])
-        return {"key": key, "size_bytes": stored.size_bytes, "sha256": stored.sha256}
+        return self._put_all([(f"{self.folder}features/{self.mark}{name}", content)])[0]
 
     # The Watch of worker/callbacks.py
 

@@ -44,8 +44,7 @@ def export(desk: Desk) -> Ending:
     with TrackFiles(folder) as files:
         files.add(0, exported.reference, _written(desk, exported, x, list(dict.fromkeys(params.formats)), told))
     desk.enter("storing")
-    counts = {"files": files.count}
-    stored = [desk.put(path.name, path, rows=counts[path.stem]) for path in sorted(folder.iterdir())]
+    stored = desk.put_folder(folder, rows={"files": files.count})
     said = {"model": exported.reference, "files": files.count, "formats": told, "lineage": exported.lineage}
     return Ending(lambda sql: said, stored)
 

@@ -46,7 +46,7 @@ def generate(desk: Desk) -> Ending:
     folder.mkdir()
     reference = f"{opened.version.name}@{opened.version.number}"
     counts = piece_files.write(folder, made, brief, params, model=reference, settings=desk.settings, check=desk.check)
-    files = [desk.put(path.name, path, rows=counts.get(path.stem, 0)) for path in sorted(folder.iterdir())]
+    files = desk.put_folder(folder, rows=counts)
     warnings = [] if opened.known is not None else [composers.unknown()]
     if brief.given is not None and brief.given.moved:
         warnings.append(_off_grid(brief.given.moved))

@@ -89,7 +89,7 @@ def score(desk: Desk) -> Ending:
     if not whole.is_cancelled:
         desk.enter("storing")
     counts = {"predictions": whole.rows, "errors": whole.errors, "files": whole.files, "scored": whole.rows}
-    files = [desk.put(path.name, path, rows=counts[path.stem]) for path in sorted(folder.iterdir())]
+    files = desk.put_folder(folder, rows=counts)
     summary: Json = {"rows": whole.rows + whole.errors, "errors": whole.errors}
     if opened.has_files:
         summary["files"] = whole.files

@@ -52,7 +52,7 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
     fallback = model_search.fit(desk, Candidate("popularity", candidate.settings), known, prepared, params)
     learned = model.finish(fitted, known, plays.items, prepared.catalogue, prepared.features, fallback)
     desk.enter("storing")
-    files = [desk.put(name, content) for name, content in artifacts.pack(KIND, learned, _target(row)).items()]
+    files = desk.put_all(artifacts.pack(KIND, learned, _target(row)))
     version = NewVersion(
         files=files,
         metrics=said,

@@ -104,7 +104,7 @@ def learn(desk: Desk, params: Any) -> Learned:
     )
     desk.enter("storing")
     version = NewVersion(
-        files=[desk.put(name, content) for name, content in _pack(material, model, judged, params).items()],
+        files=desk.put_all(_pack(material, model, judged, params)),
         metrics=metrics,
         baselines=judged.baselines,
         warnings=cautions,

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,10 +119,14 @@ class KeyStore:
 
     def make(self, place: str) -> ObjectKey:
         """The key of a place, before its file is there; one that has a key keeps it."""
+        return self.make_all([place])[0]
+
+    def make_all(self, places: Sequence[str]) -> list[ObjectKey]:
+        """As `make`, of several places: what is slow of it, coming to lie on the disk, is waited for once."""
         for _ in range(TRIES):
             try:
-                with _telling(place), self.transaction() as sql:
-                    made = key_rows.make(sql, self.roots, place)
+                with self.transaction() as sql:
+                    made = [self._make(sql, place) for place in places]
             except IntegrityError:
                 continue
             # A file whose key was lost in a power cut would be lost.
@@ -130,13 +134,21 @@ class KeyStore:
             return made
         raise Unavailable("The key store is busy: send the request again.", retry_after_s=1)
 
+    def _make(self, sql: Connection, place: str) -> ObjectKey:
+        with _telling(place):
+            return key_rows.make(sql, self.roots, place)
+
     def say_written(self, key: ObjectKey) -> bool:
         """Note that the file is there, sealed; False when its key was destroyed meanwhile."""
+        return self.say_all_written([key]) == [key]
+
+    def say_all_written(self, keys: Sequence[ObjectKey]) -> list[ObjectKey]:
+        """As `say_written`, of several; returns those whose keys are still there."""
         with self.transaction() as sql:
-            is_there = key_rows.say_written(sql, key)
-        if is_there:
+            there = [key for key in keys if key_rows.say_written(sql, key)]
+        for key in there:
             self._remember(key.place, replace(key, is_written=True), time.monotonic())
-        return is_there
+        return there
 
     def destroy(self, place: str) -> int:
         """Destroy the key of one file, or of all under a folder (which ends with `/`): they are erased then, wherever

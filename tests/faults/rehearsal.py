@@ -42,7 +42,7 @@ def train(desk: Desk) -> Ending:
             desk.save(Checkpoint(done, {"state": np.frombuffer(state, np.uint8), **_padding(params, done)}))
         desk.check()
     desk.enter("storing")
-    files = [desk.put("weights.bin", state)]
+    files = desk.put_all({"weights.bin": state})
     version = NewVersion(files=files, metrics={}, baselines={}, warnings=[], lineage={}, parameters=0)
     told = {"digest": state.hex(), "clock": time.time()}
     return Ending(lambda sql: {**models.record(sql, desk.claim, version), **told})

@@ -7,7 +7,7 @@ import resource
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -202,7 +202,7 @@ def die(settings: Settings, *arguments: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "where", [("KeyStore", "make", "after"), ("Objects", "put", "after"), ("KeyStore", "say_written", "before")]
+    "where", [("KeyStore", "make_all", "after"), ("Objects", "put", "after"), ("KeyStore", "say_all_written", "before")]
 )
 def test_a_crash_while_writing_leaves_no_file_without_a_key_and_its_key_is_swept(
     storage: Storage, settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, where: tuple[str, ...]
@@ -215,7 +215,7 @@ def test_a_crash_while_writing_leaves_no_file_without_a_key_and_its_key_is_swept
         sql.execute(update(object_keys).values(created_at=object_keys.c.created_at - 2 * places.UNWRITTEN_S))
     storage.sweep()
 
-    assert is_there == (where != ("KeyStore", "make", "after"))
+    assert is_there == (where != ("KeyStore", "make_all", "after"))
     assert storage.get(OTHER) == b"stays"
     if is_there:
         assert storage.get(KEY) == b"new"
@@ -281,3 +281,22 @@ def test_a_large_file_takes_no_more_memory_than_a_small_one(storage: Storage) ->
     large = pass_through(512)
 
     assert large - small < 100 * 1024
+
+
+def test_files_stored_together_are_sealed_each_by_its_own_key(storage: Storage) -> None:
+    stored = storage.put_all([("t/ten_1/a", [b"one"]), ("t/ten_1/b", [b"two", b"2"]), ("t/ten_1/c", [])])
+    assert [each.size_bytes for each in stored] == [3, 4, 0]
+    assert [storage.get(f"t/ten_1/{name}") for name in "abc"] == [b"one", b"two2", b""]
+    keys = [storage.open_keys().find(f"t/ten_1/{name}").key for name in "abc"]
+    assert len({key.secret for key in keys if key is not None}) == 3
+
+
+def test_of_files_stored_together_one_that_was_erased_meanwhile_is_not_there(storage: Storage) -> None:
+    def erases() -> Iterator[bytes]:
+        yield b"two"
+        storage.open_keys().destroy("t/ten_1/a")
+
+    with pytest.raises(Unavailable) as raised:
+        storage.put_all([("t/ten_1/a", [b"one"]), ("t/ten_1/b", erases())])
+    assert raised.value.code == "file_missing"
+    assert [storage.objects.exists(f"t/ten_1/{name}") for name in "ab"] == [False, True]

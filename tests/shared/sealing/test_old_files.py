@@ -66,7 +66,7 @@ def dies_after(verb):
         return answer
     return wrapped
 storage.Objects.put = dies_after(storage.Objects.put)
-KeyStore.make, KeyStore.say_written = dies_after(KeyStore.make), dies_after(KeyStore.say_written)
+KeyStore.make_all, KeyStore.say_all_written = dies_after(KeyStore.make_all), dies_after(KeyStore.say_all_written)
 list(old_files.seal_all(storage.Storage(settings.read())))
 """
 
