@@ -52,15 +52,16 @@ def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest) -> str:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh, migrated database of each sort; every test of the data layer runs on both."""
-    if request.param == "postgresql":
-        server: postgres_server.Server = request.getfixturevalue("postgres")
-        name = ids.new("ds")
-        server.create_database(name, template=TEMPLATE)
-        return server.app_url(name)
-    url: str = request.getfixturevalue("sqlite_url")
-    return url
+    if request.param == "sqlite":
+        yield request.getfixturevalue("sqlite_url")
+        return
+    server: postgres_server.Server = request.getfixturevalue("postgres")
+    name = ids.new("ds")
+    server.create_database(name, template=TEMPLATE)
+    yield server.app_url(name)
+    server.drop_database(name)
 
 
 @pytest.fixture

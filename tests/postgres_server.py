@@ -54,13 +54,20 @@ class Server:
             sql.execute(f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {APP}")  # type: ignore[call-overload]
 
     def create_database(self, name: str, template: str | None = None) -> None:
-        copied = f' TEMPLATE "{template}"' if template else ""
+        # Copied file by file: through the log, as is its default, PostgreSQL takes four times as long.
+        copied = f' TEMPLATE "{template}" STRATEGY file_copy' if template else ""
         with psycopg.connect(self._own_url(), autocommit=True) as sql:
             sql.execute(f'CREATE DATABASE "{name}"{copied}')  # type: ignore[call-overload]
             if template:
                 # Searches write their trials into a schema of their own (worker/notebook.py).
                 sql.execute(f'GRANT CREATE ON DATABASE "{name}" TO {APP}')  # type: ignore[call-overload]
         self.made.append(name)
+
+    def drop_database(self, name: str) -> None:
+        """Whoever still is connected to it is thrown out."""
+        with psycopg.connect(self._own_url(), autocommit=True) as sql:
+            sql.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+        self.made.remove(name)
 
     def _own_url(self) -> str:
         given = self.given_url or self.url("postgres")
@@ -86,11 +93,11 @@ class Server:
     def stop(self) -> None:
         """Drop what we made, and end the server if it is ours."""
         if self.process is None:
-            with psycopg.connect(self._own_url(), autocommit=True) as sql:
-                for name in self.made:
-                    sql.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')  # type: ignore[call-overload]
+            for name in list(self.made):
+                self.drop_database(name)
             return
-        self.process.send_signal(signal.SIGINT)
+        # At once, without writing down what is deleted next.
+        self.process.send_signal(signal.SIGQUIT)
         self.process.wait(30)
         if self.folder is not None:
             shutil.rmtree(self.folder, ignore_errors=True)

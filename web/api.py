@@ -141,11 +141,19 @@ def route(
     return declare
 
 
-def mount(app: Flask, services: Services) -> None:
-    """Give every declared call its address."""
+def mount(app: Flask) -> None:
+    """Give every declared call its address; `views` says what is there."""
     for declared in ROUTES:
-        endpoint = f"{declared.method} {declared.path}"
-        app.add_url_rule(declared.path, endpoint, _view(declared, services), methods=[declared.method])
+        app.add_url_rule(declared.path, _endpoint(declared), methods=[declared.method])
+
+
+def views(services: Services) -> dict[str, Callable[..., Response]]:
+    """What answers each declared call, by Flask's name for its address."""
+    return {_endpoint(declared): _view(declared, services) for declared in ROUTES}
+
+
+def _endpoint(declared: Route) -> str:
+    return f"{declared.method} {declared.path}"
 
 
 def _view(declared: Route, services: Services) -> Callable[..., Response]:

@@ -1,5 +1,6 @@
 """The Flask application: services, routes, error answers, the headers on everything."""
 
+import functools
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,6 +9,7 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from flask import Flask
 from structlog.contextvars import bind_contextvars, clear_contextvars
+from werkzeug.routing import Map
 
 from shared import addresses, ids, log, settings
 from shared.database import Database
@@ -131,14 +133,27 @@ def create_services(chosen: Settings) -> Services:
 
 def create_app(services: Services) -> Flask:
     """Build the application."""
-    app = Flask("etude", static_folder=str(Path(__file__).parent / "static"))
+    app = _bare()
     app.wsgi_app = _in_every_answer(app.wsgi_app)  # type: ignore[assignment,method-assign]  # as Flask shows it
     errors.register(app)
-    api.mount(app, services)
-    app.add_url_rule("/docs", "docs", openapi.page, methods=["GET"])
-    app.add_url_rule("/docs/errors", "errors", openapi.page, methods=["GET"])
+    app.url_map = _url_map()
+    app.view_functions |= {**api.views(services), "docs": openapi.page, "errors": openapi.page}
     app.extensions["etude"] = services
     return app
+
+
+def _bare() -> Flask:
+    return Flask("etude", static_folder=str(Path(__file__).parent / "static"))
+
+
+@functools.cache
+def _url_map() -> Map:
+    """Every address. Werkzeug takes a quarter of a second to compile them: once a process, not once an application."""
+    app = _bare()
+    api.mount(app)
+    app.add_url_rule("/docs", "docs", methods=["GET"])
+    app.add_url_rule("/docs/errors", "errors", methods=["GET"])
+    return app.url_map
 
 
 def _in_every_answer(inner: WSGIApplication) -> WSGIApplication:
