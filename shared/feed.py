@@ -92,10 +92,10 @@ def demand_given(database: Database, after: int, *, name: str) -> None:
             int(sql.execute(each).scalar_one()) for each in ((_LAST, _CLOCK) if database.is_sqlite else (_GIVEN,))
         )
     if after > last:
-        raise unknown(after, name=name)
+        raise unknown(name=name)
 
 
-def unknown(after: int, *, name: str) -> InvalidRequest:
+def unknown(*, name: str) -> InvalidRequest:
     """What whoever goes on from an event that has not been is told."""
-    said = f"{name}: there is no event {after} yet. Begin from 0, or from an id that was told here."
+    said = f"{name}: there is no such event. Begin from 0, or from an id that was told here."
     return InvalidRequest(said, code="event_unknown")

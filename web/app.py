@@ -51,6 +51,7 @@ from web import (
     webhooks,
     workers,
 )
+from web.event_ids import EventIds
 from web.observing import Observer
 from web.places import Places
 from web.quotas import Quotas
@@ -112,6 +113,7 @@ def create_services(chosen: Settings) -> Services:
     """What the handlers work with; nothing is read from the environment here."""
     database = Database(chosen, pool_size=POOL_SIZE)
     keyring = Keyring(database, chosen.pepper)
+    event_ids = EventIds(chosen.pepper)
     rules = addresses.read_rules(chosen.webhook_ports, chosen.webhook_private)
     return Services(
         settings=chosen,
@@ -121,7 +123,8 @@ def create_services(chosen: Settings) -> Services:
         keyring=keyring,
         room=WaitingRoom(database, chosen.waiting_clients),
         observer=Observer(database.of(EVERYONE), chosen),
-        streams=Streams(database, keyring, chosen.streaming_clients),
+        streams=Streams(database, keyring, event_ids, chosen.streaming_clients),
+        event_ids=event_ids,
         shown=Shown(),
         places=Places(),
         quotas=Quotas(chosen),

@@ -13,11 +13,12 @@ from shared.jobs import ENDED
 from shared.keys import READ
 from web import responses, schemas
 from web.api import Answer, Call, route
+from web.event_ids import BEGINNING
 from web.reading import JSON
 from web.requests import FeedPage, JobEventsPage
 from web.streams import MAY_STREAM, MEDIA_TYPE, Stream
 
-ID = re.compile(r"^\d{1,16}$")
+NUMBER = re.compile(r"^\d{1,16}$")
 # A proxy that gathers what it passes on would hold every event back.
 HEADERS = {"X-Accel-Buffering": "no"}
 
@@ -30,7 +31,7 @@ def of_job(call: Call, job_id: str) -> Answer:
     with call.database.reading() as sql:
         row = job_list.find(sql, call.caller.tenant, job_id)
         if _wants_stream():
-            after = _last_id(query.last_event_id)
+            after = _last_number(query.last_event_id)
             return _stream_of_job(call, row, after, last=job_list.last_event(sql, job_id))
         rows = job_list.list_events(sql, job_id, after=query.cursor, limit=query.limit)
     last = rows[-1].seq if rows else query.cursor
@@ -48,22 +49,23 @@ def of_all(call: Call) -> Answer:
     if query.job is not None:
         with database.reading() as sql:
             job_list.find(sql, call.caller.tenant, query.job)
-    is_stream = _wants_stream()
-    after = _last_id(query.last_event_id) if is_stream else 0
-    after = after or query.after
-    feed.demand_given(database, after, name="Last-Event-ID" if is_stream else "after")
+    is_stream, ids, tenant = _wants_stream(), call.services.event_ids, call.caller.tenant
+    said, name = (_last_seen(query.last_event_id), "Last-Event-ID") if is_stream else (BEGINNING, "after")
+    after = ids.read(tenant, said, name=name) or ids.read(tenant, query.after, name="after")
+    feed.demand_given(database, after, name=name)
     if is_stream:
         return _begin(call, Stream(wanted, False, after, request.headers.get("Authorization")))
     upto = feed.horizon(database)
     with database.reading() as sql:
         page = feed.page(sql, wanted, after=after, upto=upto, limit=query.limit)
-    rows = [responses.feed_event(event) for event in page.events]
-    return Answer({"data": rows, "next_cursor": str(page.read_to) if page.has_more else None, "after": page.read_to})
+    rows = [responses.feed_event(event, id=ids.say(tenant, event.position)) for event in page.events]
+    after_it = ids.say(tenant, page.read_to)
+    return Answer({"data": rows, "next_cursor": after_it if page.has_more else None, "after": after_it})
 
 
 def _stream_of_job(call: Call, row: Row[Any], after: int, *, last: int) -> Answer:
     if after > last:
-        raise feed.unknown(after, name="Last-Event-ID")
+        raise feed.unknown(name="Last-Event-ID")
     if row.state in ENDED and after == last:
         # It tells a browser not to come again.
         return Answer(status=204)
@@ -85,10 +87,15 @@ def _wants_stream() -> bool:
     return is_asked and MAY_STREAM in request.environ
 
 
-def _last_id(in_query: str | None) -> int:
+def _last_seen(in_query: str | None) -> str:
     """The last event that the client has seen; the header is what a browser sends when it comes again."""
-    said = request.headers.get("Last-Event-ID") or in_query or "0"
-    if ID.match(said) is None:
+    return request.headers.get("Last-Event-ID") or in_query or BEGINNING
+
+
+def _last_number(in_query: str | None) -> int:
+    """The same among the events of one job."""
+    said = _last_seen(in_query)
+    if NUMBER.match(said) is None:
         text = "Last-Event-ID: expected the id of an event, a whole number."
         raise InvalidRequest(text, code="invalid_parameter")
     return int(said)

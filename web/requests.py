@@ -166,7 +166,7 @@ class RowsPage(Closed):
 
 
 # As a browser says it that comes for the first time: it cannot send a header of its own.
-LastEventId = Annotated[str, StringConstraints(max_length=32)] | None
+LastEventId = Annotated[str, StringConstraints(max_length=64)] | None
 
 
 class JobEventsPage(RowsPage):
@@ -179,7 +179,7 @@ class FeedPage(Closed):
     """Which events of all jobs: those behind `after`, of one type or several with commas, of one job."""
 
     limit: Limit = 50
-    after: Annotated[int, Field(ge=0, lt=2**53)] = 0
+    after: Annotated[str, StringConstraints(min_length=1, max_length=64)] = "0"
     type: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,32}(,[a-z_]{1,32}){0,15}$")] | None = None
     job: Annotated[str, StringConstraints(min_length=1, max_length=40)] | None = None
     last_event_id: LastEventId = None

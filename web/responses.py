@@ -140,10 +140,10 @@ def event(row: Row[Any]) -> Json:
     return {"id": row.seq, "at": moment(row.at), "type": row.type, "data": row.data}
 
 
-def feed_event(row: Row[Any]) -> Json:
+def feed_event(row: Row[Any], *, id: str) -> Json:
     """An event among those of all jobs; `number` is its id among those of its own."""
     return {
-        "id": row.position, "job": row.job, "number": row.seq, "at": moment(row.at), "type": row.type, "data": row.data,
+        "id": id, "job": row.job, "number": row.seq, "at": moment(row.at), "type": row.type, "data": row.data,
     }  # fmt: skip
 
 

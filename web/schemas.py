@@ -128,15 +128,19 @@ class EventList(Open):
     next_cursor: str | None
 
 
-class FeedEvent(Event):
+class FeedEvent(Open):
+    id: str
     job: str
     number: int
+    at: str
+    type: str
+    data: Json
 
 
 class FeedList(Open):
     data: list[FeedEvent]
     next_cursor: str | None
-    after: int
+    after: str
 
 
 class EpochList(Open):

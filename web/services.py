@@ -9,6 +9,7 @@ from shared.queue import Bell
 from shared.receivers import Receivers
 from shared.settings import Settings
 from shared.storage import Storage
+from web.event_ids import EventIds
 from web.observing import Observer
 from web.places import Places
 from web.quotas import Quotas
@@ -29,6 +30,7 @@ class Services:
     keyring: Keyring
     room: WaitingRoom
     streams: Streams
+    event_ids: EventIds
     observer: Observer
     shown: Shown
     places: Places

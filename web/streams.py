@@ -23,6 +23,7 @@ from shared.log import logger
 from shared.tables import jobs
 from shared.tenancy import EVERYONE
 from web import responses, stopping
+from web.event_ids import EventIds
 
 MEDIA_TYPE = "text/event-stream"
 # In the WSGI environment: a server that can stream offers MAY_STREAM and finds the stream there.
@@ -72,8 +73,8 @@ class Stream:
 class Streams:
     """At most `size` of them."""
 
-    def __init__(self, database: Database, keyring: Keyring, size: int) -> None:
-        self._database, self._keyring, self._size = database, keyring, size
+    def __init__(self, database: Database, keyring: Keyring, ids: EventIds, size: int) -> None:
+        self._database, self._keyring, self._ids, self._size = database, keyring, ids, size
         self._open: set[Stream] = set()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
@@ -125,8 +126,8 @@ class Streams:
         for stream in ready:
             if time.monotonic() - stream.sent_at > BEAT_EVERY_S:
                 # What a filter left out need not be looked through again.
-                place = b"" if stream.is_of_job else b"id: %d\n" % stream.after
-                self._send(stream, b": beat\n" + place + b"\n")
+                place = "" if stream.is_of_job else f"id: {self._ids.say(stream.wanted.tenant, stream.after)}\n"
+                self._send(stream, f": beat\n{place}\n".encode())
 
     def _serve(self, ready: list[Stream]) -> bool:
         """Tell each what is new; returns whether there is more at once."""
@@ -168,7 +169,7 @@ class Streams:
         """What is new of a job; its row was read before its events, so an end that it tells of is among them."""
         with self._database.of(stream.wanted.tenant).reading() as sql:
             found = job_list.list_events(sql, row.id, after=stream.after, limit=EVENTS_AT_ONCE)
-        pieces = _fitting(_piece(event.seq, event.type, responses.event(event)) for event in found)
+        pieces = _fitting(_piece(str(event.seq), event.type, responses.event(event)) for event in found)
         is_all = len(pieces) == len(found) < EVENTS_AT_ONCE
         stream.after = found[len(pieces) - 1].seq if pieces else stream.after
         if is_all:
@@ -187,12 +188,16 @@ class Streams:
             return False
         with self._database.of(stream.wanted.tenant).reading() as sql:
             page = feed.page(sql, stream.wanted, after=stream.after, upto=upto, limit=EVENTS_AT_ONCE)
-        pieces = _fitting(_piece(event.position, event.type, responses.feed_event(event)) for event in page.events)
+        pieces = _fitting(self._feed_piece(stream.wanted.tenant, event) for event in page.events)
         is_cut = len(pieces) < len(page.events)
         stream.after = page.events[len(pieces) - 1].position if is_cut else page.read_to
         if pieces:
             self._send(stream, b"".join(pieces))
         return is_cut or page.has_more
+
+    def _feed_piece(self, tenant: str, event: Any) -> bytes:
+        id = self._ids.say(tenant, event.position)
+        return _piece(id, event.type, responses.feed_event(event, id=id))
 
     def _send(self, stream: Stream, piece: bytes) -> None:
         stream.sent_at, stream.is_taken = time.monotonic(), False
@@ -221,8 +226,8 @@ def _fitting(pieces: Iterable[bytes]) -> list[bytes]:
     return taken
 
 
-def _piece(place: int, type_: str, said: dict[str, Any]) -> bytes:
-    return b"id: %d\nevent: %s\ndata: %s\n\n" % (place, type_.encode(), orjson.dumps(said))
+def _piece(id: str, type_: str, said: dict[str, Any]) -> bytes:
+    return b"id: %s\nevent: %s\ndata: %s\n\n" % (id.encode(), type_.encode(), orjson.dumps(said))
 
 
 def _progress(row: Any) -> bytes:

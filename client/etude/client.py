@@ -203,7 +203,7 @@ class Client(Registry, Tenancy):
         return found
 
     def events(
-        self, job_id: str | None = None, *, after: int = 0, types: Sequence[str] = (), follow: bool = False
+        self, job_id: str | None = None, *, after: str = "0", types: Sequence[str] = (), follow: bool = False
     ) -> Iterator[Json]:
         """What has happened to a job, or to all jobs, behind the event `after`; with `follow` what happens then, too.
 

@@ -14,9 +14,9 @@ from etude import Client, options, show_events
 @click.argument("job_id", required=False)
 @click.option("--follow", "is_following", is_flag=True, help="Go on with what happens; of a job until it has ended.")
 @click.option("--type", "types", multiple=True, help="state, stage, checkpoint, warning, … (repeatable).")
-@click.option("--after", type=click.IntRange(0), default=0, help="Only what came after the event of this id.")
+@click.option("--after", default="0", help="Only what came after the event of this id.")
 @options.as_json
-def events(job_id: str | None, is_following: bool, types: tuple[str, ...], after: int, as_json: bool) -> None:
+def events(job_id: str | None, is_following: bool, types: tuple[str, ...], after: str, as_json: bool) -> None:
     """Tell what has happened to the job JOB_ID, or to all jobs, the oldest first; with --json a line an event.
 
     A connection that breaks is taken up again where it broke.

@@ -18,7 +18,7 @@ PAUSE_S = 1.0
 Json = dict[str, Any]
 
 
-def listed(transport: Transport, job_id: str | None, *, after: int, types: Sequence[str]) -> Iterator[Json]:
+def listed(transport: Transport, job_id: str | None, *, after: str, types: Sequence[str]) -> Iterator[Json]:
     """What has happened until now, the oldest first."""
     path, place = _path(job_id), "after" if job_id is None else "cursor"
     while True:
@@ -27,15 +27,15 @@ def listed(transport: Transport, job_id: str | None, *, after: int, types: Seque
         yield from (event for event in page["data"] if not types or event["type"] in types)
         if page["next_cursor"] is None:
             return
-        after = int(page["next_cursor"])
+        after = page["next_cursor"]
 
 
-def followed(transport: Transport, job_id: str | None, *, after: int, types: Sequence[str]) -> Iterator[Json]:
+def followed(transport: Transport, job_id: str | None, *, after: str, types: Sequence[str]) -> Iterator[Json]:
     """The same and what happens from now on, each event once; of a job until it has ended.
 
     Raises Refused when the key does not open it any more, Unreachable when the service stays away.
     """
-    last = str(after)
+    last = after
     while True:
         headers = {"Accept": MEDIA_TYPE, "Last-Event-ID": last}
         with transport.streamed(_path(job_id), query=_filter(job_id, types), headers=headers) as answer:

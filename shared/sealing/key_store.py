@@ -5,7 +5,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -184,14 +184,13 @@ class KeyStore:
         place = make_url(self.url)
         if place.get_backend_name() != "sqlite":
             return
-        for suffix in ("-wal", ""):
-            path = Path(f"{place.database}{suffix}")
-            if path.exists():
-                file = os.open(path, os.O_RDONLY)
-                os.fsync(file)
-                os.close(file)
-                # Whoever emptied the log meanwhile has written the rest down first.
-                return
+        # The log alone, never the file: closing that once would give up every lock that SQLite holds on it for this
+        # process, and whoever closes the store elsewhere would take the log away from under our connections. Without a
+        # log there is nothing to do: whoever emptied it has written all of it down first.
+        with suppress(FileNotFoundError):
+            file = os.open(f"{place.database}-wal", os.O_RDONLY)
+            os.fsync(file)
+            os.close(file)
 
     def _read_store(self, sql: Connection) -> Store | None:
         try:
@@ -234,7 +233,9 @@ def _make_private(url: str) -> None:
         return
     path = Path(place.database)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    # Only where it is not there yet: see `_sync` for what opening it by ourselves would do.
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _shown(url: str) -> str:

@@ -90,7 +90,7 @@ def test_a_stream_that_breaks_is_taken_up_where_it_broke(monkeypatch: Any) -> No
     second = 'event: progress\ndata: {"type": "progress"}\n\n' + piece(3) + half
     service = Broken([first, second, ": beat\nid: 9\n\n", piece(10), None])
 
-    told = list(events.followed(service, None, after=0, types=()))  # type: ignore[arg-type]
+    told = list(events.followed(service, None, after="0", types=()))  # type: ignore[arg-type]
 
     assert [event.get("id", event.get("type")) for event in told] == [1, 2, "progress", 3, 10]
     # What was cut off is asked for again; a beat may carry the place on.

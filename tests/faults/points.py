@@ -1,8 +1,8 @@
 """Every point in the life of a job where its process can die between two things that others can see.
 
-What others can see of a worker's child are its commits, the files that it stores and the rings that it sends; each of
-them, counted in its thread, is a point `who:what:number`, and the process dies before it or after it. A web process has
-commits, too, and asks its bell to ring.
+What others can see of a worker's child are its commits, the keys and files that it stores and the rings that it sends;
+each of them, counted in its thread, is a point `who:what:number`, and the process dies before it or after it. A web
+process has commits, too, and asks its bell to ring.
 """
 
 import os
@@ -18,19 +18,25 @@ from sqlalchemy import Connection
 
 from shared import queue
 from shared.database import Database
+from shared.objects import Objects
 from shared.queue import Bell
-from shared.storage import Storage
 
 # The life of a rehearsal of two steps with another one waiting, in order; test_crash_points.py holds it complete.
 LIFE = {
     "work:commit:1": "the claim",
     "work:commit:2": "the stage of training",
+    "work:key:1": "the key of the first checkpoint",
     "work:file:1": "the file of the first checkpoint",
+    "work:key:2": "the word that it is there",
     "work:commit:3": "the record of the first checkpoint",
+    "work:key:3": "the key of the second checkpoint",
     "work:file:2": "the file of the second checkpoint",
+    "work:key:4": "the word that it is there",
     "work:commit:4": "the record of the second checkpoint",
     "work:commit:5": "the stage of storing",
+    "work:key:5": "the key of the weights",
     "work:file:3": "the weights",
+    "work:key:6": "the word that they are there",
     "work:commit:6": "the finish, with its model version",
     "work:ring:1": "the ring for the next job",
 }
@@ -69,7 +75,7 @@ def install(wanted: str | None, *, mark: Path) -> None:
             os.kill(os.getpid(), harm)
 
     _around_commits(meet)
-    _around(Storage, "put", "file", meet)
+    _around(Objects, "put", "file", meet)
     _around(queue, "send", "ring", meet)
     _around(Bell, "ring", "bell", meet)
 
@@ -91,9 +97,11 @@ def _around_commits(meet: Callable[[str, str], None]) -> None:
 
     @contextmanager
     def transaction(self: Database) -> Iterator[Connection]:
+        # What the key store commits is counted by itself.
+        what = "key" if self._erases else "commit"
         with real(self) as sql:
             yield sql
-            meet("commit", "before")
-        meet("commit", "after")
+            meet(what, "before")
+        meet(what, "after")
 
     Database.transaction = transaction  # type: ignore[method-assign]

@@ -5,19 +5,20 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, select, update
 
 from shared import claims, history, jobs
 from shared import keys as keyring
 from shared.database import Database
 from shared.settings import Settings
-from shared.tables import keys
+from shared.tables import events, keys
 from tests.conftest import PEPPER
 from tests.factories import claim, make_job
 from tests.waiting import until
 from tests.web import serving
 from tests.web.listening import Listener, Told
 from tests.web.serving import Server
+from web.event_ids import EventIds
 
 COST = {"compute_s": 1.0}
 
@@ -123,8 +124,8 @@ def test_all_jobs_of_a_tenant_in_one_order_and_nobody_elses(
     assert [(each.data["job"], each.data["data"]["state"]) for each in told] == [
         (first, "queued"), (second, "queued"), (first, "cancelled"),
     ]  # fmt: skip
-    assert ids(told) == sorted(ids(told)) == [each["id"] for each in pages["data"]]
-    assert pages["next_cursor"] is None and pages["after"] >= pages["data"][-1]["id"]
+    assert [each.id for each in told] == [each["id"] for each in pages["data"]]
+    assert pages["next_cursor"] is None and pages["after"] == pages["data"][-1]["id"]
     listener.close()
 
 
@@ -175,9 +176,9 @@ def test_an_id_that_is_none_is_refused(server: Server, database: Database, tenan
     with database.transaction() as sql:
         job = make_job(sql, tenant)
 
-    for path in (f"/v1/jobs/{job}/events", "/v1/events"):
+    for path, code in ((f"/v1/jobs/{job}/events", "invalid_parameter"), ("/v1/events", "event_unknown")):
         status, problem, _ = server.call("GET", path, Accept="text/event-stream", **{"Last-Event-ID": said})
-        assert (status, problem["code"]) == (422, "invalid_parameter")
+        assert (status, problem["code"]) == (422, code)
 
 
 def test_an_id_of_an_event_that_has_not_been_is_refused(server: Server, database: Database, tenant: str) -> None:
@@ -189,10 +190,28 @@ def test_an_id_of_an_event_that_has_not_been_is_refused(server: Server, database
 
     # The last id of the other job is one that this job has not come to.
     of_another = server.call("GET", f"/v1/jobs/{job}/events", Accept="text/event-stream", **{"Last-Event-ID": "6"})
-    future = server.call("GET", "/v1/events", Accept="text/event-stream", **{"Last-Event-ID": str(9 * 10**15)})
-    page = server.call("GET", f"/v1/events?after={9 * 10**15}")
+    far = EventIds(PEPPER).say(tenant, 9 * 10**15)
+    future = server.call("GET", "/v1/events", Accept="text/event-stream", **{"Last-Event-ID": far})
+    page = server.call("GET", f"/v1/events?after={far}")
 
     assert [(said[0], said[1]["code"]) for said in (of_another, future, page)] == [(422, "event_unknown")] * 3
+
+
+def test_an_id_says_nothing_of_others_and_is_nobody_elses(
+    server: Server, database: Database, tenant: str, other: str
+) -> None:
+    with database.transaction() as sql:
+        make_job(sql, tenant)
+        position = sql.execute(select(events.c.position)).scalar_one()
+    _, page, _ = server.call("GET", "/v1/events")
+
+    ids = EventIds(PEPPER)
+    assert page["data"][0]["id"] == page["after"] == ids.say(tenant, position)
+    assert str(position) not in page["after"]
+    # Of one position another tenant is told another id, and it opens nothing here.
+    status, problem, _ = server.call("GET", f"/v1/events?after={ids.say(other, position)}")
+    assert (status, problem["code"]) == (422, "event_unknown")
+    assert server.call("GET", f"/v1/events?after={page['after']}")[1]["data"] == []
 
 
 def test_an_unknown_job_and_somebody_elses_are_answered_alike(server: Server, database: Database, other: str) -> None:

@@ -47,6 +47,22 @@ def test_an_unknown_place_is_neither_sealed_nor_plain(keys: KeyStore) -> None:
     assert (found.key, found.is_plain, found.is_destroyed) == (None, False, False)
 
 
+@on_sqlite
+def test_a_store_that_is_opened_twice_in_a_process_loses_nothing_when_another_process_closes_it(
+    keys: KeyStore, open_store: Open, settings: Settings
+) -> None:
+    """Who closes SQLite's file by himself gives up the locks of all his connections, and then the log is deleted."""
+    keys.make(A)
+    open_store()
+    script = "from shared import settings, storage; storage.Storage(settings.read()).open_keys().close()"
+    environment = {**os.environ, **environment_of(settings)}
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True)
+
+    made = keys.make(B)
+
+    assert open_store().find(B).key == made
+
+
 def test_many_threads_and_processes_make_one_key_for_a_place(keys: KeyStore, settings: Settings) -> None:
     made: list[bytes] = []
     threads = [threading.Thread(target=lambda: made.append(keys.make(A).secret)) for _ in range(8)]
