@@ -83,7 +83,7 @@ def _misbehave(params: dict[str, object], done: int) -> None:
     if params.get("fail_at") == done and not _has_happened(params):
         raise JobFailed("The rehearsal was told to fail.", code="rehearsed")
     if params.get("break_at") == done:
-        raise RuntimeError("nobody foresaw this")
+        raise RuntimeError(f"nobody foresaw this at step {done}")
     if params.get("again_at") == done and not _has_happened(params):
         raise TryAgain("The rehearsal was told to be tried again.")
 

@@ -11,7 +11,7 @@ import pytest
 from obstore.exceptions import GenericError
 from sqlalchemy import select, update
 
-from shared import claims, jobs, storage
+from shared import claims, jobs, objects
 from shared.database import Database
 from shared.settings import Settings
 from shared.storage import Storage
@@ -82,14 +82,14 @@ def fill(monkeypatch: pytest.MonkeyPatch, place: str, is_full: Full = lambda: Tr
 
 
 def _fill_storage(monkeypatch: pytest.MonkeyPatch, part: str, is_full: Full) -> None:
-    real = storage.obstore.put
+    real = objects.obstore.put
 
     def put(store: Any, key: str, *arguments: Any, **named: Any) -> Any:
         if part in key and is_full():
             raise GenericError("Unable to write: No space left on device (os error 28)")
         return real(store, key, *arguments, **named)
 
-    monkeypatch.setattr(storage.obstore, "put", put)
+    monkeypatch.setattr(objects.obstore, "put", put)
 
 
 def files_of(post: Post, job: str) -> dict[str, bytes]:
