@@ -119,7 +119,8 @@ def test_the_demo_uses_a_service_that_runs_and_leaves_it_running(tmp_path: Path)
 
 
 def test_a_service_that_cannot_start_ends_the_demo_with_a_sentence_and_its_log(tmp_path: Path) -> None:
-    demo = Demo(tmp_path, ETUDE_DATABASE_URL=f"sqlite:///{tmp_path}/no/such/folder/etude.db")
+    (tmp_path / "a-folder").mkdir()
+    demo = Demo(tmp_path, ETUDE_DATABASE_URL=f"sqlite:///{tmp_path}/a-folder")
 
     output, _ = demo.process.communicate(timeout=LIMIT_S)
 

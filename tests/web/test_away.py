@@ -14,6 +14,7 @@ from redis import Redis
 from migrations.upgrade import upgrade
 from shared import keys, queue
 from shared.database import Database
+from shared.sealing.segments import HEADER_BYTES, TAG_BYTES
 from shared.settings import Settings
 from shared.tenancy import EVERYONE
 from tests import factories, postgres_server
@@ -151,6 +152,7 @@ def test_a_full_disk_is_told_and_leaves_no_half_file(redis: Settings, database: 
     assert (status, said["retryable"]) == (503, True), said
     assert "retry-after" in headers
     assert small == 204
-    sizes = [path.stat().st_size for path in (redis.home / "storage").rglob("*") if path.is_file()]
-    assert sizes == [8]
+    # Eight bytes, sealed: with a header, and the tag of their only segment.
+    sizes = [path.stat().st_size for path in (redis.home / "storage" / "t").rglob("*") if path.is_file()]
+    assert sizes == [HEADER_BYTES + 8 + TAG_BYTES]
     server.stop()
