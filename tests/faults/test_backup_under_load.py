@@ -27,16 +27,17 @@ HELD_AT = 3
 def elsewhere(request: pytest.FixtureRequest, house: House, tmp_path: Path) -> Iterator[House]:
     """Another machine, where nothing is yet."""
     home = tmp_path / "elsewhere"
-    url = f"sqlite:///{home}/etude.db"
+    url, keys_url = f"sqlite:///{home}/etude.db", f"sqlite:///{home}/keys.db"
     if request.param == "postgresql":
         server: postgres_server.Server = request.getfixturevalue("postgres")
         name = ids.new("ds")
         server.create_database(name)
-        url = server.url(name)
+        url = keys_url = server.url(name)
     redis_url = redis_server.make_place(home / "redis").celery_url
     chosen = dataclasses.replace(
-        house.settings, home=home, database_url=url, redis_url=redis_url, storage_url=f"file://{home}/storage"
-    )
+        house.settings, home=home, database_url=url, keys_url=keys_url, redis_url=redis_url,
+        storage_url=f"file://{home}/storage",
+    )  # fmt: skip
     made = House(chosen, Database(chosen, whose=EVERYONE), Storage(chosen), house.tenant)
     yield made
     made.stop()
