@@ -22,7 +22,7 @@ def test_a_killed_server_leaves_nobody_at_its_port(settings: Settings) -> None:
 
     server.kill()
     server.wait()
-    _, left = psutil.wait_procs(children, timeout=10)
+    _, left = psutil.wait_procs(children, timeout=30)
     for child in left:
         child.kill()
 
@@ -38,7 +38,7 @@ def test_a_server_killed_while_its_child_begins_leaves_nobody_either(settings: S
 
     server.kill()
     server.wait()
-    _, left = psutil.wait_procs(children, timeout=10)
+    _, left = psutil.wait_procs(children, timeout=30)
     for child in left:
         child.kill()
 
