@@ -6,7 +6,7 @@ import io
 import os
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,10 @@ def _mb_s(seconds: float) -> float:
 class OpenStorage(Storage):
     """The same storage with nothing sealed: what there was before."""
 
-    def put(self, key: str, blocks: Iterable[bytes]) -> Stored:
+    def put_all(self, files: Sequence[tuple[str, Iterable[bytes]]]) -> list[Stored]:
+        return [self._put_open(key, blocks) for key, blocks in files]
+
+    def _put_open(self, key: str, blocks: Iterable[bytes]) -> Stored:
         digest, size = hashlib.sha256(), 0
 
         def counted() -> Iterator[bytes]:
