@@ -67,10 +67,8 @@ def audit(desk: Desk) -> Ending:
         "temperature": round(labelled.temperature, 6),
         "warnings": warnings,
     }
-    files = [
-        {**said, "rows": ranked}
-        for said in desk.put_all({each.name: each for each in (path, path.with_suffix(".index"))})
-    ]
+    ranking_files = {each.name: each for each in (path, path.with_suffix(".index"))}
+    files = [{**stored, "rows": ranked} for stored in desk.put_all(ranking_files)]
     return Ending(lambda sql: said, files)
 
 

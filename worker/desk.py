@@ -217,7 +217,7 @@ class Desk:
         """As `put`, of every file of a folder; `rows` says by the stem of its name how many each has."""
         paths = sorted(folder.iterdir())
         stored = self.put_all({path.name: path for path in paths})
-        return [{**said, "rows": rows.get(path.stem, 0)} for said, path in zip(stored, paths, strict=True)]
+        return [{**said, "rows": rows[path.stem]} for said, path in zip(stored, paths, strict=True)]
 
     def put_chunk(self, path: Path) -> Json:
         """Store what a chunk of a scoring came to; it counts once the chunk's row names it."""
