@@ -5,9 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from shared import sandbox
+from shared.confinement import Bounds
 from shared.errors import JobFailed
-from worker import sandbox
-from worker.confinement import Bounds
 from worker.formats.limits import Limits
 
 PART = "part-00000.parquet"

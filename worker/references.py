@@ -7,9 +7,9 @@ from typing import Any
 import pyarrow.parquet as pq
 from sqlalchemy import Row
 
+from shared import sandbox
+from shared.confinement import Bounds
 from shared.errors import JobFailed
-from worker import sandbox
-from worker.confinement import Bounds
 from worker.desk import Desk
 from worker.heard import Truth
 

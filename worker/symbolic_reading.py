@@ -7,9 +7,9 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from shared import sandbox
+from shared.confinement import Bounds
 from shared.errors import Fault, JobFailed
-from worker import sandbox
-from worker.confinement import Bounds
 from worker.formats.source import rejection
 from worker.ingest import UploadedFile
 from worker.symbolic import answers, decode

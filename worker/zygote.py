@@ -12,8 +12,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from shared.confinement import Bounds
 from worker.audio.limits import AudioLimits, TrackBounds
-from worker.confinement import Bounds
 
 ROOT = Path(__file__).parents[1]
 READ_BYTES = 64 * 1024
@@ -32,7 +32,7 @@ class Zygote:
 
     def __init__(self, module: str, *, parallel: int, limits: AudioLimits, bounds: TrackBounds) -> None:
         self._process = subprocess.Popen(  # noqa: S603 — our own module
-            [sys.executable, "-m", "worker.confinement", module, json.dumps(_own(bounds, parallel)), str(os.getpid())],
+            [sys.executable, "-m", "shared.confinement", module, json.dumps(_own(bounds, parallel)), str(os.getpid())],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from shared.confinement import Bounds
 from shared.errors import EtudeError
 from worker import ingest
-from worker.confinement import Bounds
 from worker.formats.limits import Limits
 
 # Kilobytes on Linux, bytes on macOS.

@@ -13,9 +13,9 @@ import pyarrow.csv as arrow_csv
 import pyarrow.parquet as pq
 import pytest
 
+from shared.confinement import Bounds
 from shared.errors import JobCancelled, JobFailed, TryAgain
 from worker import ingest
-from worker.confinement import Bounds
 from worker.formats.limits import Limits
 
 ROOT = Path(__file__).parents[2]

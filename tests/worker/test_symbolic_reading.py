@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from shared.confinement import Bounds
 from shared.errors import JobCancelled, JobFailed
 from tests.worker.symbolic import scores
 from tests.worker.symbolic.midi_files import file, melody
 from tests.worker.symbolic.scores import attributes, note, score, zipped
 from worker import symbolic_reading
-from worker.confinement import Bounds
 from worker.ingest import UploadedFile
 from worker.symbolic.answers import Reading
 

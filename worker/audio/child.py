@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from shared.confinement import CPU_GRACE_S
 from shared.errors import JobFailed
 from shared.processes import die_with_parent
 from worker.audio.limits import SAID, TrackBounds
-from worker.confinement import CPU_GRACE_S
 
 STDIN, STDOUT, STDERR, ANSWER = 0, 1, 2, 3
 

@@ -1,4 +1,4 @@
-"""Hears recordings for the worker: `python -m worker.confinement worker.audio.ear BOUNDS PARENT`.
+"""Hears recordings for the worker: `python -m shared.confinement worker.audio.ear BOUNDS PARENT`.
 
 The first line on standard input tells the terms, each further one asks for what is to be heard in one recording; each
 line on standard output answers one, in the order in which they are done. The hearing itself happens in forks.

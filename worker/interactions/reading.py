@@ -8,9 +8,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shared import sandbox
+from shared.confinement import Bounds
 from shared.errors import JobFailed
-from worker import sandbox
-from worker.confinement import Bounds
 from worker.formats.limits import Limits
 from worker.formats.source import rejection
 from worker.ingest import UploadedFile

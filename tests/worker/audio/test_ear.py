@@ -14,10 +14,10 @@ import pytest
 import soundfile
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
+from shared.confinement import Bounds
 from tests.worker.audio import sounds
 from worker.audio import ear, mel
 from worker.audio.limits import AudioLimits, TrackBounds
-from worker.confinement import Bounds
 
 ROOT = Path(__file__).parents[3]
 MiB = 1024 * 1024
@@ -49,7 +49,7 @@ def hear_all(
         [
             sys.executable,
             "-m",
-            "worker.confinement",
+            "shared.confinement",
             "tests.worker.audio.odd_ear",
             json.dumps(asdict(own)),
             str(os.getpid()),

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from shared import sandbox
 from shared.errors import JobFailed
 from tests.worker.interactions.uploading import parquet
-from worker import sandbox
 from worker.formats.limits import Limits
 from worker.ingest import UploadedFile
 from worker.interactions import reading

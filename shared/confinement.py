@@ -1,4 +1,4 @@
-"""`python -m worker.confinement MODULE BOUNDS PARENT`: limits this process, then imports MODULE and runs its `main`.
+"""`python -m shared.confinement MODULE BOUNDS PARENT`: limits this process, then imports MODULE and runs its `main`.
 
 Here and not between fork and exec: there Python code may wait for ever for a lock of a thread that was not copied.
 """

@@ -13,8 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from shared.confinement import Bounds
 from shared.errors import Fault, JobFailed, TryAgain
-from worker.confinement import Bounds
 
 ROOT = Path(__file__).parents[1]
 # The outcome holds the profile of at most 512 columns; whoever says more is not our decoder any longer.
@@ -57,7 +57,7 @@ def _child(
 ) -> Iterator[tuple[Child, Callable[[], bool]]]:
     """The child, and whether it has been stopped for taking too long; it is gone afterwards."""
     child = subprocess.Popen(  # noqa: S603 — our own module
-        [sys.executable, "-m", "worker.confinement", module, json.dumps(asdict(bounds)), str(os.getpid())],
+        [sys.executable, "-m", "shared.confinement", module, json.dumps(asdict(bounds)), str(os.getpid())],
         cwd=ROOT,
         stdin=asked,
         stdout=subprocess.PIPE,

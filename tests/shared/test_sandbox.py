@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from shared import sandbox
+from shared.confinement import Bounds
 from shared.errors import JobCancelled, JobFailed, TryAgain
-from worker import ingest, sandbox
-from worker.confinement import Bounds
+from worker import ingest
 
 ROOT = Path(__file__).parents[2]
 MiB = 1024 * 1024
@@ -130,7 +131,7 @@ def test_a_cancelled_job_ends_its_child() -> None:
 
 def test_the_child_dies_with_its_parent() -> None:
     script = (
-        "from worker import sandbox; from worker.confinement import Bounds\n"
+        "from shared import sandbox; from shared.confinement import Bounds\n"
         "sandbox.run('tests.worker.odd_decoder', {'do': 'wait'}, bounds=Bounds(),"
         " progress=lambda done, total: print(done, flush=True))"
     )
