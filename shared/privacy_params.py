@@ -1,6 +1,6 @@
-"""What a training takes that shall be differentially private: how much of any one row, or group, may be learned."""
+"""What a training takes that shall be differentially private: how much of any one row, group or listener is learned."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -25,11 +25,8 @@ Bounds = Annotated[list[Float], Field(min_length=2, max_length=2), AfterValidato
 Words = Annotated[list[Annotated[str, Field(max_length=255)]], Field(max_length=1000)]
 
 
-class Privacy(Closed):
-    """Differentially private steps (Abadi et al. 2016), and what is public of the data, so that nothing else is.
-
-    What stands here is read by whoever reads the version: take it from what is known of the world, not from the rows.
-    """
+class PrivateSteps(Closed):
+    """Differentially private steps (Abadi et al. 2016): how much all of them may tell of any one unit."""
 
     epsilon: Annotated[Float, Field(ge=LEAST_EPSILON, le=MOST_EPSILON)] | None = None
     noise_multiplier: Annotated[Float, Field(ge=LEAST_NOISE, le=MOST_NOISE)] | None = None
@@ -37,6 +34,23 @@ class Privacy(Closed):
     clip_norm: Annotated[Float, Field(gt=0, le=1e6)] = 1.0
     # One tenth of one over the number of units, where it is left out.
     delta: Annotated[Float, Field(gt=0, lt=1)] | None = None
+    # Noise that anybody can draw again hides nothing: with it a training can be reproduced, and has no epsilon.
+    noise_seed: Annotated[Int, Field(ge=0, lt=2**63)] | None = None
+
+    @model_validator(mode="after")
+    def _says_how_much(self) -> Self:
+        if (self.epsilon is None) == (self.noise_multiplier is None):
+            received = "neither" if self.epsilon is None else "both"
+            raise ValueError(f"expected either epsilon or noise_multiplier, received {received}")
+        return self
+
+
+class Privacy(PrivateSteps):
+    """Of rows, and what is public of the data, so that nothing else is.
+
+    What stands here is read by whoever reads the version: take it from what is known of the world, not from the rows.
+    """
+
     # Left out: a group where something groups the rows, else a row, or a recording.
     unit: Unit | None = None
     # Of a group, or a recording, no more examples than these are learned from, evenly chosen.
@@ -47,14 +61,9 @@ class Privacy(Closed):
     categories: Annotated[dict[Named, Words], Field(max_length=4096)] = Field(default_factory=dict)
     # Of a target of one column: every label that there may be.
     labels: Annotated[Words, Field(min_length=2)] | None = None
-    # Noise that anybody can draw again hides nothing: with it a training can be reproduced, and has no epsilon.
-    noise_seed: Annotated[Int, Field(ge=0, lt=2**63)] | None = None
 
     @model_validator(mode="after")
-    def _says_how_much(self) -> "Privacy":
-        if (self.epsilon is None) == (self.noise_multiplier is None):
-            received = "neither" if self.epsilon is None else "both"
-            raise ValueError(f"expected either epsilon or noise_multiplier, received {received}")
+    def _names_each_label_once(self) -> "Privacy":
         if self.labels is not None and len(set(self.labels)) < len(self.labels):
             raise ValueError("expected each label once")
         return self

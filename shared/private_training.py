@@ -20,7 +20,7 @@ ASK_ROWS = ("baselines", "importance", "keep_examples", "compare_random_split")
 def refuse(asked: Any, params: TableTraining, rows: list[Row[Any]], kind: str | None) -> None:  # Any: the kind's own
     """Raise InvalidRequest with every fault of a training that asks for privacy; `asked` is what the body says."""
     if isinstance(asked, Tuning):
-        _refuse_search(asked, params)
+        refuse_search(asked, params)
     if params.privacy is None or not rows:
         return
     faults = [*_choices(params), *_network(params), *_numbers(params, rows[0]), *_undeclared(params, rows[0], kind)]
@@ -29,7 +29,8 @@ def refuse(asked: Any, params: TableTraining, rows: list[Row[Any]], kind: str | 
         raise InvalidRequest(said, code=CODE, faults=faults)
 
 
-def _refuse_search(asked: Any, params: TableTraining) -> None:  # Any: the kind's own
+def refuse_search(asked: Any, params: Any) -> None:  # Any: the kind's own
+    """Raise InvalidRequest for a search among private trainings."""
     drawn = [path for path in asked.space if path.split(".")[0] == "privacy"]
     pointers = [f"/params/space/{path}" for path in drawn] + (["/params/train/privacy"] if params.privacy else [])
     if pointers:

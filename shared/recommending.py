@@ -53,9 +53,8 @@ def _said(rows: list[Row[Any]]) -> Json:
 
 def _tries(params: TrainParams, rows: list[Row[Any]], *methods: str) -> bool:
     """Whether one of these is among what is tried."""
-    named = [params.model] if params.model != "auto" else params.candidates
-    if named is not None:
-        return any(method in named for method in methods)
+    if params.named is not None:
+        return any(method in params.named for method in methods)
     if not {"two_tower", "autoencoder"} & set(methods):
         return True
     said = _said(rows)

@@ -22,6 +22,7 @@ from shared import (
     machines,
     models,
     networks,
+    private_listening,
     private_training,
     refusals,
     reproducing,
@@ -34,6 +35,7 @@ from shared.code import CODE_VERSION
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
 from shared.export_params import EXPORT
 from shared.kinds import KINDS
+from shared.kinds.recommendation import TrainParams as RecommenderTraining
 from shared.queue import TRAIN
 from shared.settings import Settings
 from shared.table_params import TableTraining
@@ -124,6 +126,8 @@ def _look(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> _
         group_at = f"{under}/group" if isinstance(asked, Auditing) else f"{under}/validation/group"
         columns.refuse_unnamed(rows, params, under=under, group_at=group_at)
         private_training.refuse(asked, params, rows, kind)
+    if isinstance(params, RecommenderTraining):
+        private_listening.refuse(asked, params)
     explanation.refuse_unfit(params, rows, version)
     need = estimation.need(params, rows, version, machines.usual(sql))
     if isinstance(asked, Auditing):

@@ -132,7 +132,8 @@ class _Search:
     def _tell_epoch(self, figures: dict[str, float]) -> None:
         self.desk.check()
         self.desk.heart.move()
-        if "loss" in figures:
+        # Within an epoch it is how far that is alone.
+        if "learning_rate" in figures:
             self._tell({name: figures[name] for name in ("epoch", "loss", "validation") if name in figures})
 
     def _tell(self, figures: dict[str, float]) -> None:

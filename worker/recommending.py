@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Row
 
 from shared import datasets, models
@@ -18,17 +19,27 @@ from worker.kinds.recommendation.model import Candidate
 from worker.kinds.recommendation.predict import ListScoring
 from worker.learned import Learned
 from worker.model_search import Board
-from worker.recommenders import artifacts
+from worker.private import statement
+from worker.recommenders import artifacts, towers_private
 from worker.recommenders.artifacts import RecommenderModel
+from worker.recommenders.histories import Histories
+from worker.recommenders.recommender import Recommender
 from worker.recommenders.splits import Split
+from worker.recommenders.towers import Towers
 
 Json = dict[str, Any]
 
 KIND = "recommendation"
+OWN_HISTORY = "of each listener by their own history: how much a play counts beside their other plays"
+OF_LISTENERS = (
+    "which items there are, and what their table says, which is taken as public",
+    "the trainings on a part of the same plays from which the figures come, of which nothing else is kept",
+)
 
 
 def learn(desk: Desk, params: TrainParams) -> Learned:
     """Learn a model from plays."""
+    params = model.settled(params)
     desk.enter("loading")
     row, *beside = desk.dataset_rows()
     plays = data.load(desk.fetch_parts(row))
@@ -49,8 +60,7 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
     desk.enter("training")
     known = prepared.everything if params.refit else prepared.split.test.train
     fitted = model_search.fit(desk, candidate, known, prepared, params)
-    fallback = model_search.fit(desk, Candidate("popularity", candidate.settings), known, prepared, params)
-    learned = model.finish(fitted, known, plays.items, prepared.catalogue, prepared.features, fallback)
+    learned = _finished(desk, fitted, candidate, known, prepared, params)
     desk.enter("storing")
     files = desk.put_all(artifacts.pack(KIND, learned, _target(row)))
     version = NewVersion(
@@ -59,7 +69,7 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
         baselines=baselines,
         warnings=warnings,
         lineage={**lineage.of_training(desk.claim, row, params, _split(prepared)), "chosen": chosen,
-                 "privacy": lineage.not_private("the attack needs a loss of each row, and a list of items has none"),
+                 "privacy": _privacy(known, params),
                  "learned_until": _until(plays, prepared.split, is_refitted=params.refit),
                  **({"beside": [lineage.of_dataset(each) for each in beside]} if beside else {})},
         parameters=sum(array.size for array in learned.model.describe()[1].values()),
@@ -73,6 +83,29 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
 
     # Where a listener was erased meanwhile, what was learned has learned from them.
     return Learned(version, told, measured, demand_unchanged=lambda sql: datasets.demand_unchanged(sql, row))
+
+
+def _finished(
+    desk: Desk, fitted: Recommender, candidate: Candidate, known: Histories, prepared: Prepared, params: TrainParams
+) -> RecommenderModel:
+    items = prepared.plays.items
+    if params.privacy is not None:
+        assert isinstance(fitted, Towers)
+        return model.finish_private(fitted, int(np.count_nonzero(known.lengths)), items, prepared.catalogue)
+    fallback = model_search.fit(desk, Candidate("popularity", candidate.settings), known, prepared, params)
+    return model.finish(fitted, known, items, prepared.catalogue, prepared.features, fallback)
+
+
+def _privacy(known: Histories, params: TrainParams) -> Json:
+    """What the version says of what it gives away of those that it has learned from."""
+    said = lineage.not_private("the attack needs a loss of each row, and a list of items has none")
+    if params.privacy is None:
+        return said
+    plan = towers_private.plan(known, params)
+    dp = statement.tell_steps(
+        params.privacy, plan, epochs=plan.epochs, preprocessing=OWN_HISTORY, not_counted=OF_LISTENERS
+    )
+    return {**said, "dp": dp}
 
 
 def _chosen(board: Board, params: TrainParams) -> Json:

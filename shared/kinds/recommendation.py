@@ -1,11 +1,12 @@
 """What a listener may like next: models learn from plays, and rank the catalogue for everybody and for anybody."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from shared.list_params import ItemColumn, ListParams
 from shared.networks import Activation
+from shared.privacy_params import PrivateSteps
 from shared.schema import Closed, Float, Int
 from shared.table_params import FileFormat, every_format
 from shared.training_params import EarlyStopping, OptimizerName, PositiveRate, Schedule, Training
@@ -28,6 +29,8 @@ EPOCHS_WITH_EARLY_STOPPING, EPOCHS_WITHOUT = 60, 20
 NETWORK_S, PER_S, EPOCHS, TIMES = 300.0, 2e10, 20, 3
 
 Method = Literal["popularity", "neighbours", "ease", "als", "two_tower", "autoencoder"]
+# What learns in private steps.
+PRIVATE: Method = "autoencoder"
 Context = Annotated[str, StringConstraints(max_length=1024)]
 # damped: plays ** 0.3 beside the listener's own mean of that.
 Weighting = Literal["binary", "log", "linear", "damped"]
@@ -100,14 +103,6 @@ class Content(Closed):
     held_out: Annotated[Float, Field(ge=0, le=0.5)] = 0.1
 
 
-def _not_private(said: Any) -> None:  # Any: of a client, not yet checked
-    if said is not None:
-        raise ValueError(
-            "expected none: every recommender keeps counts of what its listeners played beside what it has learned, "
-            "and no account is kept of these"
-        )
-
-
 class TrainParams(Training):
     """A training; every field has a default that works."""
 
@@ -134,8 +129,8 @@ class TrainParams(Training):
     contexts: Annotated[list[Context], Field(min_length=1, max_length=100)] | None = None
     # What fewer have played is as if nobody had.
     least_listeners: Annotated[Int, Field(ge=1, le=1_000_000)] = 1
-    # None can be asked for: no recommender has it.
-    privacy: Annotated[None, BeforeValidator(_not_private)] = None
+    # Of a listener with all that they have played. An autoencoder without layers learns so, and keeps no counts.
+    privacy: PrivateSteps | None = None
     # Once it is judged, the model learns from all events with the same settings.
     refit: bool = True
 
@@ -152,7 +147,15 @@ class TrainParams(Training):
         """Of networks: there is always a validation split, so it is on unless it is turned off."""
         if isinstance(self.early_stopping, EarlyStopping):
             return self.early_stopping
-        return None if self.early_stopping is False else EarlyStopping(patience=4)
+        # The number of private steps stands before the first.
+        return None if self.early_stopping is False or self.privacy is not None else EarlyStopping(patience=4)
+
+    @property
+    def named(self) -> list[Method] | None:
+        """The models that are tried, where that does not follow from the plays; the first is tried beside others."""
+        if self.privacy is not None:
+            return [PRIVATE]
+        return [self.model] if self.model != "auto" else self.candidates
 
     def affords_networks(self, *, users: int, items: int) -> bool:
         """Whether networks are tried unasked: a product with every item for each listener, and twice that to learn."""

@@ -256,13 +256,47 @@ def test_a_privately_trained_version_is_not_reproduced_but_with_a_seed(
     assert (answer.status_code, answer.json["code"]) == (409, "not_reproducible")
 
 
-def test_no_recommender_is_private_and_says_so(caller: Caller, database: Database, tenant: str) -> None:
+@pytest.fixture
+def plays(database: Database, tenant: str) -> str:
     roles = {**ROLES, "target": [], "user": "who", "item": "what"}
     with database.transaction() as sql:
-        dataset = make_dataset(sql, tenant, format="interactions", profile={**SONGS, "roles": roles})
+        return make_dataset(sql, tenant, format="interactions", profile={**SONGS, "roles": roles})
 
-    answer = submit(caller, dataset, {"privacy": {"epsilon": 3.0}}, kind="recommendation")
+
+def test_a_recommender_may_be_private(caller: Caller, plays: str) -> None:
+    asked = [{"epsilon": 3.0}, {"noise_multiplier": 1.0, "delta": 1e-6}]
+    answers = [submit(caller, plays, {"privacy": each}, kind="recommendation") for each in asked]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+
+
+@pytest.mark.parametrize(
+    ("params", "pointer"),
+    [
+        ({"model": "als"}, "/params/model"),
+        ({"candidates": ["popularity", "autoencoder"]}, "/params/candidates"),
+        ({"early_stopping": True}, "/params/early_stopping"),
+        ({"learning_rate": {"schedule": "plateau"}}, "/params/learning_rate"),
+        ({"network": {"hidden": [{"units": 8}]}}, "/params/network/hidden"),
+        ({"content": {"held_out": 0.2}}, "/params/content"),
+        ({"bots": "leave_out"}, "/params/bots"),
+        ({"least_listeners": 2}, "/params/least_listeners"),
+        ({"privacy": {"epsilon": 3.0, "noise_multiplier": 1.0}}, "/params/privacy"),
+        ({"privacy": {"epsilon": 3.0, "bounds": {"plays": [0, 1]}}}, "/params/privacy/bounds"),
+        ({"privacy": {"epsilon": 3.0, "unit": "row"}}, "/params/privacy/unit"),
+    ],
+)
+def test_what_no_private_recommender_has_is_refused_with_its_place(
+    caller: Caller, plays: str, params: Json, pointer: str
+) -> None:
+    answer = submit(caller, plays, {"privacy": {"epsilon": 3.0}, **params}, kind="recommendation")
 
     assert answer.status_code == 422
-    assert [fault["pointer"] for fault in answer.json["errors"]] == ["/params/privacy"]
-    assert "no account" in answer.json["detail"]
+    assert [fault["pointer"] for fault in answer.json["errors"]] == [pointer]
+
+
+def test_no_search_goes_over_private_recommenders(caller: Caller, plays: str) -> None:
+    params = {"trials": 2, "train": {"privacy": {"epsilon": 3.0}}}
+    answer = submit(caller, plays, params, kind="recommendation", action="tune")
+
+    assert (answer.status_code, answer.json["code"]) == (422, "privacy_misfit")

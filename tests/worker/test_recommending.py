@@ -26,6 +26,7 @@ from worker import runner
 from worker.interactions import stored
 from worker.interactions.stored import Interactions
 from worker.kinds.recommendation import metrics
+from worker.recommenders import artifacts, popularity
 from worker.runner import Post
 
 Json = dict[str, Any]
@@ -494,3 +495,39 @@ def test_a_card_is_of_the_lists_that_are_served_with_new_items_in_them(post: Pos
     (version,) = working.made(post, heavy.id)
     served = rows(post, run(post, tenant, version, dataset, k=20))
     assert np.mean([item.startswith("new") for row in served for item in row["items"]]) > 0.2
+
+
+def test_a_private_training_keeps_nothing_but_what_its_steps_have_learned(
+    post: Post, tenant: str, dataset: str
+) -> None:
+    asked = {"epsilon": 8.0, "delta": 1e-4}
+    job = train(post, tenant, dataset, privacy=asked, epochs=3, network={"embedding": 8}, batch_size=30)
+
+    assert job.state == jobs.SUCCEEDED, job.error
+    (version,) = working.made(post, job.id)
+    dp = version.lineage["privacy"]["dp"]
+    assert 7.5 < dp["epsilon"] <= 8.0 and dp["delta"] == 1e-4
+    assert (dp["unit"], dp["sampling"], dp["steps"]) == ("listener", "Poisson", 3 * 8)
+    assert version.baselines == {"test": {}}
+    assert [each["model"] for each in job.result["compared"]] == ["autoencoder"]
+    files = {file["name"]: post.storage.get(file["key"]) for file in version.files}
+    learned = artifacts.unpack(files)
+    assert not learned.listeners.any(), "how many have played what was kept"
+    assert learned.model.known.all()
+    assert isinstance(learned.fallback, popularity.Popular)
+    assert np.array_equal(learned.fallback.ranked, learned.model.describe()[1]["bias"])
+    lists = rows(post, run(post, tenant, version, dataset, k=5))
+    assert all(len(row["items"]) == 5 for row in lists)
+
+
+def test_with_little_noise_private_steps_learn_what_is_played(post: Post, tenant: str, dataset: str) -> None:
+    params = {"epochs": 40, "network": {"embedding": 16}, "learning_rate": 0.05, "batch_size": 30}
+    little, much = (
+        train(post, tenant, dataset, **params, privacy={"noise_multiplier": noise, "clip_norm": 1.0})
+        for noise in (0.1, 100.0)
+    )
+
+    ((first,), (second,)) = (working.made(post, job.id) for job in (little, much))
+    found = [version.metrics["test"]["ndcg@100"]["value"] for version in (first, second)]
+    assert found[0] > 1.3 * found[1]
+    assert first.lineage["privacy"]["dp"]["epsilon"] > 100 > 1 > second.lineage["privacy"]["dp"]["epsilon"]

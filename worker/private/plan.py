@@ -2,12 +2,12 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from shared.errors import Fault, JobFailed
-from shared.privacy_params import Privacy, Unit
+from shared.privacy_params import PrivateSteps, Unit
 from shared.table_params import TableTraining
 from worker.private import accounting, units
 from worker.private.units import Units
@@ -22,7 +22,7 @@ class Plan:
     """How the steps of a training are taken."""
 
     units: Units
-    unit: Unit
+    unit: Unit | Literal["listener"]
     batch: float
     sampling: float
     steps_an_epoch: int
@@ -73,7 +73,12 @@ def make(params: TableTraining, rows: np.ndarray, groups: np.ndarray | None) -> 
         raise _misfit("unit", "expected unit row: nothing groups the rows of this dataset", code="group_missing")
     codes = rows if unit == "row" or groups is None else groups
     found = units.gather(codes, at_most=asked.examples_per_unit)
-    count, batch = len(found), _batch(params, len(found))
+    return settle(asked, found, unit, batch=_batch(params, len(found)), epochs=params.epochs_at_most)
+
+
+def settle(asked: PrivateSteps, found: Units, unit: Unit | Literal["listener"], *, batch: int, epochs: int) -> Plan:
+    """The plan for these units, so many of which are drawn in a step on average. Raises JobFailed."""
+    count = len(found)
     if count < FEWEST_UNITS:
         said = f"expected at least {FEWEST_UNITS} {unit}s to train on, received {count}: one cannot hide among others"
         raise _misfit("unit", said, code="too_few_rows")
@@ -82,12 +87,11 @@ def make(params: TableTraining, rows: np.ndarray, groups: np.ndarray | None) -> 
         said = f"expected a delta below 1/{count}, of {count} {unit}s, received {delta:g}: it would tell one in full"
         raise _misfit("delta", said, code="privacy_misfit")
     sampling, steps = batch / count, math.ceil(count / batch)
-    noise = asked.noise_multiplier or _noise(asked, sampling, steps * params.epochs_at_most, delta)
-    return Plan(found, unit, batch, sampling, steps, params.epochs_at_most, asked.clip_norm, noise, delta,
-                asked.noise_seed)  # fmt: skip
+    noise = asked.noise_multiplier or _noise(asked, sampling, steps * epochs, delta)
+    return Plan(found, unit, batch, sampling, steps, epochs, asked.clip_norm, noise, delta, asked.noise_seed)
 
 
-def _noise(asked: Privacy, sampling: float, steps: int, delta: float) -> float:
+def _noise(asked: PrivateSteps, sampling: float, steps: int, delta: float) -> float:
     assert asked.epsilon is not None
     return accounting.noise_multiplier(asked.epsilon, sampling=sampling, steps=steps, delta=delta)
 

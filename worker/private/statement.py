@@ -1,7 +1,9 @@
 """What a version says of the privacy of its training: a number only where every step to it was accounted for."""
 
+from collections.abc import Sequence
 from typing import Any
 
+from shared.privacy_params import PrivateSteps
 from shared.table_params import TableTraining
 from worker.private import accounting
 from worker.private.plan import Plan
@@ -26,10 +28,18 @@ NOT_COUNTED = (
 
 
 def tell(params: TableTraining, plan: Plan | None, *, epochs: int) -> Json | str:
-    """Of a training that has taken the steps of so many epochs; without a plan the word `none`."""
-    asked = params.privacy
-    if plan is None or asked is None:
+    """Of a training on rows that has taken the steps of so many epochs; without a plan the word `none`."""
+    if plan is None or params.privacy is None:
         return NONE
+    return tell_steps(
+        params.privacy, plan, epochs=epochs, preprocessing=UNTOUCHED if params.preprocess == "none" else DECLARED
+    )
+
+
+def tell_steps(
+    asked: PrivateSteps, plan: Plan, *, epochs: int, preprocessing: str, not_counted: Sequence[str] = ()
+) -> Json:
+    """Of so many epochs; `not_counted` is what else they tell of these units in particular."""
     is_known = asked.noise_seed is not None
     return {
         "epsilon": None if is_known else plan.epsilon(epochs),
@@ -46,6 +56,6 @@ def tell(params: TableTraining, plan: Plan | None, *, epochs: int) -> Json | str
         "examples_per_unit": plan.units.longest,
         "adjacency": f"one {plan.unit} more or less among those that train",
         "noise": "seeded by the client" if is_known else "keyed by 128 bits of the operating system's entropy",
-        "preprocessing": UNTOUCHED if params.preprocess == "none" else DECLARED,
-        "not_counted": list(NOT_COUNTED),
+        "preprocessing": preprocessing,
+        "not_counted": [*NOT_COUNTED, *not_counted],
     }

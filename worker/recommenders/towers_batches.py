@@ -30,23 +30,25 @@ class Batch:
 
 def count(listeners: int, at_most: int) -> int:
     """Batches of an epoch."""
-    return -(-listeners // _size(listeners, at_most))
+    return -(-listeners // size(listeners, at_most))
 
 
-def _size(listeners: int, at_most: int) -> int:
+def size(listeners: int, at_most: int) -> int:
+    """How many listeners a step is shown."""
     return max(1, min(at_most, -(-listeners // STEPS_AT_LEAST)))
 
 
 def draw(given: Histories, at_most: int, *, dropout: float, seed: int, epoch: int) -> Iterator[Batch]:
     """An epoch: each listener once, of each at least one item hidden, of the others this share."""
     order = np.random.default_rng([seed, epoch]).permutation(len(given))
-    size = _size(len(given), at_most)
-    for step, first in enumerate(range(0, len(order), size)):
+    each = size(len(given), at_most)
+    for step, first in enumerate(range(0, len(order), each)):
         random = np.random.default_rng([seed, epoch, step])
-        yield _batch(given.take(order[first : first + size]), dropout, random)
+        yield hide(given.take(order[first : first + each]), dropout, random)
 
 
-def _batch(given: Histories, dropout: float, random: np.random.Generator) -> Batch:
+def hide(given: Histories, dropout: float, random: np.random.Generator) -> Batch:
+    """Listeners with a part of their histories hidden, which is to be found."""
     drawn, users = random.random(len(given.items)), given.users
     is_hidden = (drawn < dropout) | (drawn == np.minimum.reduceat(drawn, given.indptr[:-1])[users])
     # The fewer are read the shorter is their sum; so it is as long as it will be when nothing is hidden.

@@ -15,12 +15,14 @@ from scipy import sparse
 from shared.errors import JobFailed
 from shared.training_params import PlateauDecay
 from worker import optimizers
+from worker.private.plan import Plan
 from worker.recommenders import towers_batches
 from worker.recommenders.histories import Histories
 from worker.recommenders.towers import Towers
 from worker.recommenders.towers_batches import Batch
 from worker.recommenders.towers_network import Network
 from worker.recommenders.towers_network import Settings as Settings
+from worker.recommenders.towers_private import PrivateNetwork
 
 Json = dict[str, Any]
 Judge = Callable[[Towers], float]
@@ -66,15 +68,19 @@ def fit(
     judge: Judge | None,
     patience: int,
     told: Told,
+    steps: Plan | None = None,
     state: State | None = None,
     save: Callable[[State], Any] | None = None,
 ) -> Fitted:
-    """Train, and keep the best epoch by `judge`, or the last without one; go on from `state`.
+    """Train, and keep the best epoch by `judge`, or the last without one; go on from `state`. `steps` are private ones.
 
     After each epoch `save` takes the state and `told` the figures; within it `told` takes how many epochs are done, as
     a fraction. Raises JobFailed (training_diverged, out_of_memory) and whatever these three raise.
     """
-    training = _Training(given, features, settings, judge=judge)
+    if steps is None:
+        training = _Training(given, features, settings, judge=judge)
+    else:
+        training = _PrivateTraining(given, settings, steps)
     if state is not None:
         training.restore(state)
     try:
@@ -99,7 +105,7 @@ class _Training:
         self._given = _compact(given).weighted(settings.weighting)
         has_content = features is not None and settings.method == "two_tower"
         content = towers_batches.reduced(features) if has_content else None
-        self._network = Network(settings, given.listeners, content)
+        self._network: Network = Network(settings, given.listeners, content)
         self._progress, self._best = Progress(), self._network.values()
 
     def goes_on(self, patience: int) -> bool:
@@ -130,8 +136,7 @@ class _Training:
     def _learn(self, batch: Batch, at: float) -> float:
         loss = self._network.learn(batch, rate=self._rate(at))
         if not math.isfinite(loss):
-            said = f"The loss was no longer a finite number in epoch {int(at) + 1}. {ADVICE}"
-            raise JobFailed(said, code="training_diverged")
+            raise _diverged(at)
         return loss
 
     def _rate(self, at: float) -> float:
@@ -172,6 +177,36 @@ class _Training:
         self._network.assign(_named(state.arrays, "now."))
         self._best, self._progress = _named(state.arrays, "best."), Progress(**state.said)
         self._progress.history = [dict(figures) for figures in self._progress.history]
+
+
+class _PrivateTraining(_Training):
+    """As _Training; of the plays it sees what its private steps see, and of these it tells no figure."""
+
+    def __init__(self, given: Histories, settings: Settings, steps: Plan) -> None:
+        self._settings, self._judge, self._steps = settings, None, steps
+        kept = given.take(np.flatnonzero(given.lengths > 0)).weighted(settings.weighting)
+        self._private = PrivateNetwork(settings, kept, steps)
+        self._network = self._private
+        self._progress, self._best = Progress(), self._network.values()
+
+    def advance(self, told: Told) -> dict[str, float]:
+        progress, steps = self._progress, self._steps.steps_an_epoch
+        for place in range(steps):
+            at = progress.done + place / steps
+            if not self._private.step(progress.done * steps + place, rate=self._rate(at)):
+                raise _diverged(at)
+            told({"epoch": at})
+        figures = {"learning_rate": self._rate(progress.done)}
+        progress.done += 1
+        figures["epoch"] = progress.done
+        progress.best_epoch, self._best = progress.done, self._network.values()
+        progress.history.append(figures)
+        return figures
+
+
+def _diverged(at: float) -> JobFailed:
+    said = f"The loss was no longer a finite number in epoch {int(at) + 1}. {ADVICE}"
+    return JobFailed(said, code="training_diverged")
 
 
 def _compact(given: Histories) -> Histories:

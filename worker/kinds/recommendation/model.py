@@ -7,21 +7,24 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from shared.kinds.recommendation import Method, TrainParams, Weighting
+from shared.kinds.recommendation import PRIVATE, Method, TrainParams, Weighting
 from worker.recommenders import (
     als,
     autoencoder,
     likeness,
     neighbours,
     popularity,
+    towers_private,
     towers_training,
 )
 from worker.recommenders.artifacts import RecommenderModel
 from worker.recommenders.catalogue import Catalogue
 from worker.recommenders.choosing import Ladder
 from worker.recommenders.histories import Histories
+from worker.recommenders.popularity import Popular
 from worker.recommenders.recommender import Recommender
 from worker.recommenders.towers import Method as NetworkMethod
+from worker.recommenders.towers import Towers
 
 Json = dict[str, Any]
 
@@ -50,6 +53,9 @@ class Space:
 
 def methods(params: TrainParams, plays: Histories) -> list[Method]:
     """Those that are compared; what is simplest first, for among equals the first is kept."""
+    if params.privacy is not None:
+        # What it would be compared with learns without an account.
+        return [PRIVATE]
     if params.model != "auto":
         return list(dict.fromkeys(("popularity", params.model)))
     if params.candidates is not None:
@@ -169,8 +175,9 @@ def fit_network(
     if stopping is None or "epochs" in candidate.settings:
         judge = None
     patience = stopping.patience if stopping is not None else settings.epochs
+    steps = None if params.privacy is None else towers_private.plan(given, params)
     return towers_training.fit(
-        given, features, settings, judge=judge, patience=patience, told=told, state=state, save=save
+        given, features, settings, judge=judge, patience=patience, told=told, steps=steps, state=state, save=save
     )
 
 
@@ -179,6 +186,21 @@ def _fit_ease(settings: Json, given: Histories, params: TrainParams, told: Calla
         return autoencoder.fit_rank(given, **settings, told=told)
     asked, rest = params.ease, {name: value for name, value in settings.items() if name != "rank"}
     return autoencoder.fit(given, **rest, dropout=asked.dropout, items_at_most=asked.items_at_most, told=told)
+
+
+def settled(params: TrainParams) -> TrainParams:
+    """The params as they are carried out, without what a private training has not."""
+    if params.privacy is None:
+        return params
+    return params.model_copy(update={"model": PRIVATE, "content": None, "bots": "keep"})
+
+
+def finish_private(model: Towers, users: int, items: list[str], catalogue: Catalogue) -> RecommenderModel:
+    """As `finish`, of nothing but what was learned: it says itself what is popular, and what is alike."""
+    lengths = np.linalg.norm(model.vectors, axis=1, keepdims=True)
+    alike = np.divide(model.vectors, lengths, out=np.zeros_like(model.vectors), where=lengths > 0)
+    nobody = np.zeros(len(items), np.int64)
+    return RecommenderModel(model, items, nobody, catalogue, alike, Popular(model.bias), users)
 
 
 def finish(
