@@ -12,6 +12,7 @@ import tensorflow as tf
 from bench.measurement import Measurement, compare
 from bench.peers import keras_fit
 from bench.peers.keras_fit import SEED
+from shared.kinds.recommendation import TrainParams
 from shared.networks import Layer
 from shared.table_params import TableTraining
 from worker import device, networks, optimizers
@@ -19,9 +20,13 @@ from worker.epochs import Epochs, Rules
 from worker.networks import NetworkSpec
 from worker.private import plan as plans
 from worker.private.epochs import PrivateEpochs
+from worker.recommenders import towers_private, towers_training
+from worker.recommenders.histories import gather
+from worker.recommenders.towers_network import Settings
 
 BATCH, EPOCHS, GROUP = 256, 3, 20
 SPEC = NetworkSpec(64, 1, (Layer(units=128), Layer(units=64)), "sigmoid")
+LISTENERS_AND_ITEMS = 8000, 2000
 PRIVACY = {"noise_multiplier": 1.0, "noise_seed": SEED}
 
 Run = Callable[[], None]
@@ -33,6 +38,7 @@ def measure(rounds: int) -> list[Measurement]:
         _measure("row", 256, rounds, name="private training 20,000 × 64 through 128-64-1, 256 rows a step"),
         _measure("row", 32, rounds, name="private training 20,000 × 64 through 128-64-1, 32 rows a step"),
         _measure("group", 256, rounds, name="the same by groups of 20 rows, 256 rows a step"),
+        _measure_listeners(rounds),
     ]
 
 
@@ -72,6 +78,33 @@ def _private(x: np.ndarray, y: np.ndarray, batch: int, unit: str) -> Run:
     losses = optimizers.loss("binary_crossentropy", 1.0), optimizers.losses("binary_crossentropy", 1.0)
     rules = Rules(batch_size=size)
     return _run(PrivateEpochs(model, optimizers.optimizer(params), losses, None, rules, plan), x, y)
+
+
+def _measure_listeners(rounds: int) -> Measurement:
+    """An autoencoder of 8,000 listeners and 2,000 items, by epochs that show as many listeners."""
+    random, (users, items) = np.random.default_rng(SEED), LISTENERS_AND_ITEMS
+    user, item = random.integers(0, users, users * 30), random.zipf(1.3, users * 30) % items
+    given = gather(user, item, np.ones(len(user)), users=users, items=items)
+
+    def listeners_a_second(params: TrainParams) -> float:
+        settings = Settings("autoencoder", "damped", 32, (), 0.5, 0.0, EPOCHS, params)
+        steps = None if params.privacy is None else towers_private.plan(given, params)
+        ends: list[float] = []
+
+        def told(figures: dict[str, float]) -> None:
+            if "learning_rate" in figures:
+                ends.append(time.perf_counter())
+
+        towers_training.fit(given, None, settings, judge=None, patience=EPOCHS, told=told, steps=steps)
+        # The first epoch traces.
+        return (EPOCHS - 1) * users / (ends[-1] - ends[0])
+
+    said: dict[str, object] = {"epochs": EPOCHS, "batch_size": 512, "seed": SEED}
+    ordinary = TrainParams.model_validate(said)
+    private = TrainParams.model_validate({**said, "privacy": PRIVACY})
+    pairs = [(listeners_a_second(private), listeners_a_second(ordinary)) for _ in range(rounds)]
+    name = "private recommender, 8,000 listeners and 2,000 items, against the same network without privacy"
+    return compare(name, pairs, unit="listeners/s", bar="≥ 0.25", note="unit listener")
 
 
 def _run(epochs: Epochs, x: np.ndarray, y: np.ndarray) -> Run:
