@@ -212,6 +212,8 @@ def _read(message: Json, request: Request) -> Answer:
     if isinstance(fault, dict) and all(_is_said(fault.get(name)) for name in ("code", "detail")):
         if fault["code"] == "disk_full":
             raise TryAgain(SAID["disk_full"], code="disk_full")
+        if fault["code"] == "decoder_unavailable":
+            raise TryAgain(fault["detail"], code="decoder_unavailable")
         return Answer(request.id, fault=Fault(fault["detail"], file=request.name, code=fault["code"]))
     if isinstance(heard, dict) and _is_whole(heard, request.want) and _are_there(heard, request.want):
         return Answer(request.id, heard=heard)
