@@ -7,6 +7,7 @@ from granian.constants import Interfaces, Loops
 from granian.server import Server
 
 from shared import settings
+from shared.containment import minimum
 from shared.sealing import starting
 from web import stopping
 
@@ -23,6 +24,7 @@ def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
     starting.demand_before_fork(chosen)
+    minimum.demand(chosen)
     with tempfile.TemporaryDirectory(prefix="etude-web-") as folder:
         os.environ[stopping.MARK] = f"{folder}/stopping"
         _serve(chosen)
