@@ -52,7 +52,7 @@ def read(request: Json) -> None:
 
 
 def list_folder(request: Json) -> None:
-    os.listdir(request["outside"])
+    list(Path(request["outside"]).iterdir())
 
 
 def write(request: Json) -> None:
