@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.containment.landlock import Reach
+from tests.shared.containment import escaping
 from worker.audio import ear
 from worker.audio.track import Track
 
@@ -49,6 +50,11 @@ def tell(track: Track, _: Any) -> Any:
         "parent": os.getppid(),
         "input": Path("/proc/self/fd/0").readlink().name,
     }
+
+
+def escape(_: Track, argument: Any) -> Any:
+    """Try every way out."""
+    return escaping.attempts(argument)
 
 
 def crash(*_: Any) -> None:
