@@ -23,8 +23,8 @@ class Stoppable(Server):  # type: ignore[valid-type,misc]  # which of two it is 
 def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
-    starting.demand_before_fork(chosen)
     minimum.demand(chosen)
+    starting.demand_before_fork(chosen)
     with tempfile.TemporaryDirectory(prefix="etude-web-") as folder:
         os.environ[stopping.MARK] = f"{folder}/stopping"
         _serve(chosen)

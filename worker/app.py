@@ -40,9 +40,9 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
+    minimum.demand(chosen)
     starting.demand_before_fork(chosen)
     log.configure(chosen.log_level)
-    minimum.demand(chosen)
     serve(chosen, queue_name=arguments.queue, slot=arguments.slot)
 
 
