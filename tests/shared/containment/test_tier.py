@@ -126,9 +126,8 @@ def test_nothing_that_opens_uploads_starts_below_the_minimum(program: str, tmp_p
 
     assert said.returncode == 1
     assert "ETUDE_SANDBOX_AT_LEAST: expected landlock, this machine reaches seccomp. Or demand less." in said.stderr
-    assert (
-        "landlock does not hold: landlock_create_ruleset: Function not implemented; it needs Linux 5.13" in said.stderr
-    )
+    assert "landlock does not hold: " in said.stderr
+    assert "landlock_create_ruleset: Function not implemented; it needs Linux 5.13" in said.stderr
     assert "Traceback" not in said.stderr
     assert not home.exists()
 
