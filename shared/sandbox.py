@@ -116,7 +116,8 @@ def _failure(failed: Json) -> JobFailed | TryAgain:
 
 def _crash(status: int, *, is_late: bool, said: str) -> JobFailed | TryAgain:
     if status == confinement.EXIT_UNCONFINED:
-        return TryAgain(f"A decoder is not started: it {said.strip()[-300:]}", code="decoder_unavailable")
+        # Its own words are not passed on: a child that was taken over may end so as well.
+        return TryAgain("This machine no longer confines a decoder as it did.", code="decoder_unavailable")
     # Without a deadline passed, it was the kernel that killed: memory is what it kills for.
     if any(word in said for word in NO_MEMORY) or (status == -signal.SIGKILL and not is_late):
         code = "decoder_memory"

@@ -389,6 +389,18 @@ def test_a_file_that_is_a_link_or_of_another_size_is_not_believed(
     assert codes([answer]) == {0: "decoder_crashed"}
 
 
+@pytest.mark.parametrize("code", ["disk_full", "decoder_unavailable"])
+def test_what_the_machine_lacks_is_no_fault_of_the_recording_whatever_the_child_says_of_it(
+    song: Path, code: str
+) -> None:
+    said = json.dumps({"fault": {"code": code, "detail": "words of the file"}})
+    with ears() as listener, pytest.raises(TryAgain) as again:
+        list(listener.listen([odd(0, song, "lie", line=f"{said}\n")], ahead=0, check=Watch()))
+
+    assert again.value.code == code
+    assert "words" not in str(again.value)
+
+
 def test_a_full_disk_is_no_fault_of_the_recording(song: Path) -> None:
     with ears() as listener, pytest.raises(TryAgain) as again:
         list(listener.listen([odd(0, song, "full")], ahead=0, check=Watch()))

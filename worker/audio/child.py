@@ -73,8 +73,8 @@ def outcome(answer: Callable[[], Json], confine: Callable[[], None]) -> Json:
     """What was heard, or a fault with its code and a sentence that says what to do."""
     try:
         confine()
-    except OSError as cause:
-        return {"fault": {"code": "decoder_unavailable", "detail": f"The decoder cannot be confined: {cause}"}}
+    except OSError:
+        return {"fault": {"code": "decoder_unavailable", "detail": SAID["decoder_unavailable"]}}
     try:
         return {"heard": answer()}
     except JobFailed as failed:

@@ -126,14 +126,17 @@ class Forks:
         (answer, says), (complaint, complains) = os.pipe(), os.pipe()
         parent, pid = os.getpid(), os.fork()
         if pid == 0:
-            confine = functools.partial(confine_fork, self._layers, self._reach(request))
-            live(functools.partial(self._answer, request), parent, (says, complains), self._bounds, confine)
+            answering, confining = functools.partial(self._answer, request), functools.partial(self._confine, request)
+            live(answering, parent, (says, complains), self._bounds, confining)
         os.close(says)
         os.close(complains)
         child = Child(request["id"], pid, answer, complaint, time.monotonic() + self._bounds.wall_s)
         self._children.append(child)
         for fd in (answer, complaint):
             self._selector.register(fd, selectors.EVENT_READ)
+
+    def _confine(self, request: Json) -> None:
+        confine_fork(self._layers, self._reach(request))
 
     def _hear(self, child: Child, fd: int) -> None:
         said = os.read(fd, READ_BYTES)
