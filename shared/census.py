@@ -31,6 +31,11 @@ _SILENT = select(func.count()).where(jobs.c.state == RUNNING, jobs.c.lease_until
 _is_silent = workers.c.beat_at < now() - bindparam("lease_s")
 _STATE = case((_is_silent, "silent"), (workers.c.draining_at.is_not(None), "draining"), else_="alive").label("state")
 _WORKERS = select(workers.c.queue, _STATE, func.count()).group_by(workers.c.queue, _STATE)
+_CONTAINED = (
+    select(workers.c.queue, workers.c.containment, func.count())
+    .where(~_is_silent, workers.c.containment.is_not(None))
+    .group_by(workers.c.queue, workers.c.containment)
+)
 _MEMORY = select(workers.c.queue, func.sum(workers.c.memory_bytes)).where(~_is_silent).group_by(workers.c.queue)
 _TOLD = select(deliveries.c.id).where(deliveries.c.state == bindparam("state")).limit(COUNTED_AT_MOST).subquery()
 _DELIVERIES = select(func.count()).select_from(_TOLD)
@@ -54,6 +59,7 @@ class Census:
     silent: int
     workers: dict[tuple[str, str], int]
     memory: dict[str, int]
+    contained: dict[tuple[str, str], int]
     deliveries: dict[str, int]
     counted: list[Counted]
 
@@ -65,6 +71,7 @@ def take(sql: Connection, chosen: Settings) -> Census:
         silent=int(sql.execute(_SILENT, {"for_s": chosen.lease_s + TICKS_ALLOWED * chosen.tick_s}).scalar_one()),
         workers={(row[0], row[1]): row[2] for row in sql.execute(_WORKERS, {"lease_s": chosen.lease_s})},
         memory={row[0]: int(row[1] or 0) for row in sql.execute(_MEMORY, {"lease_s": chosen.lease_s})},
+        contained={(row[0], row[1]): row[2] for row in sql.execute(_CONTAINED, {"lease_s": chosen.lease_s})},
         deliveries={
             state: int(sql.execute(_DELIVERIES, {"state": state}).scalar_one()) for state in ("waiting", "failed")
         },

@@ -4,19 +4,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
-from pathlib import Path
 from typing import IO, Any
 
-from shared.confinement import Bounds
+from shared import confinement
+from shared.confinement import Bounds, Terms
+from shared.containment import tier
+from shared.containment.code_paths import ROOT
+from shared.containment.landlock import Reach
 from shared.errors import Fault, JobFailed, TryAgain
 
-ROOT = Path(__file__).parents[1]
 # The outcome holds the profile of at most 512 columns; whoever says more is not our decoder any longer.
 LINE_BYTES = 32 * 1024 * 1024
 COMPLAINT_BYTES = 64 * 1024
@@ -33,16 +33,18 @@ Progress = Callable[[int, int | None], None]
 Child = subprocess.Popen[bytes]
 
 
-def run(module: str, request: Json, *, bounds: Bounds, progress: Progress) -> Json:
+def run(module: str, request: Json, *, bounds: Bounds, progress: Progress, reach: Reach = Reach()) -> Json:  # noqa: B008 — frozen
     """Have the `main` of a module answer one request in a child; `progress` may raise, which ends the child.
 
-    Raises JobFailed with the child's own faults, or decoder_crashed, decoder_memory, decoder_timeout;
-    TryAgain when the disk is full.
+    The child opens no file but those within its reach, as far as this machine can keep it from that. Raises JobFailed
+    with the child's own faults, or decoder_crashed, decoder_memory, decoder_timeout; TryAgain when the disk is full, or
+    the child cannot be confined as it could when this machine was measured.
     """
+    terms = Terms(bounds, tier.measured().layers, reach).written()
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as complaints:
-        asked.write(json.dumps(request).encode())
+        asked.write(terms + json.dumps(request).encode())
         asked.seek(0)
-        with _child(module, bounds, asked, complaints) as (child, is_late):
+        with _child(confinement.command(module, terms), bounds, asked, complaints) as (child, is_late):
             outcome = _listen(child, progress)
             if outcome is None:
                 raise _crash(child.wait(), is_late=is_late(), said=_tail(complaints))
@@ -53,11 +55,11 @@ def run(module: str, request: Json, *, bounds: Bounds, progress: Progress) -> Js
 
 @contextmanager
 def _child(
-    module: str, bounds: Bounds, asked: IO[bytes], complaints: IO[bytes]
+    command: list[str], bounds: Bounds, asked: IO[bytes], complaints: IO[bytes]
 ) -> Iterator[tuple[Child, Callable[[], bool]]]:
     """The child, and whether it has been stopped for taking too long; it is gone afterwards."""
     child = subprocess.Popen(  # noqa: S603 — our own module
-        [sys.executable, "-m", "shared.confinement", module, json.dumps(asdict(bounds)), str(os.getpid())],
+        command,
         cwd=ROOT,
         stdin=asked,
         stdout=subprocess.PIPE,
@@ -112,7 +114,10 @@ def _failure(failed: Json) -> JobFailed | TryAgain:
     return JobFailed(failed["detail"], code=code, faults=faults, faults_total=failed["total"])
 
 
-def _crash(status: int, *, is_late: bool, said: str) -> JobFailed:
+def _crash(status: int, *, is_late: bool, said: str) -> JobFailed | TryAgain:
+    if status == confinement.EXIT_UNCONFINED:
+        # Its own words are not passed on: a child that was taken over may end so as well.
+        return TryAgain("This machine no longer confines a decoder as it did.", code="decoder_unavailable")
     # Without a deadline passed, it was the kernel that killed: memory is what it kills for.
     if any(word in said for word in NO_MEMORY) or (status == -signal.SIGKILL and not is_late):
         code = "decoder_memory"

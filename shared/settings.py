@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from shared import addresses
+from shared.containment.tiers import TIERS
 
 # Read by the client, by the tests and by docker compose.
 OF_OTHERS = ("ETUDE_URL", "ETUDE_KEY", "ETUDE_TEST_DATABASE_URL")
@@ -72,6 +73,7 @@ class Settings:
     webhook_ports: str
     webhook_private: str
     soundfont: str
+    sandbox_at_least: str
     price_cpu_hour: float | None
     price_gpu_hour: float | None
     price_kwh: float | None
@@ -168,6 +170,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         webhook_private=take("WEBHOOK_PRIVATE", "", _networks),
         # Sounds for what is composed; none comes with the service.
         soundfont=take("SOUNDFONT", "", _file_or_none),
+        # Below this tier, as measured, nothing starts that opens uploads; without it any machine is good enough.
+        sandbox_at_least=take("SANDBOX_AT_LEAST", "", _one_of(*TIERS)),
         # Without a price there is no money in the cost of a job: it is the operator's to say.
         price_cpu_hour=take("PRICE_CPU_HOUR", None, _number(0, 1e6)),
         price_gpu_hour=take("PRICE_GPU_HOUR", None, _number(0, 1e6)),

@@ -569,4 +569,6 @@ workers = Table(
     Column("floats_per_s", Double),
     # Of all its processes, at its last beat.
     Column("memory_bytes", BigInteger),
+    # The tier of its decoders as measured at its start (shared/containment/tiers.py); null where it has none.
+    Column("containment", String(32)),
 )

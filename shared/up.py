@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared import processes, redis_server, secrets, settings
+from shared.containment import minimum
 from shared.processes import Program, Supervisor
 from shared.sealing import root_keys, starting
 from shared.settings import Settings
@@ -40,6 +41,7 @@ def main() -> None:
 
 def prepare(chosen: Settings) -> tuple[Settings, Supervisor]:
     """Make what the service needs and is not given: secrets, a Redis, the schema, a first key, a free port."""
+    minimum.demand(chosen)
     if chosen.port != 0:
         _demand_port(chosen.host, chosen.port)
     chosen.home.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -20,9 +20,15 @@ def name_of(queue: str, slot: str) -> str:
     return f"{queue}-{slot}@{platform.node()}"
 
 
-def boot(sql: Connection, name: str, *, boot: str, queue: str, pid: int) -> list[str]:
-    """Take a slot; what its predecessor still holds is lost now, not later. Returns the queues to ring."""
-    row = {"boot": boot, "queue": queue, "pid": pid, "started_at": now(), "beat_at": now(), "draining_at": None}
+def boot(sql: Connection, name: str, *, boot: str, queue: str, pid: int, containment: str | None = None) -> list[str]:
+    """Take a slot; what its predecessor still holds is lost now, not later. Returns the queues to ring.
+
+    `containment` is the tier that its decoders reach; None of one that opens no uploads.
+    """
+    row = {
+        "boot": boot, "queue": queue, "pid": pid, "containment": containment,
+        "started_at": now(), "beat_at": now(), "draining_at": None,
+    }  # fmt: skip
     taken = sql.execute(update(workers).where(workers.c.name == name).values(row))
     if taken.rowcount == 0:
         sql.execute(insert(workers).values(name=name, **row))

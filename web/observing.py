@@ -81,6 +81,8 @@ def _standing(found: Census) -> Iterator[Metric]:
     yield _gauge("etude_workers", "Workers, each alive, draining or silent.", ("queue", "state"), found.workers)
     memory = {(name,): taken for name, taken in found.memory.items()}
     yield _gauge("etude_workers_memory_bytes", "Memory of the workers that beat.", ("queue",), memory)
+    said = "Workers that beat, by the tier that holds their decoders."
+    yield _gauge("etude_workers_contained", said, ("queue", "tier"), found.contained)
     told = {(state,): count for state, count in found.deliveries.items()}
     yield _gauge("etude_deliveries", "Deliveries to webhooks: waiting, or failed of late.", ("state",), told)
 

@@ -159,6 +159,7 @@ def worker(row: Row[Any], *, is_busy: bool, lease_s: float) -> Json:
         "state": _state_of(row, is_busy=is_busy, lease_s=lease_s),
         "started_at": moment(row.started_at),
         "beat_at": moment(row.beat_at),
+        "containment": row.containment,
         "job": None if row.job_id is None else job,
     }
 

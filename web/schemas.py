@@ -159,6 +159,7 @@ class Worker(Open):
     state: str
     started_at: str
     beat_at: str
+    containment: str | None
     job: Json | None
 
 

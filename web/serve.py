@@ -7,6 +7,7 @@ from granian.constants import Interfaces, Loops
 from granian.server import Server
 
 from shared import settings
+from shared.containment import minimum
 from shared.sealing import starting
 from web import stopping
 
@@ -22,6 +23,7 @@ class Stoppable(Server):  # type: ignore[valid-type,misc]  # which of two it is 
 def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
+    minimum.demand(chosen)
     starting.demand_before_fork(chosen)
     with tempfile.TemporaryDirectory(prefix="etude-web-") as folder:
         os.environ[stopping.MARK] = f"{folder}/stopping"

@@ -16,6 +16,7 @@ from celery.concurrency import asynpool
 from celery.exceptions import WorkerLostError
 
 from shared import ids, log, queue, recovery, settings, workers
+from shared.containment import minimum, tier
 from shared.database import Database
 from shared.errors import Unavailable
 from shared.sealing import starting
@@ -39,6 +40,7 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
+    minimum.demand(chosen)
     starting.demand_before_fork(chosen)
     log.configure(chosen.log_level)
     serve(chosen, queue_name=arguments.queue, slot=arguments.slot)
@@ -47,6 +49,9 @@ def main() -> None:
 def serve(chosen: settings.Settings, *, queue_name: str, slot: str) -> None:
     """Run the worker until it is told to stop."""
     name = workers.name_of(queue_name, slot)
+    # Before any fork, so that every child knows it.
+    found = tier.measured()
+    logger.info("contained", worker=name, tier=found.tier, missing=sorted(found.missing))
     app = queue.celery_app(chosen, is_worker=True)
     app.conf.worker_max_memory_per_child = RECYCLE_KIB
     app.conf.worker_pool_start_method = start_method()
@@ -100,7 +105,8 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
             # untouched they stay shared.
             gc.collect()
             gc.freeze()
-        for other in tell(workers.boot, name, boot=ids.new("boot"), queue=queue_name, pid=os.getpid()):
+        booted = {"boot": ids.new("boot"), "queue": queue_name, "pid": os.getpid()}
+        for other in tell(workers.boot, name, **booted, containment=tier.measured().tier):
             queue.send(app, other)
         database.close()
         deaf_s = presence.DEAF_SPAWNED_S if start_method() == "spawn" else presence.DEAF_S

@@ -7,6 +7,7 @@ from typing import Any
 
 from shared import sandbox
 from shared.confinement import Bounds
+from shared.containment.landlock import Reach
 from shared.errors import JobFailed
 from worker.formats.limits import Limits
 
@@ -52,7 +53,8 @@ def run(
         "out": str(path),
         "limits": asdict(limits),
     }
-    profile = sandbox.run("worker.decode", request, bounds=bounds, progress=progress)
+    reach = Reach(tuple(str(file.path.resolve()) for file in files), (str(path.parent),))
+    profile = sandbox.run("worker.decode", request, bounds=bounds, progress=progress, reach=reach)
     # The child has read hostile bytes: what it says is not followed to another file.
     if path.is_symlink() or not path.is_file():
         raise JobFailed(sandbox.SAID["decoder_crashed"], code="decoder_crashed")

@@ -3,11 +3,13 @@
 Needs no TensorFlow, so an upload never waits for one.
 """
 
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from shared import datasets
+from shared.containment import tier
 from worker import audio_intake, correcting, interactions_intake, symbolic_intake
 from worker import ingest as tables
 from worker.desk import Desk
@@ -17,10 +19,16 @@ Json = dict[str, Any]
 
 
 def ingest(desk: Desk) -> Ending:
-    """Turn a dataset's uploads into its table and its profile."""
+    """Turn a dataset's uploads into its table and its profile; the result tells the tier that held the decoders."""
     row = desk.dataset_rows()[0]
     if "audit" in desk.claim.params:
         return correcting.run(desk, row)
+    ending = _read(desk, row)
+    contained = tier.measured().tier
+    return replace(ending, record=lambda sql: {**ending.record(sql), "decoded_within": contained})
+
+
+def _read(desk: Desk, row: Row[Any]) -> Ending:
     if row.format == "audio":
         return audio_intake.run(desk, row)
     if row.format == "symbolic":

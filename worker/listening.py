@@ -210,8 +210,8 @@ def _read(message: Json, request: Request) -> Answer:
     """What a child said, believed only where it has the shape of an answer and its files are what it says."""
     fault, heard = message.get("fault"), message.get("heard")
     if isinstance(fault, dict) and all(_is_said(fault.get(name)) for name in ("code", "detail")):
-        if fault["code"] == "disk_full":
-            raise TryAgain(SAID["disk_full"], code="disk_full")
+        if fault["code"] in ("disk_full", "decoder_unavailable"):
+            raise TryAgain(SAID[fault["code"]], code=fault["code"])
         return Answer(request.id, fault=Fault(fault["detail"], file=request.name, code=fault["code"]))
     if isinstance(heard, dict) and _is_whole(heard, request.want) and _are_there(heard, request.want):
         return Answer(request.id, heard=heard)

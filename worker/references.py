@@ -9,6 +9,7 @@ from sqlalchemy import Row
 
 from shared import sandbox
 from shared.confinement import Bounds
+from shared.containment.landlock import Reach
 from shared.errors import JobFailed
 from worker.desk import Desk
 from worker.heard import Truth
@@ -57,7 +58,10 @@ def _notes(desk: Desk, uploads: Mapping[str, Row[Any]], cell: Any) -> list[tuple
     try:
         suffix = PurePosixPath(upload.name).suffix.lower()
         request = {"path": str(path.resolve()), "suffix": suffix}
-        said = sandbox.run("worker.reference_notes", request, bounds=BOUNDS, progress=lambda *_: desk.check())
+        reach = Reach((request["path"],))
+        said = sandbox.run(
+            "worker.reference_notes", request, bounds=BOUNDS, progress=lambda *_: desk.check(), reach=reach
+        )
     except JobFailed as failed:
         if failed.code == "reference_unreadable":
             return None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shared import sandbox
 from shared.confinement import Bounds
+from shared.containment.landlock import Reach
 from shared.errors import Fault, JobFailed
 from worker.formats.source import rejection
 from worker.ingest import UploadedFile
@@ -50,7 +51,8 @@ def read(
     while first < len(files):
         folder = Path(tempfile.mkdtemp(prefix="pieces-", dir=out_dir)).resolve()
         request = {"files": said, "first": first, "after": after, "out": str(folder)}
-        failed = _decode(module, request, bounds, _counted(progress, len(readings)))
+        reach = Reach(tuple(file["path"] for file in said[first:]), (str(folder),))
+        failed = _decode(module, request, bounds, _counted(progress, len(readings)), reach)
         answer = answers.collect(folder, files)
         readings += answer.readings
         _refuse_many(readings)
@@ -69,10 +71,12 @@ def read(
     return readings
 
 
-def _decode(module: str, request: sandbox.Json, bounds: Bounds, progress: sandbox.Progress) -> JobFailed | None:
+def _decode(
+    module: str, request: sandbox.Json, bounds: Bounds, progress: sandbox.Progress, reach: Reach
+) -> JobFailed | None:
     """Run a child; returns how it ended, if it did before its work was done."""
     try:
-        sandbox.run(module, request, bounds=bounds, progress=progress)
+        sandbox.run(module, request, bounds=bounds, progress=progress, reach=reach)
     except JobFailed as failed:
         if failed.code not in sandbox.SAID:
             raise

@@ -6,16 +6,17 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from shared.confinement import Bounds
+from shared import confinement
+from shared.confinement import Bounds, Terms
+from shared.containment import tier
+from shared.containment.code_paths import ROOT
+from shared.containment.landlock import Reach
 from worker.audio.limits import AudioLimits, TrackBounds
 
-ROOT = Path(__file__).parents[1]
 READ_BYTES = 64 * 1024
 # It opens no recording: what it maps and takes is for its libraries, and for a day of forks.
 OWN_BYTES, OWN_CPU_S, OWN_FILES = 4 * 1024**3, 24 * 3600, 64
@@ -31,8 +32,10 @@ class Zygote:
     """One such process, alive until `kill`."""
 
     def __init__(self, module: str, *, parallel: int, limits: AudioLimits, bounds: TrackBounds) -> None:
+        layers = tier.measured().layers
+        terms = Terms(_own(bounds, parallel), layers, Reach(), forks=True).written()
         self._process = subprocess.Popen(  # noqa: S603 — our own module
-            [sys.executable, "-m", "shared.confinement", module, json.dumps(_own(bounds, parallel)), str(os.getpid())],
+            confinement.command(module, terms),
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -48,18 +51,20 @@ class Zygote:
         # What a child says in one byte may take six once it is passed on.
         self._to_say, self._said, self._longest = b"", b"", 6 * bounds.answer_bytes + READ_BYTES
         self.is_ready = False
-        self.say({"parallel": parallel, "limits": asdict(limits), "bounds": asdict(bounds)})
+        self.say(
+            {"parallel": parallel, "limits": asdict(limits), "bounds": asdict(bounds), "layers": layers}, first=terms
+        )
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
-    def say(self, message: Json) -> None:
+    def say(self, message: Json, *, first: bytes = b"") -> None:
         # Never waits: while the pipe is full, the other side may be waiting for us to read.
         if not self._to_say:
             self._selector.register(self._stdin, selectors.EVENT_WRITE)
         self.heard_at = time.monotonic()
-        self._to_say += json.dumps(message, allow_nan=False).encode() + b"\n"
+        self._to_say += first + json.dumps(message, allow_nan=False).encode() + b"\n"
 
     def listen(self, patience_s: float) -> list[Json]:
         """The messages that come within a time, or none. Raises GoneError."""
@@ -108,16 +113,15 @@ def _message(line: bytes) -> Json:
     return message
 
 
-def _own(bounds: TrackBounds, parallel: int) -> Json:
+def _own(bounds: TrackBounds, parallel: int) -> Bounds:
     """The limits of the process itself, above those that it sets its children."""
-    own = Bounds(
+    return Bounds(
         address_bytes=OWN_BYTES + bounds.address_bytes,
         cpu_s=OWN_CPU_S,
         file_bytes=bounds.file_bytes,
         # Two pipes a child.
         open_files=OWN_FILES + 4 * parallel,
     )
-    return asdict(own)
 
 
 def _environment() -> dict[str, str]:

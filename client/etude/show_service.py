@@ -31,14 +31,17 @@ def datasets(found: Iterable[Dataset]) -> None:
 def workers(found: list[Json]) -> None:
     if not found:
         return page.say("No worker has ever been here: jobs wait until one is started.")
-    table = page.table("worker", "state", "does", "since", "last beat")
+    table = page.table("worker", "state", "does", "since", "last beat", "contained")
     for each in found:
         state = Text(each["state"], style=WORKER_COLOURS.get(each["state"], ""))
         job = each["job"] or {}
         does = " ".join(str(job[name]) for name in ("action", "model", "stage", "id") if job.get(name))
         since = job.get("since") or each["started_at"]
-        table.add_row(escape(each["name"]), state, escape(does), page.when(since), page.ago(each["beat_at"]))
-    return page.print_table(table, spare=("since",))
+        # A service of the version before does not tell.
+        contained = each.get("containment") or "–"
+        beat = page.ago(each["beat_at"])
+        table.add_row(escape(each["name"]), state, escape(does), page.when(since), beat, contained)
+    return page.print_table(table, spare=("since", "contained"))
 
 
 def models(found: Iterable[Json]) -> None:

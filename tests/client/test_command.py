@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from shared.containment import tier
 from shared.processes import read_register
 from tests.client.conftest import Shell, wait
 
@@ -88,6 +89,7 @@ def test_the_workers_are_told_with_what_they_do(shell: Shell, songs: Path) -> No
 
     assert {queue: worker["state"] for queue, worker in found.items()} == {"train": "busy", "light": "idle"}
     assert (found["train"]["job"]["id"], found["light"]["job"]) == (job, None)
+    assert {worker["containment"] for worker in found.values()} == {tier.measured().tier}
     assert said.code == 0 and "busy" in said.out and "s ago" in said.out and job in said.out
 
 

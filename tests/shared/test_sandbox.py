@@ -15,6 +15,7 @@ import pytest
 
 from shared import sandbox
 from shared.confinement import Bounds
+from shared.containment.landlock import Reach
 from shared.errors import JobCancelled, JobFailed, TryAgain
 from worker import ingest
 
@@ -25,7 +26,8 @@ WAIT_AT_MOST_S = 20.0
 
 def run(do: str, *, progress: Callable[[int, int | None], None] = lambda done, total: None, **rest: Any) -> Any:
     bounds = Bounds(**{"wall_s": 30.0, **rest.pop("bounds", {})})
-    return sandbox.run("tests.worker.odd_decoder", {"do": do, **rest}, bounds=bounds, progress=progress)
+    reach = rest.pop("reach", Reach())
+    return sandbox.run("tests.worker.odd_decoder", {"do": do, **rest}, bounds=bounds, progress=progress, reach=reach)
 
 
 def is_alive(pid: int) -> bool:
@@ -103,7 +105,7 @@ def test_a_child_that_misbehaves_fails_the_job_and_not_the_worker(do: str, bound
 
 def test_a_child_that_writes_too_much_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(JobFailed) as failed:
-        run("fill", path=str(tmp_path / "file"), bounds={"file_bytes": MiB})
+        run("fill", path=str(tmp_path / "file"), bounds={"file_bytes": MiB}, reach=Reach(writes=(str(tmp_path),)))
 
     assert failed.value.code == "decoder_crashed"
     assert (tmp_path / "file").stat().st_size <= MiB
@@ -146,6 +148,7 @@ def test_the_child_dies_with_its_parent() -> None:
     wait_until_gone(child)
 
 
+@pytest.mark.usefixtures("a_machine_without_layers")
 def test_an_outcome_that_is_a_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "t.csv").write_bytes(b"a\n1\n")
     real = sandbox.run

@@ -36,6 +36,7 @@ def test_nothing_given_is_a_service_of_its_own_under_one_folder(
         ("ETUDE_LEASE_S", "0"),
         ("ETUDE_SQLITE_SYNCHRONOUS", "off"),
         ("ETUDE_LOG_LEVEL", "loud"),
+        ("ETUDE_SANDBOX_AT_LEAST", "strict"),
         ("ETUDE_UPLOAD_BYTES", "2 GB"),
         ("ETUDE_WEBHOOK_PORTS", "443,https"),
         ("ETUDE_WEBHOOK_PORTS", "0"),

@@ -151,7 +151,8 @@ def test_workers_and_jobs_that_nobody_takes_back(
 ) -> None:
     with database.transaction() as sql:
         for name in ("one", "two", "three"):
-            workers.boot(sql, name, boot=name, queue="train", pid=1)
+            workers.boot(sql, name, boot=name, queue="train", pid=1, containment="landlock")
+        workers.boot(sql, "four", boot="four", queue="light", pid=1, containment="seccomp")
         assert workers.beat(sql, "one", memory_bytes=2**20)
         workers.drain(sql, "two")
         sql.execute(update(slots).where(slots.c.name == "three").values(beat_at=1.0))
@@ -165,6 +166,9 @@ def test_workers_and_jobs_that_nobody_takes_back(
     assert states == [1, 1, 1]
     assert value(found, "etude_jobs_silent") == 1
     assert value(found, "etude_workers_memory_bytes", queue="train") == 2**20
+    # The third is silent: what it reached says nothing of those that work.
+    assert value(found, "etude_workers_contained", queue="train", tier="landlock") == 2
+    assert value(found, "etude_workers_contained", queue="light", tier="seccomp") == 1
     assert value(found, "etude_jobs_running", action="train") == 1
     assert value(found, "etude_workers_deaf_total", queue="train") == 1
 

@@ -30,9 +30,9 @@ def ask(client: FlaskClient, database: Database, settings: Settings, tenant: str
     return {worker["name"]: worker for worker in said["data"]}
 
 
-def boot(database: Database, name: str) -> None:
+def boot(database: Database, name: str, **more: str) -> None:
     with database.transaction() as sql:
-        workers.boot(sql, name, boot=ids.new("boot"), queue="train", pid=1)
+        workers.boot(sql, name, boot=ids.new("boot"), queue="train", pid=1, **more)
 
 
 def test_every_state_is_told(client: FlaskClient, database: Database, settings: Settings, tenant: str) -> None:
@@ -56,6 +56,21 @@ def test_every_state_is_told(client: FlaskClient, database: Database, settings: 
         "since": "",
     }  # fmt: skip
     assert all(said[name]["job"] is None for name in said if name != "busy")
+
+
+def test_it_is_told_how_far_decoders_are_contained(
+    client: FlaskClient, database: Database, settings: Settings, tenant: str
+) -> None:
+    boot(database, "opening", containment="landlock")
+    boot(database, "answering")
+    boot(database, "moved", containment="landlock")
+    # Started again elsewhere: what its predecessor reached is not what it reaches.
+    boot(database, "moved", containment="seccomp")
+
+    said = ask(client, database, settings, tenant)
+
+    told = {name: worker["containment"] for name, worker in said.items()}
+    assert told == {"opening": "landlock", "answering": None, "moved": "seccomp"}
 
 
 def test_anothers_job_is_not_told(client: FlaskClient, database: Database, settings: Settings, tenant: str) -> None:

@@ -6,6 +6,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,25 @@ def fail(_: Any) -> None:
 
 def full(_: Any) -> None:
     say({"failed": {"code": "disk_full"}})
+
+
+def look_around(request: Any) -> None:
+    """Tell as faults what can be reached: the upload, a secret, the process that asks."""
+    tries = {
+        "upload": lambda: Path(request["files"][0]["path"]).read_bytes(),
+        "secret": lambda: Path(request["secret"]).read_bytes(),
+        "worker": lambda: os.kill(os.getppid(), 0),
+    }
+    faults = [{"message": "reached", "code": name} for name, attempt in tries.items() if is_reached(attempt)]
+    say({"failed": {"code": "dataset_rejected", "detail": "looked", "faults": faults, "total": len(faults)}})
+
+
+def is_reached(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return False
+    return True
 
 
 ACTS = {name: act for name, act in globals().items() if callable(act) and getattr(act, "__module__", "") == __name__}

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from shared import datasets, jobs, pseudonyms
+from shared.containment import tier
 from shared.database import Database
 from shared.settings import Settings
 from shared.storage import Storage
@@ -63,7 +64,8 @@ def test_a_csv_becomes_a_dataset(post: Post, tenant: str, tmp_path: Path) -> Non
     assert (said["left_out"], said["faults"], said["faults_total"]) == ({}, [], 0)
     assert codes(row) == ["columns_inferred", "mostly_cold_users"]
     assert job.result == {
-        "dataset": row.id, "rows": 3, "users": 2, "items": 2, "warnings": row.profile["warnings"]
+        "dataset": row.id, "rows": 3, "users": 2, "items": 2, "warnings": row.profile["warnings"],
+        "decoded_within": tier.measured().tier,
     }  # fmt: skip
     assert working.stages(post, job.id) == ["starting", "fetching", "reading", "storing"]
 

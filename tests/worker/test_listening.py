@@ -326,6 +326,7 @@ def test_what_was_heard_when_the_process_died_is_heard_again(tmp_path: Path, son
     wait_until_gone(killed[0])
 
 
+@pytest.mark.usefixtures("a_machine_without_layers")
 def test_a_recording_that_kills_the_process_twice_is_blamed_and_no_other(song: Path) -> None:
     requests = [plain(0, song), odd(1, song, "kill_parent"), *(plain(id, song) for id in range(2, 6))]
 
@@ -335,6 +336,7 @@ def test_a_recording_that_kills_the_process_twice_is_blamed_and_no_other(song: P
     assert codes(answers) == {0: None, 1: "decoder_crashed", 2: None, 3: None, 4: None, 5: None}
 
 
+@pytest.mark.usefixtures("a_machine_without_layers")
 def test_a_process_that_stands_still_is_replaced(tmp_path: Path, song: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "GRACE_S", 1.0)
     requests = [odd(0, song, "stop_parent_once", here=tmp_path / "here"), plain(1, song)]
@@ -368,10 +370,11 @@ def test_files_are_what_the_answer_says(tmp_path: Path, song: Path, lasting: Ear
     assert clip.stat().st_size == 44 + 44_100 * 4
 
 
+@pytest.mark.usefixtures("a_machine_without_layers")
 @pytest.mark.parametrize("file", ["a.f32", "a.mel", "a.wav"])
 @pytest.mark.parametrize("do", ["link", "shorten"])
 def test_a_file_that_is_a_link_or_of_another_size_is_not_believed(
-    tmp_path: Path, song: Path, lasting: Ears, file: str, do: str
+    tmp_path: Path, song: Path, file: str, do: str
 ) -> None:
     want = {
         "wave": {"16000": str(tmp_path / "a.f32")},
@@ -380,9 +383,22 @@ def test_a_file_that_is_a_link_or_of_another_size_is_not_believed(
         "odd": {"do": do, "path": str(tmp_path / file), "to": str(tmp_path / "real")},
     }
 
-    (answer,) = lasting.listen([Request(0, song, "a.wav", want)], ahead=0, check=Watch())
+    with ears() as listener:
+        (answer,) = listener.listen([Request(0, song, "a.wav", want)], ahead=0, check=Watch())
 
     assert codes([answer]) == {0: "decoder_crashed"}
+
+
+@pytest.mark.parametrize("code", ["disk_full", "decoder_unavailable"])
+def test_what_the_machine_lacks_is_no_fault_of_the_recording_whatever_the_child_says_of_it(
+    song: Path, code: str
+) -> None:
+    said = json.dumps({"fault": {"code": code, "detail": "words of the file"}})
+    with ears() as listener, pytest.raises(TryAgain) as again:
+        list(listener.listen([odd(0, song, "lie", line=f"{said}\n")], ahead=0, check=Watch()))
+
+    assert again.value.code == code
+    assert "words" not in str(again.value)
 
 
 def test_a_full_disk_is_no_fault_of_the_recording(song: Path) -> None:

@@ -160,6 +160,7 @@ def test_a_piece_that_cannot_be_one_is_not_believed(tmp_path: Path, lie: str) ->
     assert reading.fault.code == "decoder_crashed"
 
 
+@pytest.mark.usefixtures("a_machine_without_layers")
 @pytest.mark.parametrize(
     "lie", ["count", "key", "file", "part", "orphan", "twice", "fault", "list", "link", "garbage", "nothing"]
 )

@@ -20,14 +20,20 @@ STDIN, STDOUT, STDERR, ANSWER = 0, 1, 2, 3
 Json = dict[str, Any]  # Any: JSON
 
 
-def live(answer: Callable[[], Json], parent: int, pipes: tuple[int, int], bounds: TrackBounds) -> NoReturn:
+def live(
+    answer: Callable[[], Json],
+    parent: int,
+    pipes: tuple[int, int],
+    bounds: TrackBounds,
+    confine: Callable[[], None],
+) -> NoReturn:
     """Answer through one pipe, complain through the other; whatever happens, this process ends here."""
     status = 1
     try:
         die_with_parent(parent)
         keep_only(*pipes)
-        confine(bounds)
-        said = (json.dumps(outcome(answer), allow_nan=False) + "\n").encode()
+        limit(bounds)
+        said = (json.dumps(outcome(answer, confine), allow_nan=False) + "\n").encode()
         while said:
             said = said[os.write(ANSWER, said) :]
         status = 0
@@ -46,7 +52,7 @@ def keep_only(says: int, complains: int) -> None:
     os.closerange(ANSWER + 1, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 
 
-def confine(bounds: TrackBounds) -> None:
+def limit(bounds: TrackBounds) -> None:
     """Limit this process for good, within the limits that it has already."""
     limits = {
         resource.RLIMIT_CPU: (bounds.cpu_s, bounds.cpu_s + CPU_GRACE_S),
@@ -63,8 +69,12 @@ def confine(bounds: TrackBounds) -> None:
         resource.setrlimit(what, (min(soft, most), most))
 
 
-def outcome(answer: Callable[[], Json]) -> Json:
+def outcome(answer: Callable[[], Json], confine: Callable[[], None]) -> Json:
     """What was heard, or a fault with its code and a sentence that says what to do."""
+    try:
+        confine()
+    except OSError:
+        return {"fault": {"code": "decoder_unavailable", "detail": SAID["decoder_unavailable"]}}
     try:
         return {"heard": answer()}
     except JobFailed as failed:

@@ -1,7 +1,8 @@
-"""Hears recordings for the worker: `python -m shared.confinement worker.audio.ear BOUNDS PARENT`.
+"""Hears recordings for the worker: `python -m shared.confinement worker.audio.ear PARENT LENGTH`.
 
-The first line on standard input tells the terms, each further one asks for what is to be heard in one recording; each
-line on standard output answers one, in the order in which they are done. The hearing itself happens in forks.
+Behind its own terms, the first line on standard input tells those of its forks, each further one asks for what is to be
+heard in one recording; each line on standard output answers one, in the order in which they are done. The hearing
+itself happens in the forks.
 """
 
 import functools
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from shared.containment.landlock import Reach
 from worker.audio import fingerprint, loudness, mel, music, quality
 from worker.audio.child import STDIN
 from worker.audio.clip import Clip
@@ -29,10 +31,10 @@ Json = dict[str, Any]  # Any: JSON
 
 
 def main() -> None:
-    terms, rest = read_terms()
-    limits = AudioLimits(**terms["limits"])
-    bounds = TrackBounds(**terms["bounds"])
-    Forks(functools.partial(hear, limits=limits), parallel=terms["parallel"], bounds=bounds).serve(rest)
+    terms, asked = read_terms()
+    limits, bounds = AudioLimits(**terms["limits"]), TrackBounds(**terms["bounds"])
+    answer = functools.partial(hear, limits=limits)
+    Forks(answer, reach, parallel=terms["parallel"], bounds=bounds, layers=terms["layers"]).serve(asked)
 
 
 def read_terms() -> tuple[Json, bytes]:
@@ -45,6 +47,14 @@ def read_terms() -> tuple[Json, bytes]:
         said += more
     line, _, rest = said.partition(b"\n")
     return json.loads(line), rest
+
+
+def reach(request: Json) -> Reach:
+    """The recording, and the folders of the files that are wanted of it."""
+    want = request["want"]
+    paths = [*want.get("wave", {}).values(), *([want["mel"]] if "mel" in want else [])]
+    paths += [want["clip"]["path"]] if want.get("clip") else []
+    return Reach((request["path"],), tuple({str(Path(path).parent) for path in paths}))
 
 
 def hear(request: Json, *, limits: AudioLimits) -> Json:

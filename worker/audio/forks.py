@@ -13,10 +13,12 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
+from shared.confinement import confine_fork
+from shared.containment.landlock import Reach
 from worker.audio.child import STDIN, STDOUT, live
 from worker.audio.limits import SAID, TrackBounds
 
@@ -46,8 +48,18 @@ class Child:
 class Forks:
     """The process that forks: reads requests, keeps the clocks of its children, passes on their answers."""
 
-    def __init__(self, answer: Callable[[Json], Json], *, parallel: int, bounds: TrackBounds) -> None:
-        self._answer, self._parallel, self._bounds = answer, parallel, bounds
+    def __init__(
+        self,
+        answer: Callable[[Json], Json],
+        reach: Callable[[Json], Reach],
+        *,
+        parallel: int,
+        bounds: TrackBounds,
+        layers: Collection[str],
+    ) -> None:
+        """`reach` tells of a request which files its child may open, `layers` how it is kept from others."""
+        self._answer, self._reach, self._layers = answer, reach, layers
+        self._parallel, self._bounds = parallel, bounds
         self._waiting: deque[Json] = deque()
         self._children: list[Child] = []
         # poll and not epoll: it takes plain files, and holds nothing open that a child would inherit.
@@ -114,13 +126,17 @@ class Forks:
         (answer, says), (complaint, complains) = os.pipe(), os.pipe()
         parent, pid = os.getpid(), os.fork()
         if pid == 0:
-            live(functools.partial(self._answer, request), parent, (says, complains), self._bounds)
+            answering, confining = functools.partial(self._answer, request), functools.partial(self._confine, request)
+            live(answering, parent, (says, complains), self._bounds, confining)
         os.close(says)
         os.close(complains)
         child = Child(request["id"], pid, answer, complaint, time.monotonic() + self._bounds.wall_s)
         self._children.append(child)
         for fd in (answer, complaint):
             self._selector.register(fd, selectors.EVENT_READ)
+
+    def _confine(self, request: Json) -> None:
+        confine_fork(self._layers, self._reach(request))
 
     def _hear(self, child: Child, fd: int) -> None:
         said = os.read(fd, READ_BYTES)

@@ -12,6 +12,7 @@ SAID = {
     "decoder_timeout": "The recording took longer to hear than a decoder may take: cut it, or convert it to FLAC.",
     "decoder_crashed": "The recording made the decoder end: it is damaged, or made to do this.",
     "disk_full": "The worker's disk is full.",
+    "decoder_unavailable": "This machine no longer confines a decoder as it did.",
 }
 
 

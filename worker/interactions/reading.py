@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from shared import sandbox
 from shared.confinement import Bounds
+from shared.containment.landlock import Reach
 from shared.errors import JobFailed
 from worker.formats.limits import Limits
 from worker.formats.source import rejection
@@ -71,8 +72,9 @@ def _decode(
     ordered = sorted(files, key=lambda file: file.name)
     named = [{"name": file.name, "path": str(file.path.resolve())} for file in ordered]
     request = {**request, "files": named, "out": str(path), "limits": asdict(limits)}
+    reach = Reach(tuple(file["path"] for file in named), (str(path.parent),))
     try:
-        said = sandbox.run("worker.interactions.decode", request, bounds=bounds, progress=progress)
+        said = sandbox.run("worker.interactions.decode", request, bounds=bounds, progress=progress, reach=reach)
     except JobFailed as failed:
         raise _unquoted(failed) from failed
     # The child has read hostile bytes: what it says is not followed to another file, nor past the end of this one.

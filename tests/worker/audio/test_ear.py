@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -14,7 +15,12 @@ import pytest
 import soundfile
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
 
-from shared.confinement import Bounds
+from shared import confinement
+from shared.confinement import Bounds, Terms
+from shared.containment import tier
+from shared.containment.landlock import Reach
+from shared.containment.tiers import LANDLOCK, NETWORK_NAMESPACE, SECCOMP
+from tests.shared.containment import escaping
 from tests.worker.audio import sounds
 from worker.audio import ear, mel
 from worker.audio.limits import AudioLimits, TrackBounds
@@ -41,20 +47,15 @@ def hear_all(
     bounds: TrackBounds = BOUNDS,
     parallel: int = 2,
     environment: Json | None = None,
+    layers: Sequence[str] | None = None,
 ) -> tuple[dict[int, Json], str]:
     """The answers of one ear to requests, by id, and its complaints; it ends when all are answered."""
-    own = Bounds(address_bytes=8 * 1024**3)
-    terms = {"parallel": parallel, "limits": asdict(limits), "bounds": asdict(bounds)}
+    layers = tuple(tier.measured().layers if layers is None else layers)
+    own = Terms(Bounds(address_bytes=8 * 1024**3), layers, Reach(), forks=True).written()
+    terms = {"parallel": parallel, "limits": asdict(limits), "bounds": asdict(bounds), "layers": layers}
     ended = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "shared.confinement",
-            "tests.worker.audio.odd_ear",
-            json.dumps(asdict(own)),
-            str(os.getpid()),
-        ],
-        input="".join(json.dumps(line) + "\n" for line in [terms, *requests]),
+        confinement.command("tests.worker.audio.odd_ear", own),
+        input=own.decode() + "".join(json.dumps(line) + "\n" for line in [terms, *requests]),
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -209,7 +210,6 @@ def test_a_child_has_its_limits_and_no_pipe_of_another(song: Path) -> None:
     assert told["no_new_privs"]
     # Three of its own, the answer, and the folder that the listing reads.
     assert set(told["open_files"]) <= {"0", "1", "2", "3", "4"} and told["input"] == "null"
-    assert told["threads_of_the_parent"] == "1"
 
 
 @pytest.mark.parametrize(
@@ -265,6 +265,33 @@ def test_the_words_of_a_child_that_failed_are_for_whoever_runs_the_service(song:
     assert "a fault of ours" not in json.dumps(answers)
     assert json.loads(complaints)["track"] == 5
     assert "ZeroDivisionError: a fault of ours" in json.loads(complaints)["complaints"]
+
+
+def test_a_fork_that_was_taken_over_gets_out_by_no_way(tmp_path: Path, song: Path) -> None:
+    inside, outside = tmp_path / "inside", tmp_path / "outside"
+    inside.mkdir()
+    outside.mkdir()
+    for name in ("secret", "log", "victim"):
+        (outside / name).write_text("x")
+    with socket.create_server(("127.0.0.1", 0)) as near:
+        told = {"inside": str(inside), "outside": str(outside), "port": near.getsockname()[1]}
+        odd = {"do": "escape", "path": str(inside / "any"), **told}
+
+        tried = hear(ask(song, {"odd": odd}))["heard"]["odd"]
+
+        near.setblocking(False)
+        if NETWORK_NAMESPACE in tier.measured().layers:
+            with pytest.raises(BlockingIOError):
+                near.accept()
+    held = tier.measured().layers
+    assert tried.keys() == escaping.ACTS.keys()
+    assert {tried[name] for name in ("write_inside", "signal_itself")} == {"through"}
+    if SECCOMP in held:
+        refused = ("connect", "send_datagram", "run", "fork", "bomb", "signal_parent", "trace_parent", "make_namespace")
+        assert "through" not in {tried[name] for name in refused}
+    if LANDLOCK in held:
+        refused = ("read", "list_folder", "write", "overwrite", "delete", "link", "read_parent")
+        assert "through" not in {tried[name] for name in refused}
 
 
 def hostile(folder: Path) -> list[tuple[str, bytes, str | None]]:
