@@ -173,6 +173,8 @@ NPZ = [
     Case("a turned name", "t.npz", _npz(replace(ONE, name=BIDI, flags=0x800)), "archive_entry_name"),
     Case("a name of 60 KB", "t.npz", _npz(replace(ONE, name="a" * 60_000)), "archive_entry_name"),
     Case("a name twice", "t.npz", _npz(ONE, ONE), "archive_entry_name", says="once"),
+    Case("names that are composed otherwise", "t.npz",
+         _npz(*(zips.stored(name, ONE.packed) for name in ("caf\u00e9.npy", "cafe\u0301.npy"))), "archive_entry_name"),
     Case("a symbolic link", "t.npz", _npz(replace(ONE, mode=0o120777)), "archive_entry_type"),
     Case("a device", "t.npz", _npz(replace(ONE, mode=0o020666)), "archive_entry_type"),
     Case("encryption", "t.npz", _npz(replace(ONE, flags=1)), "archive_entry_type"),
