@@ -13,7 +13,7 @@ from web.environ import Environ
 
 # A client that sends nothing for so long has gone, whatever its connection says.
 SILENT_AT_MOST_S = 60.0
-# In each such time, of which only the waiting counts, so much comes of a body that goes on: a few clients could hold all
+# In each such time, of which only the waiting counts, so much comes of a body that goes on: few clients could hold all
 # uploading threads for days. A modem of 1995 sends six times as much.
 STEADY_BYTES = 64 * 1024
 # A body up to here is received before anybody has looked at the caller's key.

@@ -8,6 +8,7 @@ I5 what was there is there, and nothing stays reserved; I6 it is in the log, and
 import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -75,11 +76,12 @@ class Tenant:
 
     def end_of(self, job: str) -> Any:
         """The job once it has ended."""
-        for _ in range(round(LIMIT_S / 10)):
+        found = self.call("GET", f"/v1/jobs/{job}")
+        until = time.monotonic() + LIMIT_S
+        while found["state"] not in ENDED:
+            assert time.monotonic() < until, f"{job} is still {found['state']}"
             found = self.call("GET", f"/v1/jobs/{job}", Prefer="wait=10")
-            if found["state"] in ENDED:
-                return found
-        raise AssertionError(f"{job} is still {found['state']}")
+        return found
 
 
 class Watch:

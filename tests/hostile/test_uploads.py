@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.hostile.invariants import INSIDES, OCTETS, Watch
+from tests.hostile.invariants import INSIDES, OCTETS, TINY, Watch
 from tests.hostile.uploads import AT_THE_DOOR, GOOD, UPLOADS, Upload
 
 
@@ -62,3 +62,19 @@ def test_a_playlist_has_nobody_fetch_anything(watch: Watch) -> None:
         assert "unsupported_format" in codes_of(watch.attacker.end_of(job))
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+@pytest.mark.hostile("H58")
+def test_a_stored_file_that_was_changed_or_swapped_fails_the_job_that_reads_it(watch: Watch) -> None:
+    storage = watch.house.settings.home / "storage" / "t"
+    theirs = max((storage / watch.witness.id).rglob("files/*"), key=lambda path: path.stat().st_mtime).read_bytes()
+
+    for harm in (lambda own: own[:-1] + bytes([own[-1] ^ 1]), lambda own: own[: len(own) // 2], lambda own: theirs):
+        dataset = watch.attacker.call("POST", "/v1/datasets", {"name": "songs"})["id"]
+        watch.attacker.call("PUT", f"/v1/datasets/{dataset}/files/t.csv", TINY, **OCTETS)
+        (path,) = (path for path in (storage / watch.attacker.id).rglob("*") if dataset in str(path) and path.is_file())
+        path.write_bytes(harm(path.read_bytes()))
+        job = watch.attacker.call("POST", f"/v1/datasets/{dataset}/commit")["id"]
+
+        assert "integrity" in codes_of(watch.attacker.end_of(job))
+        watch.attacker.call("DELETE", f"/v1/datasets/{dataset}")

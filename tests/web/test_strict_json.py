@@ -27,6 +27,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.hostile("H01", "H02", "H03", "H04", "H05", "H06", "H07", "H65")
 @pytest.mark.parametrize("body", REFUSED, ids=lambda body: f"{REFUSED[body]}-{len(body)}")
 def test_a_hostile_body_is_refused_by_name(body: bytes) -> None:
     with pytest.raises(BadRequest) as refused:
