@@ -236,8 +236,8 @@ nor a scratch file is left over; memory is bounded; what was there is there, and
 log or in the audit log, and nothing secret is.
 
 *rejected*: the upload is taken, the job that reads it fails, its error or one of its faults has this code, and no job
-takes the dataset. *job*: so does the error of the job. *taken*: it does no harm and is read as it is. *no answer*: nobody
-is there to be answered; it is dropped, and told.
+takes the dataset. *job*: so does the error of the job. *taken*: it does no harm and is read as it is. *no answer*:
+nobody is there to be answered; it is dropped, and told.
 
 | | input | comes to | code | tests |
 | --- | --- | --- | --- | --- |

@@ -31,8 +31,8 @@ OCTETS = {"Content-Type": "application/octet-stream"}
 TINY = b"tempo,genre\n120,rock\n90,pop\n"
 # No path of ours, no frame of a stack, no statement, no page.
 INSIDES = re.compile(
-    r"Traceback|File \"|site-packages|/tmp/|/home/|\.py\b|<html|<!DOCTYPE|SELECT |INSERT |UPDATE |psycopg|sqlalchemy|"
-    r"sqlite3|celery|kombu|pyarrow|granian|werkzeug",
+    r"Traceback|File \"|site-packages|/tmp/|/home/|\.py\b|<html|<!DOCTYPE html|SELECT |INSERT |UPDATE |psycopg|"
+    r"sqlalchemy|sqlite3|celery|kombu|pyarrow|granian|werkzeug",
     re.IGNORECASE,
 )
 PROBLEM = "application/problem+json"

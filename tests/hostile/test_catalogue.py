@@ -1,4 +1,4 @@
-"""The catalogue of hostile inputs is whole: each has tests that are there and say so, codes that exist, a row in docs."""
+"""The catalogue of hostile inputs is whole: each has tests that are there and say so, codes that exist, its row."""
 
 import importlib
 import re
