@@ -10,7 +10,7 @@ from tests.fuzz.decoders import Tried
 
 @pytest.mark.parametrize(
     ("attempt", "count"),
-    [(decoders.try_tables, 3), (decoders.try_recordings, 30), (decoders.try_pieces, 60)],
+    [(decoders.try_tables, 6), (decoders.try_recordings, 40), (decoders.try_pieces, 100)],
     ids=["tables", "recordings", "pieces"],
 )
 def test_what_is_nearly_good_is_read_or_refused_by_name(tmp_path: Path, attempt: object, count: int) -> None:
