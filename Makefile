@@ -8,7 +8,7 @@ PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; d
 	$$name -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null && echo $$name && break; done)
 PY := .venv/bin/python
 
-.PHONY: help demo demo-audio demo-music up backup restore test soak lint types bench requirements clean
+.PHONY: help demo demo-audio demo-music up backup restore test soak fuzz lint types bench requirements clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -42,6 +42,9 @@ test: .venv/dev ## Run every test, AT_ONCE=3 side by side, with a real Redis, Po
 
 soak: .venv/dev ## Kill workers, Redis and the scheduler for MINUTES=10, on both databases; writes docs/soak.md
 	@$(PY) -m tests.faults --minutes $(or $(MINUTES),10)
+
+fuzz: .venv/dev ## Try nearly good files, bodies and calls for MINUTES=10; what ends a decoder is kept in fuzz/
+	@$(PY) -m tests.fuzz --minutes $(or $(MINUTES),10)
 
 lint: .venv/dev ## Check style and who imports whom
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/lint-imports

@@ -17,7 +17,7 @@ from shared.tables import events, jobs, tallies
 # Of a job, from its first start to its end: a tiny training takes seconds, a search a day. The last is without bound.
 EDGES_S = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, float("inf"))
 SUBMITTED, RETRIED, REQUEUED, ENDING, TOOK = "submitted", "retried", "requeued", "ended", "took"
-BEGUN, ATTEMPT, DEAF = "begun", "attempt", "deaf"
+BEGUN, ATTEMPT, DEAF, NO_RING = "begun", "attempt", "deaf", "no_ring"
 # A fold of so many takes some 50 ms of SQLite's lock; those that are left are the next fold's.
 FOLDED_AT_ONCE, FOLDS_A_TICK = 1000, 10
 _READ_TO = "read_to"

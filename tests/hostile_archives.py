@@ -48,7 +48,8 @@ def array_with_header(header: str, *, data: bytes = b"", version: tuple[int, int
 
 def archive(entries: list[Entry]) -> bytes:
     """The entries one after another, and a directory that lists them."""
-    body, directory = b"", b""
+    # Grown in place: there may be 20,000 entries.
+    body, directory = bytearray(), bytearray()
     for entry in entries:
         offset = len(body) if entry.offset is None else entry.offset
         fields = struct.pack(
@@ -63,7 +64,7 @@ def archive(entries: list[Entry]) -> bytes:
     end = struct.pack(
         "<HHHHIIH", 0, 0, min(len(entries), 65535), min(len(entries), 65535), len(directory), len(body), 0
     )
-    return body + directory + END + end
+    return bytes(body + directory + END + end)
 
 
 def bomb(size: int) -> Entry:

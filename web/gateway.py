@@ -29,7 +29,7 @@ from shared.log import logger
 from web import bodies, errors, traffic
 from web.api import SLOW
 from web.app import HEADERS, create_app, create_services, read_settings
-from web.environ import LOCATION, Environ, environ_of
+from web.environ import LOCATION, Environ, closing, demand_host, environ_of
 from web.services import Services
 from web.streams import HELLO, MAY_STREAM, Stream
 from web.waiting import MAY_STAY, STAYED, Stay
@@ -98,8 +98,10 @@ class Gateway:
         environ: Environ = {"REQUEST_METHOD": scope.method, "PATH_INFO": scope.path}
         try:
             environ = environ_of(scope)
+            demand_host(environ)
             reply = await self._answer(environ, protocol)
             status, environ[LOCATION] = int(reply.status), _header(reply, "location")
+            reply.headers = [*(reply.headers or []), *closing(environ)]
             if reply.stream is not None:
                 await self._follow(reply, reply.stream, protocol)
             else:
@@ -279,7 +281,7 @@ def _call(loop: asyncio.AbstractEventLoop, act: Callable[..., None], *given: Any
 def _refuse(environ: Environ, protocol: HTTPProtocol, error: Exception) -> int:
     request_id = environ.setdefault(errors.REQUEST_ID, ids.new("req"))
     status, body = 500, errors.unforeseen(request_id)
-    headers = [("content-type", errors.PROBLEM), ("x-request-id", request_id), *HEADERS]
+    headers = [("content-type", errors.PROBLEM), ("x-request-id", request_id), *HEADERS, *closing(environ)]
     if isinstance(error, EtudeError):
         status, body = error.status, error.as_json()
         headers += [("retry-after", str(errors.RETRY_AFTER_S))] if error.retryable else []

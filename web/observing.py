@@ -33,6 +33,7 @@ COUNTERS = {
     tallies.BEGUN: ("etude_attempts_begun", "Attempts that began.", ("action",)),
     tallies.ATTEMPT: ("etude_attempts_ended", "Attempts that ended.", ("action", "outcome")),
     tallies.DEAF: ("etude_workers_deaf", "Workers that ended themselves, for they heard nothing.", ("queue",)),
+    tallies.NO_RING: ("etude_rings_dropped", "Messages in Redis that were no rings.", ("queue",)),
 }  # fmt: skip
 
 ProcessCollector(registry=traffic.registry)

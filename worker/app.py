@@ -21,7 +21,7 @@ from shared.database import Database
 from shared.errors import Unavailable
 from shared.sealing import starting
 from shared.tenancy import EVERYONE
-from worker import post, presence, tasks
+from worker import post, presence, rings, tasks
 from worker.memory_kills import MemoryKills
 from worker.presence import Presence
 
@@ -52,6 +52,7 @@ def serve(chosen: settings.Settings, *, queue_name: str, slot: str) -> None:
     # Before any fork, so that every child knows it.
     found = tier.measured()
     logger.info("contained", worker=name, tier=found.tier, missing=sorted(found.missing))
+    rings.hear_nothing_else()
     app = queue.celery_app(chosen, is_worker=True)
     app.conf.worker_max_memory_per_child = RECYCLE_KIB
     app.conf.worker_pool_start_method = start_method()

@@ -21,7 +21,7 @@ from shared.log import logger
 from shared.settings import Settings
 from shared.tallies import Tally
 from shared.tenancy import EVERYONE
-from worker import footprint
+from worker import footprint, rings
 from worker.memory_kills import MemoryKills
 
 # Longer than a child takes to begin, a ring to be repeated and a connection to be made again, all one after the other.
@@ -75,8 +75,12 @@ class Presence:
         taken = footprint.memory_bytes()
         database = Database(self.settings, whose=EVERYONE, pool_size=1)
         try:
+            untold = rings.dropped.untold()
             with database.transaction() as sql:
                 is_free = workers.beat(sql, self.name, memory_bytes=taken)
+                if untold:
+                    tallies.add(sql, Tally(tallies.NO_RING, "", self.queue), count=untold)
+            rings.dropped.tell(untold)
             if not is_free:
                 return False
             with database.reading() as sql:

@@ -34,6 +34,7 @@ def test_17_a_locked_sqlite_costs_no_attempt(house: House) -> None:
     assert house.outcomes(job) == ["succeeded"]
 
 
+@pytest.mark.hostile("H61")
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
 def test_17_a_frozen_postgresql_costs_no_attempt(house: House, postgres: Server) -> None:
     house.scheduler()

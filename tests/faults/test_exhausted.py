@@ -64,6 +64,7 @@ def test_20_a_job_that_takes_all_memory_fails_as_oom_and_the_next_one_runs(house
     house.check(modest)
 
 
+@pytest.mark.hostile("H61")
 def test_29_a_disk_that_fills_up_at_a_checkpoint_costs_nothing_that_was_saved(house: House) -> None:
     house.scheduler()
     worker = house.worker()

@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 from shared.jobs import retry
 from tests.faults.house import House, child_of
 
@@ -57,6 +59,7 @@ def test_a_killed_workers_scratch_is_gone_once_it_starts_again(house: House) -> 
     assert modes == {0o700}
 
 
+@pytest.mark.hostile("H61")
 def test_3_a_dead_workers_job_goes_to_an_idle_one_after_its_lease(house: House) -> None:
     house.scheduler()
     busy = house.worker("1")

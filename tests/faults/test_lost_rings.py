@@ -22,6 +22,7 @@ def redis_of(house: House) -> Redis:
     return queue.connect(house.settings)
 
 
+@pytest.mark.hostile("H61")
 @pytest.mark.parametrize("is_persistent", [True, False], ids=["persistent", "forgetful"])
 def test_4_a_killed_redis_loses_no_job_and_disturbs_none_whatever_it_kept(house: House, is_persistent: bool) -> None:
     house.scheduler()

@@ -20,6 +20,7 @@ INSIDE = [
 ]  # fmt: skip
 
 
+@pytest.mark.hostile("H54")
 @pytest.mark.parametrize("address", INSIDE)
 def test_what_is_not_public_is_not_whatever_way_it_is_written(address: str) -> None:
     assert not addresses.is_public(address)
@@ -46,6 +47,7 @@ def test_a_url_is_read_into_its_parts(url: str, target: Target) -> None:
     assert addresses.read(url, PUBLIC_ONLY) == target
 
 
+@pytest.mark.hostile("H54")
 @pytest.mark.parametrize(
     ("url", "said"),
     [

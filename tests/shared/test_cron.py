@@ -117,6 +117,7 @@ def test_what_is_no_expression_of_five_fields_is_refused_with_an_example(text: s
         cron.read(text)
 
 
+@pytest.mark.hostile("H52")
 @pytest.mark.parametrize("text", ["0 0 30 2 *", "0 0 31 4,6,9,11 *", "0 0 30,31 2 *", "0 0 */31 2 MON#5"])
 def test_a_day_that_never_comes_is_refused_with_what_to_do(text: str) -> None:
     with pytest.raises(ValueError, match="never does, so choose another day or month"):

@@ -74,6 +74,7 @@ def test_the_faults_of_the_child_are_raised_here() -> None:
     assert failed.value.faults_total == 250
 
 
+@pytest.mark.hostile("H44")
 @pytest.mark.parametrize(
     ("do", "bounds", "code"),
     [

@@ -89,6 +89,7 @@ TAMPERED: dict[str, Callable[[Path, Storage], None]] = {
 }
 
 
+@pytest.mark.hostile("H58")
 @pytest.mark.parametrize("what", TAMPERED)
 def test_whatever_was_tampered_with_is_refused_whole_and_in_parts(
     storage: Storage, settings: Settings, folder: Path, content: bytes, tmp_path: Path, what: str

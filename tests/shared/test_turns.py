@@ -2,6 +2,7 @@
 
 import threading
 
+import pytest
 from sqlalchemy import select, update
 
 from shared import claims, job_list, jobs
@@ -25,6 +26,7 @@ def run_all(database: Database, *, takes_s: float = 0.0) -> list[str]:
             done.append(found.job_id)
 
 
+@pytest.mark.hostile("H51")
 def test_with_one_worker_a_tenant_with_one_job_does_not_wait_for_all_of_another(
     database: Database, tenant: str, other: str
 ) -> None:

@@ -65,6 +65,7 @@ def test_a_job_is_accepted_with_redis_frozen(server: Server, redis: Settings, da
     assert claim(database) == answers[0][1]["id"]
 
 
+@pytest.mark.hostile("H61")
 def test_a_job_is_accepted_with_redis_dead(server: Server, redis: Settings, database: Database, songs: str) -> None:
     with redis_of(redis) as connection:
         pid = int(connection.info("server")["process_id"])
@@ -105,6 +106,7 @@ def lone_postgres() -> Iterator[postgres_server.Server]:
     made.stop()
 
 
+@pytest.mark.hostile("H61")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 @pytest.mark.parametrize("harm", ["kill", "freeze"])
 def test_a_postgresql_that_is_away_is_told(redis: Settings, lone_postgres: postgres_server.Server, harm: str) -> None:
@@ -136,6 +138,7 @@ def test_a_postgresql_that_is_away_is_told(redis: Settings, lone_postgres: postg
     server.stop()
 
 
+@pytest.mark.hostile("H61")
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_a_full_disk_is_told_and_leaves_no_half_file(redis: Settings, database: Database, tenant: str) -> None:
     with database.transaction() as sql:

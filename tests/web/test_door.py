@@ -57,6 +57,7 @@ def test_every_wrong_key_gets_one_answer(client: FlaskClient, header: str) -> No
     assert answer.mimetype == "application/problem+json"
 
 
+@pytest.mark.hostile("H60")
 def test_a_key_without_the_scope_is_forbidden(
     client: FlaskClient, database: Database, settings: Settings, tenant: str, dataset: str
 ) -> None:
@@ -87,6 +88,7 @@ def test_every_fault_is_listed_with_its_place(caller: Caller, dataset: str, data
     assert count_jobs(database) == 0
 
 
+@pytest.mark.hostile("H14")
 def test_a_giant_is_refused_with_its_computed_size(caller: Caller, dataset: str) -> None:
     answer = caller.call("POST", "/v1/jobs", training(dataset, hidden=[{"units": 2**31}]))
 
@@ -102,6 +104,7 @@ def test_an_unknown_reference_is_named_with_its_pointer(caller: Caller, referenc
     assert answer.json["errors"][0]["pointer"] == "/dataset"
 
 
+@pytest.mark.hostile("H53")
 def test_the_first_answer_is_replayed_and_another_body_refused(
     caller: Caller, dataset: str, database: Database
 ) -> None:

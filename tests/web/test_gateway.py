@@ -24,6 +24,7 @@ class Protocol:
         await asyncio.Event().wait()
 
 
+@pytest.mark.hostile("H10")
 def test_a_body_that_stops_coming_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "SILENT_AT_MOST_S", 0.05)
 
@@ -35,6 +36,43 @@ def test_a_body_that_stops_coming_is_refused(monkeypatch: pytest.MonkeyPatch) ->
 
     with pytest.raises(BadRequest, match="No byte came"):
         asyncio.run(read_all())
+
+
+@pytest.mark.hostile("H10")
+def test_a_body_that_comes_byte_by_byte_is_refused_before_it_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "SILENT_AT_MOST_S", 0.05)
+
+    class Dripping:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                await asyncio.sleep(0.01)
+                yield b"x"
+
+    async def read_all() -> None:
+        incoming = Incoming(Dripping(), asyncio.get_running_loop())
+        await asyncio.to_thread(incoming.read)
+
+    with pytest.raises(BadRequest, match="are the least") as refused:
+        asyncio.run(read_all())
+    assert refused.value.code == "body_stalled"
+
+
+def test_a_reader_that_takes_its_time_is_not_held_against_the_sender(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "SILENT_AT_MOST_S", 0.05)
+
+    class Ready:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            for _ in range(4):
+                yield b"x"
+
+    async def read_slowly() -> bytes:
+        read = b""
+        async for block in bodies.steadily(Ready()):
+            await asyncio.sleep(0.03)
+            read += block
+        return read
+
+    assert asyncio.run(read_slowly()) == b"xxxx"
 
 
 def test_more_requests_than_can_wait_are_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -261,6 +261,7 @@ def test_anothers_key_answers_like_one_that_is_not_there(
     assert caller.call("GET", f"/v1/keys/{mine}").json["state"] == "active"
 
 
+@pytest.mark.hostile("H59")
 def test_every_key_that_opens_nothing_gets_the_same_bytes(
     client: FlaskClient, caller: Caller, database: Database
 ) -> None:
@@ -284,6 +285,7 @@ def test_every_key_that_opens_nothing_gets_the_same_bytes(
     assert said == {(401, missing.data)}
 
 
+@pytest.mark.hostile("H59")
 def test_two_authorization_headers_open_nothing(client: FlaskClient, caller: Caller) -> None:
     right = make(caller).json["secret"]
     twice = [("Authorization", f"Bearer {right}"), ("Authorization", f"Bearer {right}")]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from web.app import create_app, create_services
 from web.openapi import document
 
 ROOT = Path(__file__).parents[2]
+# More of it in `make fuzz`, from another seed each time.
+TIMES = int(os.environ.get("ETUDE_FUZZ", "1"))
 
 
 @pytest.fixture
@@ -55,7 +58,8 @@ def test_schemathesis_finds_nothing(server: serving.Server, database: Database, 
     ran = subprocess.run(
         [
             "schemathesis", "run", f"{server.url}/v1/openapi.json", "--header", f"Authorization: Bearer {server.key}",
-            "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--max-examples", "40", "--seed", "7",
+            "--checks", "all", "--exclude-checks", "positive_data_acceptance", "--max-examples", str(40 * TIMES),
+            "--seed", "7" if TIMES == 1 else str(random.SystemRandom().randrange(2**31)),
             "--continue-on-failure", "--no-color", "--warnings", "off",
         ],
         env={
@@ -68,7 +72,7 @@ def test_schemathesis_finds_nothing(server: serving.Server, database: Database, 
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=600 * TIMES,
     )  # fmt: skip
 
     assert ran.returncode == 0, ran.stdout

@@ -25,6 +25,7 @@ def narrow(settings: Settings) -> Settings:
     return dataclasses.replace(settings, tenant_queued=3)
 
 
+@pytest.mark.hostile("H51")
 def test_what_is_above_the_limit_is_refused_until_something_has_begun(
     narrow: Settings, database: Database, tenant: str
 ) -> None:

@@ -61,6 +61,7 @@ def raw(server: Server, content: bytes, *, cut: bool = False) -> bytes:
         return answer
 
 
+@pytest.mark.hostile("H50")
 def test_an_upload_that_is_cut_off_leaves_nothing_and_can_be_sent_again(
     server: Server, open_dataset: str, database: Database, redis: Settings
 ) -> None:
@@ -80,6 +81,7 @@ def test_an_upload_that_is_cut_off_leaves_nothing_and_can_be_sent_again(
     assert Storage(redis).get(key) == CSV and CSV not in stored(redis)[0].read_bytes()
 
 
+@pytest.mark.hostile("H50")
 def test_a_digest_that_differs_is_told_and_nothing_is_kept(
     server: Server, open_dataset: str, database: Database, redis: Settings
 ) -> None:
@@ -117,6 +119,7 @@ def test_json_that_cannot_be_read_is_refused_by_name(server: Server, body: bytes
     assert server.call("GET", "/healthz")[0] == 200
 
 
+@pytest.mark.hostile("H08")
 def test_fifty_megabytes_of_json_are_refused_and_not_held(server: Server) -> None:
     before = server.worker().memory_info().rss
     body = json.dumps({"name": "x" * (50 * MiB)}).encode()
@@ -133,6 +136,7 @@ def test_fifty_megabytes_of_json_are_refused_and_not_held(server: Server) -> Non
     assert server.worker().memory_info().rss - before < 20 * MiB
 
 
+@pytest.mark.hostile("H15")
 @pytest.mark.parametrize("name", ["..%2f..%2fetc%2fpasswd", "a%00b", "%2e%2e", "x" * 300, "a%5cb", "%e2%80%aegnp.exe"])
 def test_names_that_mislead_are_refused(server: Server, open_dataset: str, redis: Settings, name: str) -> None:
     status, said, _ = server.call("PUT", f"/v1/datasets/{open_dataset}/files/{name}", CSV, **OCTETS)
@@ -141,6 +145,7 @@ def test_names_that_mislead_are_refused(server: Server, open_dataset: str, redis
     assert stored(redis) == []
 
 
+@pytest.mark.hostile("H62")
 @pytest.mark.parametrize(
     "request_text",
     [
@@ -181,6 +186,7 @@ def test_250_clients_wait_at_once_and_the_rest_is_served(server: Server, databas
     assert server.worker().memory_info().rss < 130 * MiB
 
 
+@pytest.mark.hostile("H10")
 def test_clients_that_send_slowly_hold_up_nobody(server: Server, database: Database, tenant: str) -> None:
     with database.transaction() as sql:
         job = make_job(sql, tenant)

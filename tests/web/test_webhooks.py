@@ -74,6 +74,7 @@ def test_a_webhook_is_told_of_everything_unless_it_says_else(caller: Caller) -> 
     assert make(caller, events=["job.failed", "job.failed"])["events"] == ["job.failed"]
 
 
+@pytest.mark.hostile("H54")
 @pytest.mark.parametrize(
     ("url", "expected"),
     [
@@ -103,6 +104,7 @@ def test_a_url_that_cannot_be_a_receivers_is_refused(caller: Caller, names: Name
     assert (caller.call("GET", "/v1/webhooks").json["data"], names.asked) == ([], {})
 
 
+@pytest.mark.hostile("H54")
 @pytest.mark.parametrize(
     "answer", [["127.0.0.1"], ["8.8.8.8", "10.0.0.1"], ["64:ff9b::7f00:1"], [], socket.gaierror("unknown")]
 )

@@ -150,6 +150,7 @@ def test_every_other_is_tried_again(worker: Delivering, database: Database, tena
     assert kept.next_at - kept.created_at < HOUR_S
 
 
+@pytest.mark.hostile("H55")
 def test_a_name_that_leads_inside_by_the_time_of_sending_is_refused_then(
     settings: Settings, database: Database, tenant: str
 ) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from worker.lines import Field
 from worker.prediction_files import ChunkFiles, PredictionFiles
@@ -81,6 +82,7 @@ def test_several_labels_are_a_list_in_parquet_and_joined_in_csv(tmp_path: Path) 
     assert [row["prediction"] for row in read_csv(tmp_path)] == ["rock|live", ""]
 
 
+@pytest.mark.hostile("H38")
 def test_texts_that_begin_a_formula_are_defused_in_csv_alone(tmp_path: Path) -> None:
     keys = ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "x=1", ""]
     rows: dict[str, Field] = {

@@ -91,6 +91,7 @@ def test_the_signature_is_the_one_of_the_standards_own_example() -> None:
     assert said == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+@pytest.mark.hostile("H56")
 @pytest.mark.parametrize(
     ("behave", "status", "error"),
     [
@@ -119,6 +120,7 @@ def test_whatever_a_receiver_does_the_try_ends(behave: Behave, status: int | Non
         assert send(receiver.url) == (status, error)
 
 
+@pytest.mark.hostile("H56")
 def test_no_more_than_the_head_is_read_of_ten_megabytes() -> None:
     sent: list[int] = []
 
@@ -152,6 +154,7 @@ def test_a_receiver_that_takes_no_connection_is_given_up() -> None:
         assert send(f"http://127.0.0.1:{full.getsockname()[1]}/") == (None, "timeout")
 
 
+@pytest.mark.hostile("H56")
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_followed_by_nobody(status: int) -> None:
     with receiving() as inside, receiving(answering(status, Location=inside.url)) as receiver:
@@ -186,6 +189,7 @@ def test_without_leave_of_the_operator_nothing_goes_inside(url: str) -> None:
     assert receiver.messages == []
 
 
+@pytest.mark.hostile("H55")
 def test_a_name_is_looked_up_once_and_its_address_is_the_one_connected_to() -> None:
     names = Names(["127.0.0.1"], ["127.0.0.99"])
 
@@ -195,6 +199,7 @@ def test_a_name_is_looked_up_once_and_its_address_is_the_one_connected_to() -> N
     assert names.asked == {"hook.test": 1}
 
 
+@pytest.mark.hostile("H55")
 @pytest.mark.parametrize(
     "answer", [["8.8.8.8", "127.0.0.1"], ["10.0.0.1"], [], socket.gaierror("unknown"), UnicodeError("no label")]
 )
@@ -254,6 +259,7 @@ def test_tls_is_spoken_with_the_name_and_not_with_the_address(certificates: Cert
     assert [message.headers["Host"] for message in receiver.messages] == [f"hook.test:{receiver.port}"]
 
 
+@pytest.mark.hostile("H56")
 @pytest.mark.parametrize(
     ("behave", "error"), [(hanging, "timeout"), (closing, "tls"), (dripping, "tls"), (saying(b"\x16" * 3), "timeout")]
 )

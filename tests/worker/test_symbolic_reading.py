@@ -93,6 +93,7 @@ def test_a_bad_file_has_its_reason_and_stops_nobody(tmp_path: Path) -> None:
     assert details["g.xml"] == "expected MusicXML as its name says, received a PDF"
 
 
+@pytest.mark.hostile("H44")
 def test_files_that_end_the_decoder_are_blamed_alone(tmp_path: Path) -> None:
     packed = zipped(dict.fromkeys(("1.mid", "crash.mid", "x.mid"), SONG))
     names = ("a", "crash-1", "b", "spin", "c", "allocate", "hoard", "raise", "crash-2")

@@ -6,6 +6,7 @@ Nothing is ever unpickled: a header says shape and dtype, and the bytes behind i
 import errno
 import stat
 import struct
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -84,7 +85,7 @@ def _check(members: list[zipfile.ZipInfo], end_of_entries: int, limits: Limits, 
     seen: set[str] = set()
     for member in members:
         _check_one(member, seen, faults)
-        seen.add(member.filename)
+        seen.add(_composed(member.filename))
     _check_places(members, end_of_entries, faults)
     inflated, packed = (sum(getattr(m, size) for m in members) for size in ("file_size", "compress_size"))
     if inflated > limits.table_bytes or inflated > FREE_BYTES + limits.archive_ratio * packed:
@@ -95,7 +96,7 @@ def _check(members: list[zipfile.ZipInfo], end_of_entries: int, limits: Limits, 
 def _check_one(member: zipfile.ZipInfo, seen: set[str], faults: Faults) -> None:
     name = member.filename
     is_plain = name.isprintable() and len(name.encode()) <= 255 and not any(sign in name for sign in "/\\:")
-    if not is_plain or name in seen:
+    if not is_plain or _composed(name) in seen:
         said = f"expected every array once and under a plain name, received {name[:40]!r}"
         raise faults.refuse("archive_entry_name", said)
     mode = member.external_attr >> 16
@@ -105,6 +106,11 @@ def _check_one(member: zipfile.ZipInfo, seen: set[str], faults: Faults) -> None:
         raise faults.refuse("archive_entry_type", said)
     if not name.endswith(".npy"):
         raise faults.refuse("unsupported_format", f"expected arrays only (name.npy), received {name!r} in the archive")
+
+
+def _composed(name: str) -> str:
+    """What is written alike is one name: an accent may stand with its letter or behind it."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _check_places(members: list[zipfile.ZipInfo], end_of_entries: int, faults: Faults) -> None:

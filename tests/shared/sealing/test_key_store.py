@@ -212,6 +212,7 @@ def damage_key(keys: KeyStore) -> None:
         sql.execute(update(object_keys).where(object_keys.c.place == A).values(wrapped=bytes(wrapped)))
 
 
+@pytest.mark.hostile("H58")
 @pytest.mark.parametrize("tamper", [swap_keys, rename_key, give_to_another, damage_key])
 def test_a_key_that_was_moved_or_changed_is_refused(keys: KeyStore, open_store: Open, tamper: object) -> None:
     for place in (A, B):

@@ -111,6 +111,7 @@ TAMPERED: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+@pytest.mark.hostile("H58")
 @pytest.mark.parametrize("what", TAMPERED)
 def test_whatever_was_changed_is_refused(what: str) -> None:
     content = sealed(os.urandom(3 * SEGMENT_BYTES + 5))

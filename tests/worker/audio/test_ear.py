@@ -212,6 +212,7 @@ def test_a_child_has_its_limits_and_no_pipe_of_another(song: Path) -> None:
     assert set(told["open_files"]) <= {"0", "1", "2", "3", "4"} and told["input"] == "null"
 
 
+@pytest.mark.hostile("H44")
 @pytest.mark.parametrize(
     ("do", "bounds", "code"),
     [
@@ -331,6 +332,7 @@ def hostile(folder: Path) -> list[tuple[str, bytes, str | None]]:
     ]
 
 
+@pytest.mark.hostile("H39", "H41", "H42", "H43")
 def test_every_hostile_file_has_its_fault_and_none_ends_the_ear(tmp_path: Path, song: Path) -> None:
     files = hostile(tmp_path)
     requests = [ask(song, {"quality": True}, id=-1)]
@@ -353,6 +355,7 @@ def test_every_hostile_file_has_its_fault_and_none_ends_the_ear(tmp_path: Path, 
     assert complaints == ""
 
 
+@pytest.mark.hostile("H40")
 def test_an_hour_of_silence_in_a_megabyte_is_too_long_and_takes_no_memory(tmp_path: Path) -> None:
     path = sounds.hour_of_silence(tmp_path / "hour.flac")
     assert path.stat().st_size < 2 * MiB

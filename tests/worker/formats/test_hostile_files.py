@@ -57,6 +57,29 @@ def reader() -> Iterator[Reader]:
     opened.close()
 
 
+@pytest.mark.hostile(
+    "H16",
+    "H17",
+    "H18",
+    "H19",
+    "H20",
+    "H21",
+    "H22",
+    "H24",
+    "H25",
+    "H26",
+    "H27",
+    "H28",
+    "H29",
+    "H30",
+    "H31",
+    "H32",
+    "H33",
+    "H34",
+    "H35",
+    "H36",
+    "H37",
+)
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_a_hostile_file_is_refused_with_its_code_and_place(case: Case, tmp_path: Path, reader: Reader) -> None:
     path, out = tmp_path / case.file, tmp_path / "out"

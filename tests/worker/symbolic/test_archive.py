@@ -57,6 +57,7 @@ def test_what_is_no_mxl_is_refused(content: bytes, code: str) -> None:
     assert refused(content).code == code
 
 
+@pytest.mark.hostile("H21", "H22", "H23", "H24", "H25")
 @pytest.mark.parametrize(
     ("entries", "code"),
     [

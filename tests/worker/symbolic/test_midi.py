@@ -115,6 +115,7 @@ def test_the_notes_are_those_that_symusic_reads() -> None:
     assert sorted(each[:3] for each in told(midi.read(content, "m"))) == theirs
 
 
+@pytest.mark.hostile("H45", "H46", "H47", "H49")
 @pytest.mark.parametrize(
     ("content", "code", "said"),
     [
@@ -154,6 +155,7 @@ def test_what_is_wrong_is_said(content: bytes, code: str, said: str) -> None:
     assert said in flaw.detail
 
 
+@pytest.mark.hostile("H48")
 def test_too_many_notes_are_refused_while_they_are_read() -> None:
     ons = b"\x00\x3c\x40" * bounds.MOST_NOTES
 

@@ -190,6 +190,7 @@ LAUGHS = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10 if n else "ha"}">' for n i
 BODY = attributes() + note("C4", 4)
 
 
+@pytest.mark.hostile("H66")
 @pytest.mark.parametrize(
     ("content", "code", "said"),
     [
