@@ -72,6 +72,7 @@ class Settings:
     webhook_ports: str
     webhook_private: str
     soundfont: str
+    unknown_rights: str
     price_cpu_hour: float | None
     price_gpu_hour: float | None
     price_kwh: float | None
@@ -168,6 +169,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         webhook_private=take("WEBHOOK_PRIVATE", "", _networks),
         # Sounds for what is composed; none comes with the service.
         soundfont=take("SOUNDFONT", "", _file_or_none),
+        # Of champions whose licence nobody has declared. Whoever has declared nothing yet is not stopped by an upgrade.
+        unknown_rights=take("UNKNOWN_RIGHTS", "allow", _one_of("allow", "refuse")),
         # Without a price there is no money in the cost of a job: it is the operator's to say.
         price_cpu_hour=take("PRICE_CPU_HOUR", None, _number(0, 1e6)),
         price_gpu_hour=take("PRICE_GPU_HOUR", None, _number(0, 1e6)),

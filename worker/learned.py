@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from shared import explanation, models
 from shared.gate import Measured
 from shared.models import NewVersion
-from worker import promotion
+from worker import consents, promotion
 from worker.desk import Desk, erased
 from worker.ending import Ending
 
@@ -40,9 +40,10 @@ def publish(desk: Desk, learned: Learned, **said: Any) -> Ending:
         if explanation.is_erased(sql, version.lineage):
             # At this moment: its rows, which the version may keep, would be found by nobody.
             raise erased()
-        made = models.record(sql, desk.claim, version)
-        promoted = promotion.settle(sql, desk, made["version"], version, measured)
+        carried = consents.carry(sql, desk, version)
+        made = models.record(sql, desk.claim, carried)
+        promoted = promotion.settle(sql, desk, made["version"], carried, measured)
         judged = {"metrics": version.metrics, "baselines": version.baselines, "warnings": version.warnings}
-        return {**made, **learned.said, **judged, **promoted, **said}
+        return {**made, **learned.said, **judged, **promoted, **said, "rights": carried.lineage["rights"]}
 
     return Ending(record)
