@@ -64,7 +64,7 @@ def _make(place: Path) -> tuple[dict[str, str], list[Note]]:
 
 def _upload(client: Client, folder: Path) -> Dataset:
     step(2, "Upload the folder with its manifest.csv; every recording is heard once and judged")
-    made = watch.upload(client, folder, name=DATASET, target="style", group="band")
+    made = watch.upload(client, folder, name=DATASET, rights=RIGHTS, target="style", group="band")
     show.dataset(made)
     return made
 
