@@ -20,11 +20,14 @@ from shared import settings
 from shared.tables import models, versions
 
 HERE = Path(__file__).parent / "composers"
-Json = dict[str, Any]
-
 MODEL, DATASET = "composer", "composers"
 # The same seed, the same network: byte for byte on the same machine.
 PARAMS = {"seed": 7}
+BARS = "▁▂▃▄▅▆▇█"
+EXAMPLES_SHOWN = 6
+
+Json = dict[str, Any]
+
 # What examples/composers/README.md says of it.
 RIGHTS: Json = {
     "licence": "Apache-2.0",
@@ -32,8 +35,6 @@ RIGHTS: Json = {
     "source": "measurements of music in the public domain: examples/composers/README.md",
     "consent": {"training": "granted", "basis": "the licence"},
 }
-BARS = "▁▂▃▄▅▆▇█"
-EXAMPLES_SHOWN = 6
 
 
 def main() -> int:

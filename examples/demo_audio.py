@@ -20,10 +20,14 @@ from examples.sounds import piano_roll, recordings
 from examples.sounds.composer import Note
 
 MODEL, DATASET, PIANO = "style", "bands", "nocturne"
+# It is made here, by examples/sounds.
+RIGHTS = {"licence": "own", "consent": {"training": "granted", "basis": "made by this program"}}
 # With ten bands 0.4 is one of each style; the same seed makes the same network on the same machine.
 PARAMS = {"seed": 7, "validation": {"fraction": 0.4}}
 INCLUDE = ("tags", "rhythm", "tonality", "loudness", "character")
 ROLL_S = 14.0
+# It is made here, by examples/sounds.
+RIGHTS = {"licence": "own", "consent": {"training": "granted", "basis": "made by this program"}}
 ROWS_SHOWN = 14
 
 Json = dict[str, Any]
