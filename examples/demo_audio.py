@@ -20,8 +20,6 @@ from examples.sounds import piano_roll, recordings
 from examples.sounds.composer import Note
 
 MODEL, DATASET, PIANO = "style", "bands", "nocturne"
-# It is made here, by examples/sounds.
-RIGHTS = {"licence": "own", "consent": {"training": "granted", "basis": "made by this program"}}
 # With ten bands 0.4 is one of each style; the same seed makes the same network on the same machine.
 PARAMS = {"seed": 7, "validation": {"fraction": 0.4}}
 INCLUDE = ("tags", "rhythm", "tonality", "loudness", "character")
