@@ -92,7 +92,7 @@ def roll_back(sql: Connection, model_id: str, alias: str, mover: Mover, *, unkno
     if earlier is None:
         said = f"The version that {alias} pointed to before was deleted: point it to another one."
         raise NotAllowedNow(said, code="nothing_to_roll_back")
-    carried_rights.demand_movable(sql, earlier.tenant, earlier, alias, unknown_rights)
+    carried_rights.demand_movable(sql, earlier, alias, unknown_rights)
     note(sql, earlier, alias, mover)
     return int(earlier.number)
 

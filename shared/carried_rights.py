@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared import builtin, consenting, licences, rights
+from shared import consenting, licences, rights
 from shared.audio_params import EMBEDDING_NETWORKS
 from shared.consenting import FORBIDDING, ORDER
 from shared.errors import NotAllowedNow
@@ -28,7 +28,7 @@ Json = dict[str, Any]
 Found = Any  # a row of versions, or what builtin makes like one
 
 
-def of_version(sql: Connection, tenant: str, version: Found, *, is_held: bool = False) -> Json:
+def of_version(sql: Connection, version: Found, *, is_held: bool = False) -> Json:
     """The rights of a version. `is_held`: nothing may change them until the transaction ends."""
     if version.job is None:
         return add_up([_of_weights(version.lineage["card"], f"{version.name}@{version.number}")])
@@ -39,10 +39,10 @@ def of_version(sql: Connection, tenant: str, version: Found, *, is_held: bool = 
     return add_up([*of_datasets(sql, wanted, then=then), *base_weights(version.lineage)])
 
 
-def of_predictions(sql: Connection, tenant: str, version: Found, dataset_ids: Sequence[str]) -> Json:
+def of_predictions(sql: Connection, version: Found, dataset_ids: Sequence[str]) -> Json:
     """The rights of what a version says of datasets: its own and theirs."""
     scored = of_datasets(sql, rights.with_sources(sql, dataset_ids), what=SCORED)
-    return add_up([*of_version(sql, tenant, version)["inputs"], *scored])
+    return add_up([*of_version(sql, version)["inputs"], *scored])
 
 
 def of_training(sql: Connection, dataset_ids: Sequence[str], lineage: Json, then: dict[str, Json]) -> Json:
@@ -153,14 +153,12 @@ def add_up(inputs: list[Json]) -> Json:
     }
 
 
-def demand_movable(sql: Connection, tenant: str, version: Found, alias: str, unknown_rights: str) -> None:
+def demand_movable(sql: Connection, version: Found, alias: str, unknown_rights: str) -> None:
     """Raise NotAllowedNow where an alias may not point to a version; what that rests on is held until the commit.
 
     No alias comes to a version whose consent is gone, and `champion` to none whose rights are not commercial.
     """
-    if builtin.is_builtin(getattr(version, "name", "")):
-        return
-    carried = of_version(sql, tenant, version, is_held=True)
+    carried = of_version(sql, version, is_held=True)
     gone = [each["reference"] for each in carried["inputs"] if each["marks"]]
     if gone:
         said = (

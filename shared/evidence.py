@@ -33,12 +33,12 @@ def gather(sql: Connection, tenant: str, name: str, number: int) -> Evidence:
     """Everything about one version. Raises NotFound."""
     model, version = models.find(sql, tenant, name), models.find_version(sql, tenant, name, number)
     if builtin.is_builtin(name):
-        return Evidence(model, version, None, [], {}, None, carried_rights.of_version(sql, tenant, version))
+        return Evidence(model, version, None, [], {}, None, carried_rights.of_version(sql, version))
     job = trainings(sql, [version]).get(version.job)
     champion = models.at_alias(sql, tenant, name, models.CHAMPION)
     learned_from = _datasets(sql, tenant, [] if job is None else job.datasets)
     epochs = [] if job is None else job_list.list_epochs(sql, job.id)
-    carried, moves = carried_rights.of_version(sql, tenant, version), alias_moves.of_model(sql, model.id)
+    carried, moves = carried_rights.of_version(sql, version), alias_moves.of_model(sql, model.id)
     return Evidence(model, version, job, learned_from, moves, champion, carried, epochs)
 
 

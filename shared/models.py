@@ -46,7 +46,7 @@ def record(sql: Connection, claim: Claim, new: NewVersion) -> Json:
 
     Returns what the job's result says of it.
     """
-    model = _take(sql, claim)
+    model = take(sql, claim)
     newest = select(func.coalesce(func.max(versions.c.number), 0) + 1).where(versions.c.model == model.id)
     values = {
         "id": ids.new("ver"), "tenant": claim.tenant, "model": model.id, "number": newest.scalar_subquery(),
@@ -58,7 +58,7 @@ def record(sql: Connection, claim: Claim, new: NewVersion) -> Json:
     return {"model": model.name, "version": number, "reference": f"{model.name}@{number}"}
 
 
-def _take(sql: Connection, claim: Claim) -> Row[Any]:
+def take(sql: Connection, claim: Claim) -> Row[Any]:
     """The model of the claim's name, made when it is new; held, so that two trainings number one after the other."""
     mine = (models.c.tenant == claim.tenant) & (models.c.name == claim.model)
     hold = update(models).where(mine).values(name=models.c.name).returning(models)
@@ -238,7 +238,7 @@ def move_alias(
     candidate = find_version(sql, tenant, name, number)
     hold(sql, candidate.model)
     alias_moves.demand_unmoved(sql, candidate.model, alias, expected)
-    carried_rights.demand_movable(sql, tenant, candidate, alias, unknown_rights)
+    carried_rights.demand_movable(sql, candidate, alias, unknown_rights)
     passed = None
     if require is not None:
         other = require.get("not_worse_than")

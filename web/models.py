@@ -66,7 +66,7 @@ def show_version(call: Call, name: str, number: int) -> Answer:
 
 def whole(call: Call, row: Any, name: str) -> Json:  # Any: a row, or what comes with the service
     """A version with its rights as they are now."""
-    carried = carried_rights.of_version(call.sql, call.caller.tenant, row)
+    carried = carried_rights.of_version(call.sql, row)
     return responses.version(row, name=name, aliases=models.list_aliases(call.sql, row.model), rights=carried)
 
 

@@ -67,11 +67,11 @@ def _learned_from(call: Call, dataset_id: str) -> list[Json]:
         .join(model_table, model_table.c.id == versions.c.model)
         .where(versions.c.job.in_([job.id for job in jobs]))
     )
-    return [_learned(sql, tenant, version) for version in sql.execute(chosen.order_by(versions.c.id))]
+    return [_learned(sql, version) for version in sql.execute(chosen.order_by(versions.c.id))]
 
 
-def _learned(sql: Connection, tenant: str, version: Row[Any]) -> Json:
-    carried = carried_rights.of_version(sql, tenant, version)
+def _learned(sql: Connection, version: Row[Any]) -> Json:
+    carried = carried_rights.of_version(sql, version)
     at = models.list_aliases(sql, version.model)
     return {
         "model": f"{version.name}@{version.number}",

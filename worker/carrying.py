@@ -12,4 +12,4 @@ def rights(desk: Desk) -> Json:
     """Those of the version of a job, and of the datasets that it is asked about."""
     with desk.database.reading() as sql:
         version = models.find_by_id(sql, desk.claim.version or "")
-        return carried_rights.of_predictions(sql, desk.claim.tenant, version, desk.claim.datasets)
+        return carried_rights.of_predictions(sql, version, desk.claim.datasets)

@@ -36,6 +36,8 @@ def publish(desk: Desk, learned: Learned, **said: Any) -> Ending:
     version, measured = learned.version, learned.measured()
 
     def record(sql: Connection) -> Json:
+        # First, as whoever moves an alias does: they then hold its datasets, too, and must not wait for each other.
+        models.take(sql, desk.claim)
         learned.demand_unchanged(sql)
         if explanation.is_erased(sql, version.lineage):
             # At this moment: its rows, which the version may keep, would be found by nobody.
