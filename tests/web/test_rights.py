@@ -8,15 +8,17 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from sqlalchemy.exc import DBAPIError
 
 from shared import models, rights
 from shared.database import Database
 from shared.errors import NotAllowedNow
 from shared.settings import Settings
-from shared.tables import rights_entries
+from shared.storage import Storage
+from shared.tables import jobs, rights_entries
 from tests import factories
+from tests.web.belongings import furnish
 from tests.web.calling import Caller, a_key
 from tests.web.registry import lineage, make_version
 from web.app import create_app, create_services
@@ -311,6 +313,25 @@ def test_an_entry_and_a_move_wait_for_each_other(database: Database, tenant: str
     mover.join(30)
 
     assert done == ["alias_not_commercial"]
+
+
+def test_predictions_say_their_terms_in_a_header(
+    caller: Caller, database: Database, tenant: str, settings: Settings
+) -> None:
+    belongings = furnish(database, settings, tenant, "own")
+    carried = {"commercial": "no", "consent": None, "licences": [{"licence": "CC-BY-NC-4.0"}, {"licence": 'a"\u2028é'}]}
+    address = f"/v1/jobs/{belongings.scoring}/predictions"
+    before = caller.call("GET", address, Accept="text/csv")
+    with database.transaction() as sql:
+        told = update(jobs).where(jobs.c.id == belongings.scoring).values(result={"rights": carried})
+        sql.execute(told)
+    stored = Storage(settings).put("t/nobody/file", [b"a"])
+    assert stored.size_bytes == 1
+
+    said = caller.call("GET", address, Accept="text/csv")
+
+    assert "Etude-Rights" not in before.headers
+    assert said.headers["Etude-Rights"] == 'commercial=no; consent=none; licences="CC-BY-NC-4.0, a???"'
 
 
 def test_a_model_that_comes_with_the_service_says_its_licence(caller: Caller) -> None:

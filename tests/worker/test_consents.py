@@ -157,6 +157,26 @@ def test_a_version_and_its_predictions_carry_the_terms_of_what_they_are_made_of(
     assert b"CC-BY-NC-4.0" in pq.read_metadata(pa.BufferReader(content)).metadata[RIGHTS.encode()]
 
 
+def test_the_winner_of_a_search_has_learned_from_nobody_who_has_refused_meanwhile(
+    post: Post, tenant: str, tmp_path: Path
+) -> None:
+    dataset = working.store_dataset(post, tenant, tmp_path)
+    rates = {"learning_rate": {"type": "float", "low": 0.001, "high": 0.1, "log": True}}
+    params = {"train": {"epochs": 2}, "space": rates, "trials": 2, "halving": None, "min_gain_per_hour": None}
+    search = working.submit(post, tenant, dataset, action="tune", params=params)
+    for _ in range(2):
+        # The search makes its trials, and one of them is tried.
+        assert runner.run(post, "train", only_tenant=None) is not None
+    enter(post, tenant, dataset, track=str(canonical.music(60)["piece"][3]), consent="refused")
+    while runner.run(post, "train", only_tenant=None) is not None:
+        pass
+
+    ended = working.find(post, search)
+    assert ended.state == jobs.FAILED and ended.error["code"] in ("consent_withdrawn", "no_trial_succeeded")
+    with post.database.reading() as sql:
+        assert sql.execute(select(versions.c.id)).all() == []
+
+
 @pytest.mark.parametrize("track", [None, "a row"])
 def test_consent_that_is_withdrawn_while_it_learns_leaves_nothing(
     post: Post, tenant: str, tmp_path: Path, track: str | None, monkeypatch: pytest.MonkeyPatch
