@@ -21,7 +21,9 @@ CONSENT = {
     "expired": "Consent to learn from its data has ended.",
 }
 MARKS = {
-    "consent_withdrawn_after_training": "Consent was withdrawn after it had learned; no alias may be moved to it.",
+    "consent_withdrawn_after_training": (
+        "Consent was withdrawn after it had learned, for all of its data or for rows of it; no alias may be moved to it."
+    ),
     "consent_expired": "Consent has ended since it learned; no alias may be moved to it.",
 }
 LAW = "Whether a model is a derivative of what it learned from is a question of law, which this card does not answer."
