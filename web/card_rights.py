@@ -22,7 +22,7 @@ CONSENT = {
 }
 MARKS = {
     "consent_withdrawn_after_training": (
-        "Consent was withdrawn after it had learned, for all of its data or for rows of it; no alias may be moved to it."
+        "Consent was withdrawn after it had learned, for its data or for rows of it; no alias may be moved to it."
     ),
     "consent_expired": "Consent has ended since it learned; no alias may be moved to it.",
 }
