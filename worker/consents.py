@@ -54,6 +54,8 @@ def carry(sql: Connection, desk: Desk, version: NewVersion) -> NewVersion:
     Raises JobFailed where consent was withdrawn while it learned; from here on nobody withdraws it until the commit.
     """
     seen = desk.rights_seen
+    # Whoever learns has asked `look` first, also a kind that is still to come.
+    assert seen.keys() >= set(desk.claim.datasets)
     rights.hold(sql, seen)
     for dataset_id, now in rights.standing(sql, list(seen)).items():
         if now.consent in FORBIDDING or now.withdrawn_since(seen[dataset_id]["entry"]):
