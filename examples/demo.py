@@ -28,6 +28,14 @@ EXAMPLES_SHOWN = 6
 
 Json = dict[str, Any]
 
+# What examples/composers/README.md says of it.
+RIGHTS: Json = {
+    "licence": "Apache-2.0",
+    "holder": "the authors of Etude",
+    "source": "measurements of music in the public domain: examples/composers/README.md",
+    "consent": {"training": "granted", "basis": "the licence"},
+}
+
 
 def main() -> int:
     """Run the demo; returns the exit status."""
@@ -39,7 +47,7 @@ def demonstrate(home: Path) -> None:
     with running.client_of(home) as client:
         step(1, f"Upload {HERE.name}/pieces.csv: real pieces by seven composers and traditions")
         columns = {"target": "composer", "group": "work", "id": "piece"}
-        pieces = watch.upload(client, HERE / "pieces.csv", name=DATASET, **columns)
+        pieces = watch.upload(client, HERE / "pieces.csv", name=DATASET, rights=RIGHTS, **columns)
         show.dataset(pieces)
 
         step(2, "Train a network to name the composer; all pieces of a work stay on one side of the split")

@@ -24,6 +24,8 @@ MODEL, DATASET, PIANO = "style", "bands", "nocturne"
 PARAMS = {"seed": 7, "validation": {"fraction": 0.4}}
 INCLUDE = ("tags", "rhythm", "tonality", "loudness", "character")
 ROLL_S = 14.0
+# It is made here, by examples/sounds.
+RIGHTS = {"licence": "own", "consent": {"training": "granted", "basis": "made by this program"}}
 ROWS_SHOWN = 14
 
 Json = dict[str, Any]
@@ -64,7 +66,7 @@ def _make(place: Path) -> tuple[dict[str, str], list[Note]]:
 
 def _upload(client: Client, folder: Path) -> Dataset:
     step(2, "Upload the folder with its manifest.csv; every recording is heard once and judged")
-    made = watch.upload(client, folder, name=DATASET, target="style", group="band")
+    made = watch.upload(client, folder, name=DATASET, rights=RIGHTS, target="style", group="band")
     show.dataset(made)
     return made
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
+from shared import carried_rights
 from shared.database import now
 from shared.errors import NotAllowedNow
 from shared.tables import aliases, keys, versions
@@ -77,10 +78,10 @@ def _named(number: int) -> str:
     return f"version {number}" if number else "nothing"
 
 
-def roll_back(sql: Connection, model_id: str, alias: str, mover: Mover) -> int:
+def roll_back(sql: Connection, model_id: str, alias: str, mover: Mover, *, unknown_rights: str) -> int:
     """Point an alias to where it pointed before, and return that version's number; once more, and it goes on back.
 
-    Raises NotAllowedNow when it has pointed nowhere else.
+    Raises NotAllowedNow when it has pointed nowhere else, or when that version's rights do not allow it.
     """
     moves = select(aliases.c.version, aliases.c.how).where(aliases.c.model == model_id, aliases.c.alias == alias)
     path = way_back((row.version, row.how) for row in sql.execute(moves.order_by(aliases.c.move)))
@@ -91,6 +92,7 @@ def roll_back(sql: Connection, model_id: str, alias: str, mover: Mover) -> int:
     if earlier is None:
         said = f"The version that {alias} pointed to before was deleted: point it to another one."
         raise NotAllowedNow(said, code="nothing_to_roll_back")
+    carried_rights.demand_movable(sql, earlier, alias, unknown_rights)
     note(sql, earlier, alias, mover)
     return int(earlier.number)
 

@@ -24,7 +24,7 @@ ACCEPT, REJECT = "accept", "reject"
 # Bound variables of one statement; SQLite takes 32,766.
 AT_ONCE = 1000
 # Roles that a table's columns still have once those that were dropped are gone.
-ROLES = ("target", "group", "id", "mask")
+ROLES = ("target", "group", "id", "mask", "licence", "consent")
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -121,7 +121,8 @@ def apply(sql: Connection, tenant: str, audit: Row[Any]) -> Applied:
     is_table = source.format == "table"
     base = None if is_table else source.id
     columns = _roles(source) if is_table else source.columns
-    new = datasets.create(sql, tenant, name=source.name, format=source.format, columns=columns, base=base)
+    named = {"name": source.name, "format": source.format, "columns": columns}
+    new = datasets.create(sql, tenant, **named, base=base, copied_from=source.id)
     job = datasets.submit_ingest(sql, tenant, new.id, params={"audit": audit.id}, fingerprint=same)
     return Applied(job, is_new=True)
 
@@ -154,4 +155,4 @@ def _earlier(sql: Connection, tenant: str, fingerprint: str) -> Row[Any] | None:
 def _roles(source: Row[Any]) -> Json:
     """The roles that the columns turned out to have: what was inferred once is said now."""
     roles = source.profile["roles"]
-    return {name: roles[name] for name in ROLES if roles[name]}
+    return {name: roles[name] for name in ROLES if roles.get(name)}

@@ -44,6 +44,7 @@ def build(known: Evidence) -> Json:
         "leakage": {"suspected": gate.has_leakage(version), "report": _leakage(version)},
         "warnings": version.warnings,
         "privacy": version.lineage.get("privacy"),
+        "rights": known.rights,
         "importance": version.metrics.get("importance"),
         "search": _search(version),
         "base_weights": _base_weights(known),

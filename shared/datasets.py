@@ -19,13 +19,26 @@ from shared.tables import models as model_table
 
 # The format whose uploads are let go of once they are read: its table is the truth, so that erasing a listener erases.
 INTERACTIONS = "interactions"
+TABLE = "table"
 OPEN, INGESTING, READY, REJECTED, ERASED = "open", "ingesting", "ready", "rejected", "erased"
 
 Json = dict[str, Any]
 
 
-def create(sql: Connection, tenant: str, *, name: str, format: str, columns: Json, base: str | None = None) -> Row[Any]:
-    """Open the next version under a name; with `base`, files will be added to that version's."""
+def create(
+    sql: Connection,
+    tenant: str,
+    *,
+    name: str,
+    format: str,
+    columns: Json,
+    base: str | None = None,
+    copied_from: str | None = None,
+) -> Row[Any]:
+    """Open the next version under a name; with `base`, files will be added to that version's.
+
+    `copied_from`: the version whose rows it will have, corrected.
+    """
     if base is not None:
         parent = resolve(sql, tenant, base, pointer="/base")
         if parent.format != format:
@@ -41,7 +54,7 @@ def create(sql: Connection, tenant: str, *, name: str, format: str, columns: Jso
     )
     values = {
         "id": ids.new("ds"), "tenant": tenant, "name": name, "version": newest.scalar_subquery(), "format": format,
-        "columns": columns, "state": OPEN, "base": base, "created_at": now(),
+        "columns": columns, "state": OPEN, "base": base, "copied_from": copied_from, "created_at": now(),
     }  # fmt: skip
     return sql.execute(insert(datasets).values(values).returning(datasets)).one()
 

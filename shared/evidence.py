@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared import alias_moves, builtin, job_list, models
+from shared import alias_moves, builtin, carried_rights, job_list, models
 from shared.tables import datasets, jobs
 
 Json = dict[str, Any]
@@ -23,6 +23,8 @@ class Evidence:
     datasets: list[Row[Any]]
     moves: dict[str, list[Row[Any]]]
     champion: Row[Any] | None
+    # As they are now (shared/carried_rights.py).
+    rights: Json
     # The figures of each epoch of its training.
     epochs: list[Json] = field(default_factory=list)
 
@@ -31,12 +33,13 @@ def gather(sql: Connection, tenant: str, name: str, number: int) -> Evidence:
     """Everything about one version. Raises NotFound."""
     model, version = models.find(sql, tenant, name), models.find_version(sql, tenant, name, number)
     if builtin.is_builtin(name):
-        return Evidence(model, version, None, [], {}, None)
+        return Evidence(model, version, None, [], {}, None, carried_rights.of_version(sql, version))
     job = trainings(sql, [version]).get(version.job)
     champion = models.at_alias(sql, tenant, name, models.CHAMPION)
     learned_from = _datasets(sql, tenant, [] if job is None else job.datasets)
     epochs = [] if job is None else job_list.list_epochs(sql, job.id)
-    return Evidence(model, version, job, learned_from, alias_moves.of_model(sql, model.id), champion, epochs)
+    carried, moves = carried_rights.of_version(sql, version), alias_moves.of_model(sql, model.id)
+    return Evidence(model, version, job, learned_from, moves, champion, carried, epochs)
 
 
 def trainings(sql: Connection, versions: Sequence[Found]) -> dict[str, Row[Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from shared import alias_moves, builtin, gate, ids, paired
+from shared import alias_moves, builtin, carried_rights, gate, ids, paired
 from shared.alias_moves import Mover
 from shared.claims import Claim
 from shared.database import now
@@ -16,7 +16,7 @@ from shared.gate import Measured
 from shared.tables import aliases, models, versions
 from shared.tenancy import owned
 
-CHAMPION = "champion"
+CHAMPION = carried_rights.CHAMPION
 UNKNOWN = Mover()
 MOMENT_S = 0.001
 ALIAS = "[A-Za-z][A-Za-z0-9_-]{0,63}"
@@ -46,7 +46,7 @@ def record(sql: Connection, claim: Claim, new: NewVersion) -> Json:
 
     Returns what the job's result says of it.
     """
-    model = _take(sql, claim)
+    model = take(sql, claim)
     newest = select(func.coalesce(func.max(versions.c.number), 0) + 1).where(versions.c.model == model.id)
     values = {
         "id": ids.new("ver"), "tenant": claim.tenant, "model": model.id, "number": newest.scalar_subquery(),
@@ -58,7 +58,7 @@ def record(sql: Connection, claim: Claim, new: NewVersion) -> Json:
     return {"model": model.name, "version": number, "reference": f"{model.name}@{number}"}
 
 
-def _take(sql: Connection, claim: Claim) -> Row[Any]:
+def take(sql: Connection, claim: Claim) -> Row[Any]:
     """The model of the claim's name, made when it is new; held, so that two trainings number one after the other."""
     mine = (models.c.tenant == claim.tenant) & (models.c.name == claim.model)
     hold = update(models).where(mine).values(name=models.c.name).returning(models)
@@ -226,17 +226,19 @@ def move_alias(
     measured: Measured | None = None,
     mover: Mover = UNKNOWN,
     expected: int | None = None,
+    unknown_rights: str = carried_rights.ALLOW,
 ) -> Row[Any]:
     """Point an alias to a version, if the gate in `require` lets it pass (see shared/gate.py).
 
-    Raises NotAllowedNow when the gate refuses, or when the alias does not point to the version `expected` any more. An
-    empty alias to compare with lets everything pass.
+    Raises NotAllowedNow when the gate or the version's rights refuse (shared/carried_rights.py), or when the alias does
+    not point to the version `expected` any more. An empty alias to compare with lets everything pass.
     """
     if builtin.is_builtin(name):
         raise builtin.fixed(name)
     candidate = find_version(sql, tenant, name, number)
     hold(sql, candidate.model)
     alias_moves.demand_unmoved(sql, candidate.model, alias, expected)
+    carried_rights.demand_movable(sql, candidate, alias, unknown_rights)
     passed = None
     if require is not None:
         other = require.get("not_worse_than")

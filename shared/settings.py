@@ -74,6 +74,7 @@ class Settings:
     webhook_private: str
     soundfont: str
     sandbox_at_least: str
+    unknown_rights: str
     price_cpu_hour: float | None
     price_gpu_hour: float | None
     price_kwh: float | None
@@ -172,6 +173,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         soundfont=take("SOUNDFONT", "", _file_or_none),
         # Below this tier, as measured, nothing starts that opens uploads; without it any machine is good enough.
         sandbox_at_least=take("SANDBOX_AT_LEAST", "", _one_of(*TIERS)),
+        # Of champions whose licence nobody has declared. Whoever has declared nothing yet is not stopped by an upgrade.
+        unknown_rights=take("UNKNOWN_RIGHTS", "allow", _one_of("allow", "refuse")),
         # Without a price there is no money in the cost of a job: it is the operator's to say.
         price_cpu_hour=take("PRICE_CPU_HOUR", None, _number(0, 1e6)),
         price_gpu_hour=take("PRICE_GPU_HOUR", None, _number(0, 1e6)),

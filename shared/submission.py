@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row
 from shared import (
     builtin,
     calibration,
+    carried_rights,
     columns,
     comparing,
     composing,
@@ -44,6 +45,8 @@ from shared.tuning_params import TUNE, Tuning
 from shared.wanted import OF_A_VERSION, Name, NewJob
 
 Json = dict[str, Any]
+# The actions in which a network learns from rows.
+LEARN = ("train", TUNE, AUDIT, REPRODUCE)
 USE_A_VERSION = ("score", "generate", "evaluate", *OF_A_VERSION)
 
 
@@ -129,11 +132,26 @@ def _look(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> _
     if isinstance(params, RecommenderTraining):
         private_listening.refuse(asked, params)
     explanation.refuse_unfit(params, rows, version)
+    if wanted.action in LEARN:
+        carried_rights.refuse_withheld(sql, [row.id for row in rows])
+    if wanted.promote is not None:
+        _refuse_promotion(sql, wanted.promote.alias, rows, params, settings)
     need = estimation.need(params, rows, version, machines.usual(sql))
     if isinstance(asked, Auditing):
         need = replace(need, expected=need.expected.times(asked.folds))
     told = calibration.calibrate(need.expected, calibration.recent(sql, tenant, _like(wanted), kind))
     return _Looked(rows, version, kind, asked, params, need, told)
+
+
+def _refuse_promotion(sql: Connection, alias: str, rows: list[Row[Any]], params: Any, settings: Settings) -> None:
+    """Refuse a training for an alias that its version could not have; nothing is trained in vain."""
+    lineage = {
+        "params": {"preset": getattr(params, "preset", None)},
+        "dataset": {"format": rows[0].format},
+        "beside": [{"format": row.format} for row in rows[1:]],
+    }
+    carried = carried_rights.of_training(sql, [row.id for row in rows], lineage, {})
+    carried_rights.demand_commercial(carried, alias, settings.unknown_rights)
 
 
 def _model_name(wanted: NewJob, rows: list[Row[Any]], version: Row[Any] | None) -> str | None:

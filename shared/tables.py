@@ -146,6 +146,8 @@ datasets = Table(
     Column("created_at", Double, nullable=False),
     Column("ready_at", Double),
     Column("erased_at", Double),
+    # Of a corrected table: the version whose rows it has. It has no base, and the same rights.
+    Column("copied_from", Id),
     UniqueConstraint("tenant", "name", "version"),
     CheckConstraint("state IN ('open', 'ingesting', 'ready', 'rejected', 'erased')", name="state"),
     Index("ix_datasets_tenant_id", "tenant", "id", unique=True),
@@ -162,6 +164,33 @@ dataset_files = Table(
     Column("sha256", String(64), nullable=False),
     Column("uploaded_at", Double, nullable=False),
     PrimaryKeyConstraint("dataset", "name"),
+    _of("datasets", "dataset"),
+)
+
+# On what terms a dataset may be used, and who agreed: each entry is all that holds from then on. Rows are never changed
+# or deleted, which triggers of the migration see to; they outlive the dataset's bytes.
+rights_entries = Table(
+    "rights_entries",
+    metadata,
+    Column("tenant", Id, nullable=False),
+    Column("dataset", Id, nullable=False),
+    Column("number", Integer, nullable=False),
+    # Of one row, by its key; null: of the whole dataset. What an entry of a row leaves null is as the dataset has it.
+    Column("track", Text),
+    Column("licence", String(64)),
+    Column("commercial", String(8)),
+    Column("consent", String(8)),
+    Column("consent_basis", Name),
+    Column("consent_until", Double),
+    Column("holder", Name),
+    Column("source", Name),
+    Column("reason", Name),
+    # Whose key it was; it may be gone by the time that somebody reads.
+    Column("key", Id),
+    Column("at", Double, nullable=False),
+    PrimaryKeyConstraint("dataset", "number"),
+    CheckConstraint("commercial IN ('yes', 'no', 'unknown')", name="commercial"),
+    CheckConstraint("consent IN ('granted', 'refused', 'unknown')", name="consent"),
     _of("datasets", "dataset"),
 )
 

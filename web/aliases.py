@@ -10,7 +10,7 @@ from shared.errors import NotFound
 from shared.keys import READ, SUBMIT
 from web import registry_schemas, responses, schemas
 from web.api import Answer, Call, route
-from web.models import read_moment
+from web.models import read_moment, whole
 from web.registry_requests import RollbackQuery
 from web.requests import AliasMove, AliasQuery, RunsPage
 
@@ -41,8 +41,9 @@ def move(call: Call, name: str, alias: str) -> Answer:
     row = models.move_alias(
         call.sql, call.caller.tenant, name, alias,
         number=wanted.version, require=require, mover=mover, expected=wanted.expected_version,
+        unknown_rights=call.services.settings.unknown_rights,
     )  # fmt: skip
-    return Answer(responses.version(row, name=name, aliases=models.list_aliases(call.sql, row.model)))
+    return Answer(whole(call, row, name))
 
 
 @route("GET", "/v1/models/<name>/aliases/<alias>", scope=READ, query=AliasQuery, answer=schemas.Version, errors=(404,))
@@ -53,7 +54,7 @@ def show(call: Call, name: str, alias: str) -> Answer:
     if found is None:
         raise NotFound("The alias points to nothing.")
     row = models.find_by_id(call.sql, found)
-    return Answer(responses.version(row, name=name, aliases=models.list_aliases(call.sql, model.id)))
+    return Answer(whole(call, row, name))
 
 
 @route("GET", "/v1/models/<name>/aliases/<alias>/history", scope=READ, query=RunsPage,
@@ -80,7 +81,7 @@ def roll_back(call: Call, name: str, alias: str) -> Answer:
     alias_moves.demand_unmoved(call.sql, model.id, alias, call.query.expected_version)
     left = models.list_aliases(call.sql, model.id).get(alias)
     mover = Mover(alias_moves.ROLLED_BACK, key=call.caller.key_id)
-    number = alias_moves.roll_back(call.sql, model.id, alias, mover)
+    allowed = call.services.settings.unknown_rights
+    number = alias_moves.roll_back(call.sql, model.id, alias, mover, unknown_rights=allowed)
     row = models.find_version(call.sql, call.caller.tenant, name, number)
-    said = responses.version(row, name=name, aliases=models.list_aliases(call.sql, model.id))
-    return Answer({**said, "alias": alias, "rolled_back_from": left})
+    return Answer({**whole(call, row, name), "alias": alias, "rolled_back_from": left})

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from web import card_privacy
+from web import card_privacy, card_rights
 from web.card_blocks import Block, Code, Facts, Figure, Figures, Grid, Plot, Section, Text
 from web.card_words import CELL_SHOWN, figure, plain, with_interval
 
@@ -26,6 +26,7 @@ def sections(card: Json) -> Iterator[Section]:
     yield Section("Calibration", [*_reliability(card["calibration"]), *_or_unmeasured(card["calibration"])])
     yield Section("Leakage and warnings", list(_warnings(card)))
     yield Section("Privacy", list(card_privacy.blocks(card["privacy"])))
+    yield Section("Rights", list(card_rights.blocks(card["rights"])))
     yield Section("What it looks at", _or_unmeasured(card["importance"]))
     yield Section("Beside the champion", list(_champion(card["champion"])))
     yield Section("Aliases", list(_moves(card["moves"])))

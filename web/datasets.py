@@ -8,7 +8,7 @@ from typing import Any
 
 from flask import request
 
-from shared import datasets, ids, jobs, keys, pseudonyms, quotas, storage
+from shared import datasets, ids, jobs, keys, pseudonyms, quotas, rights, storage
 from shared.errors import BadRequest, EtudeError, InvalidRequest, NotAllowedNow, NotFound, TooLarge
 from shared.job_list import find as find_job
 from shared.job_list import whole
@@ -32,6 +32,8 @@ def create(call: Call) -> Answer:
     row = datasets.create(
         call.sql, call.caller.tenant, name=wanted.name, format=wanted.format, columns=roles, base=wanted.base
     )
+    if wanted.rights is not None:
+        rights.append(call.sql, call.caller.tenant, row.id, wanted.rights.said, key=call.caller.key_id)
     return Answer(responses.dataset(row), 201, {"Location": f"/v1/datasets/{row.id}"})
 
 

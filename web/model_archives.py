@@ -28,8 +28,9 @@ def download(call: Call, name: str, number: int) -> Answer:
         raise builtin.fixed(name)
     row = models.find_version(call.sql, call.caller.tenant, name, number)
     contents = {file["name"]: call.services.storage.get(file["key"]) for file in row.files}
-    contents |= _card(cards.make(call, name, number))
-    manifest = _manifest(row.id, contents)
+    card = cards.make(call, name, number)
+    contents |= _card(card)
+    manifest = _manifest(row.id, contents, card["rights"])
     signature = signatures.sign(call.services.settings.pepper, manifest)
     headers = {"Content-Disposition": f'attachment; filename="model-{row.id}.zip"'}
     packed = _pack({**contents, MANIFEST: manifest, SIGNATURE: f"{signature}\n".encode()})
@@ -44,10 +45,12 @@ def _card(card: Json) -> dict[str, bytes]:
     }
 
 
-def _manifest(version_id: str, contents: dict[str, bytes]) -> bytes:
-    """The same whoever fetches it: nothing of the tenant, and no moment."""
+def _manifest(version_id: str, contents: dict[str, bytes], rights: Json) -> bytes:
+    """The same whoever fetches it: nothing of the tenant, and no moment; the rights are those of now, in short."""
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in sorted(contents.items())}
-    return json.dumps({"form": FORM, "version": version_id, "files": digests}, indent=1).encode()
+    short = {name: rights[name] for name in ("commercial", "consent", "licences", "attributions", "marks")}
+    said = {"form": FORM, "version": version_id, "rights": short, "files": digests}
+    return json.dumps(said, indent=1).encode()
 
 
 def _pack(contents: dict[str, bytes]) -> Iterator[bytes]:

@@ -1,14 +1,17 @@
 """/v1/models: names, what their owners say of them, versions."""
 
 from datetime import datetime
+from typing import Any
 
-from shared import builtin, models, usage
+from shared import builtin, carried_rights, models, usage
 from shared.errors import InvalidRequest
 from shared.keys import READ, SUBMIT
 from web import responses, schemas
 from web.api import Answer, Call, route
 from web.registry_requests import ModelChange
 from web.requests import Page
+
+Json = dict[str, Any]
 
 
 @route("GET", "/v1/models", scope=READ, query=Page, answer=schemas.ModelList)
@@ -58,7 +61,13 @@ def _delete(call: Call, keys: list[str]) -> None:
 def show_version(call: Call, name: str, number: int) -> Answer:
     """One version: metrics beside baselines, warnings, lineage."""
     row = models.find_version(call.sql, call.caller.tenant, name, number)
-    return Answer(responses.version(row, name=name, aliases=models.list_aliases(call.sql, row.model)))
+    return Answer(whole(call, row, name))
+
+
+def whole(call: Call, row: Any, name: str) -> Json:  # Any: a row, or what comes with the service
+    """A version with its rights as they are now."""
+    carried = carried_rights.of_version(call.sql, row)
+    return responses.version(row, name=name, aliases=models.list_aliases(call.sql, row.model), rights=carried)
 
 
 def read_moment(text: str | None, *, name: str = "at") -> float | None:

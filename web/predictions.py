@@ -5,7 +5,7 @@ from typing import Any
 from flask import request
 from sqlalchemy import Row
 
-from shared import job_list
+from shared import carried_rights, job_list
 from shared.errors import NotAllowedNow, NotFound
 from shared.keys import READ
 from web import lines_page, schemas
@@ -27,7 +27,8 @@ def predictions(call: Call, job_id: str) -> Answer:
     if wanted == "application/json":
         return _page(call, job_id, "predictions")
     file = _output(call, job_id, FILES[wanted])
-    headers = {"Content-Disposition": f'attachment; filename="{job_id}.{FILES[wanted].partition(".")[2]}"'}
+    named = f'attachment; filename="{job_id}.{FILES[wanted].partition(".")[2]}"'
+    headers = {"Content-Disposition": named, **_rights(call, job_id)}
     if wanted == CSV:
         headers["X-Formula-Escaped"] = "true"
     return Answer(call.services.storage.stream(file.key), headers=headers, media_type=wanted)
@@ -48,7 +49,7 @@ def files(call: Call, job_id: str) -> Answer:
     if wanted == "application/json":
         return _page(call, job_id, "files")
     archive = _output(call, job_id, "files.zip")
-    headers = {"Content-Disposition": f'attachment; filename="{job_id}.zip"'}
+    headers = {"Content-Disposition": f'attachment; filename="{job_id}.zip"', **_rights(call, job_id)}
     return Answer(call.services.storage.stream(archive.key), headers=headers, media_type=ZIP)
 
 
@@ -62,12 +63,21 @@ def file(call: Call, job_id: str, number: int) -> Answer:
     (found,) = lines_page.read(call.services.storage, place, RowsPage(cursor=number, limit=1))["data"]
     archive = _output(call, job_id, "files.zip")
     content = call.services.storage.stream(archive.key, start=found["offset"], length=found["size_bytes"])
-    headers = {"Content-Disposition": f'attachment; filename="{found["name"]}"'}
+    headers = {"Content-Disposition": f'attachment; filename="{found["name"]}"', **_rights(call, job_id)}
     return Answer(content, headers=headers, media_type=found["media_type"])
 
 
 def _page(call: Call, job_id: str, name: str) -> Answer:
-    return Answer(lines_page.read(call.services.storage, _lines(call, job_id, name), call.query))
+    said = lines_page.read(call.services.storage, _lines(call, job_id, name), call.query)
+    return Answer(said, headers=_rights(call, job_id))
+
+
+def _rights(call: Call, job_id: str) -> dict[str, str]:
+    """On what terms it may be used, in a line; a job from before the ledger has none."""
+    with call.database.reading() as sql:
+        job = job_list.find(sql, call.caller.tenant, job_id)
+    carried = (job.result or {}).get("rights")
+    return {} if carried is None else {"Etude-Rights": carried_rights.short(carried)}
 
 
 def _lines(call: Call, job_id: str, name: str) -> LinesPlace:

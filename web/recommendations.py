@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from shared import datasets, models, pseudonyms
+from shared import carried_rights, datasets, models, pseudonyms
 from shared.errors import InvalidRequest, NotAllowedNow, NotFound
 from shared.keys import READ
 from shared.list_params import ListParams
@@ -25,6 +25,7 @@ def recommend(call: Call, reference: str) -> Answer:
     tenant = call.caller.tenant
     with call.database.reading() as sql:
         version = _find(sql, tenant, reference)
+        carried = _rights(sql, version)
         row = _dataset(sql, tenant, version, wanted.dataset) if wanted.user is not None else None
     user = None if row is None else _name(call, row, wanted.user or "")
     asked = ListParams(**{name: getattr(wanted, name) for name in LIST_FIELDS})
@@ -34,7 +35,8 @@ def recommend(call: Call, reference: str) -> Answer:
     )  # fmt: skip
     said = call.services.asker.ask(wish)
     dataset = None if row is None else f"{row.name}@{row.version}"
-    return Answer({**said, "model": f"{version.name}@{version.number}", "dataset": dataset})
+    told = {**said, "model": f"{version.name}@{version.number}", "dataset": dataset}
+    return Answer(told, headers={"Etude-Rights": carried})
 
 
 @route("GET", "/v1/models/<reference>/similar", scope=READ, query=SimilarItemsQuery, answer=answer_schemas.SimilarItems,
@@ -45,12 +47,14 @@ def similar_items(call: Call, reference: str) -> Answer:
     tenant = call.caller.tenant
     with call.database.reading() as sql:
         version = _find(sql, tenant, reference)
+        carried = _rights(sql, version)
     wish = Wish(
         tenant=tenant, version=version.id, dataset=None, user=None, played=None, like=wanted.item,
         wanted=ListParams(k=wanted.k),
     )  # fmt: skip
     said = call.services.asker.ask(wish)
-    return Answer({**said, "item": wanted.item, "model": f"{version.name}@{version.number}"})
+    told = {**said, "item": wanted.item, "model": f"{version.name}@{version.number}"}
+    return Answer(told, headers={"Etude-Rights": carried})
 
 
 def _find(sql: Connection, tenant: str, reference: str) -> Row[Any]:
@@ -63,6 +67,10 @@ def _find(sql: Connection, tenant: str, reference: str) -> Row[Any]:
         said = f"{version.name}@{version.number} is a {version.kind}, which recommends nothing: name another model."
         raise NotAllowedNow(said, code="not_a_recommender")
     return version
+
+
+def _rights(sql: Connection, version: Row[Any]) -> str:
+    return carried_rights.short(carried_rights.of_version(sql, version))
 
 
 def _dataset(sql: Connection, tenant: str, version: Row[Any], reference: str | None) -> Row[Any]:

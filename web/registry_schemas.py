@@ -4,6 +4,7 @@ from typing import Any
 
 from pydantic import Field
 
+from web.rights_schemas import Rights
 from web.schemas import Json, Open, Version
 
 
@@ -65,6 +66,8 @@ class Card(Open):
     calibration: Json | None
     leakage: Json
     warnings: list[Json]
+    # As they are now: the most restrictive of all that it is made of.
+    rights: Rights
     importance: list[Json] | Json | None
     # How it was chosen among others; null of a version that no search has made.
     search: Json | None

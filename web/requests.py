@@ -8,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 from shared import cron
 from shared.addresses import URL_SIGNS
 from shared.list_params import LONGEST_LIST, ListParams
+from shared.rights_params import Rights
 from shared.schema import Closed, Float, Int
 from shared.wanted import Column, Columns, Labels, Name, NewJob, Reference, Requirement
 
@@ -30,6 +31,9 @@ class ColumnRoles(Closed):
     id: Column | None = None
     mask: Columns = Field(default_factory=list)
     drop: Columns = Field(default_factory=list)
+    # Of each row: on what terms it may be used, and whether it may be learned from.
+    licence: Column | None = None
+    consent: Column | None = None
     # Of a manifest of audio: which file, which part of it in seconds, and what is known of the truth.
     file: Column | None = None
     start: Column | None = None
@@ -46,7 +50,7 @@ class ColumnRoles(Closed):
     pseudonymise: Annotated[bool, Strict()] = False
 
 
-TABLE_ROLES = ("target", "group", "id", "mask", "drop")
+TABLE_ROLES = ("target", "group", "id", "mask", "drop", "licence", "consent")
 AUDIO_ROLES = ("file", "start", "end", "tempo", "key", "notes")
 INTERACTION_ROLES = ("user", "item", "weight", "time", "context", "pseudonymise")
 # The roles that a format's columns may have, and how a dataset of the format is called.
@@ -69,6 +73,8 @@ class NewDataset(Closed):
     format: Literal["table", "audio", "symbolic", "interactions"] = "table"
     columns: ColumnRoles = Field(default_factory=ColumnRoles)
     base: Reference | None = None
+    # What the ledger of rights says of it from the beginning.
+    rights: Rights | None = None
 
     @model_validator(mode="after")
     def _has_roles_of_its_format(self) -> "NewDataset":

@@ -220,7 +220,8 @@ def listed_model(row: Row[Any], aliases: dict[str, int]) -> Json:
     }
 
 
-def version(row: Row[Any], *, name: str, aliases: dict[str, int]) -> Json:
+def version(row: Row[Any], *, name: str, aliases: dict[str, int], rights: Json | None = None) -> Json:
+    """A version; `rights` as they are now, where it is shown alone."""
     return {
         "model": name,
         "version": row.number,
@@ -231,6 +232,7 @@ def version(row: Row[Any], *, name: str, aliases: dict[str, int]) -> Json:
         "warnings": row.warnings,
         "lineage": row.lineage,
         "parameters": row.parameters,
+        "rights": rights,
         "created_at": moment(row.created_at),
         "links": _links(f"/v1/models/{name}/versions/{row.number}", row.job),
     }
@@ -260,6 +262,15 @@ def _move(row: Row[Any], before: int | None) -> Json:
         "reason": row.reason,
         "gate": row.gate,
     }
+
+
+def rights_entry(row: Row[Any]) -> Json:
+    """An entry of the ledger of rights, with who wrote it."""
+    consent = None if row.consent is None else {
+        "training": row.consent, "basis": row.consent_basis, "until": moment(row.consent_until),
+    }  # fmt: skip
+    said = {name: getattr(row, name) for name in ("track", "licence", "commercial", "holder", "source", "reason")}
+    return {"number": row.number, "at": moment(row.at), "key": row.key_name or row.key, **said, "consent": consent}
 
 
 def card(known: Evidence) -> Json:

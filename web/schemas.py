@@ -221,6 +221,8 @@ class Version(Open):
     warnings: list[Json]
     lineage: Json
     parameters: int
+    # As they are now; null in lists, where the lineage has what the training has seen.
+    rights: Json | None
     created_at: str
     links: dict[str, str]
 

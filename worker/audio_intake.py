@@ -37,6 +37,8 @@ MOST_TRACKS = 100_000
 TABLE, REPORTS = "part-00000.parquet", "tracks.jsonl"
 # The manifest of a version whose labels were corrected (worker/correcting.py).
 CORRECTED = "etude.corrected.csv"
+# Roles that a table has, too.
+OF_TABLES = ("target", "group", "id", "mask", "drop", "licence", "consent")
 WANTED: Json = {"quality": True, "loudness": True, "fingerprint": None}
 
 
@@ -77,7 +79,7 @@ def run(desk: Desk, row: Upload) -> Ending:
 def _list(desk: Desk, row: Upload, uploads: dict[str, Upload]) -> Listed:
     """Read the manifests, of this version and those that it adds to, or make one of the files' names."""
     sorted_ = _sort(desk.uploads_by_version(row))
-    named = {role: row.columns[role] for role in ("target", "group", "id", "mask", "drop") if role in row.columns}
+    named = {role: row.columns[role] for role in OF_TABLES if role in row.columns}
     if not sorted_.manifests:
         table = manifest.without(sorted_.names)
         part = asdict(roles_of_tables.assign(table.column_names, named))

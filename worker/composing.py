@@ -9,7 +9,8 @@ from shared.errors import NotAllowedNow
 from shared.gate import Measured
 from shared.kinds.generation import EvaluateParams, GenerateParams, TrainParams, Trial
 from shared.models import NewVersion
-from worker import composers, lineage, promotion
+from worker import composers, consent_cells, consents, lineage, promotion
+from worker.cautions import Caution
 from worker.desk import Desk
 from worker.ending import Ending
 from worker.fitted import Fitted
@@ -36,10 +37,10 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
     """Learn a model from a dataset of pieces."""
     desk.enter("loading")
     row = desk.dataset_rows()[0]
-    pieces = data.load(desk.fetch_parts(row))
+    pieces, withheld = _consented(desk, row, data.load(desk.fetch_parts(row)))
     desk.enter("preparing")
     prepared = data.prepare(pieces, params)
-    cautions = [caution.as_json() for caution in prepared.cautions]
+    cautions = [caution.as_json() for caution in (*withheld, *prepared.cautions)]
     desk.warn(cautions)
     fitted = _fit(desk, prepared, params)
     learned = _model(prepared, params, fitted)
@@ -67,6 +68,16 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
         )
 
     return Learned(version, ended, measured)
+
+
+def _consented(desk: Desk, row: Row[Any], pieces: list[Stored]) -> tuple[list[Stored], list[Caution]]:
+    """Without the pieces that may not be learned from. Raises JobFailed (rights_exclude_all)."""
+    keys = consents.look(desk, [row])
+    kept = [piece for piece in pieces if piece.key not in keys]
+    consents.note_withheld(desk, row.id, len(pieces) - len(kept))
+    if not kept:
+        raise consent_cells.all_withheld()
+    return kept, consent_cells.cautions(len(pieces) - len(kept), "pieces")
 
 
 def _fit(desk: Desk, prepared: Prepared, params: TrainParams) -> Fitted:

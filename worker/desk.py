@@ -63,6 +63,8 @@ class Desk:
     given: Fitted | None = None
     # Of a reproduction: where the training that is repeated was cut short.
     cut: Cut | None = None
+    # Of a training: what the ledger of rights said of its datasets when they were read (worker/consents.py).
+    rights_seen: dict[str, Json] = field(default_factory=dict)
     # Something is there that could be kept, or that has been chosen.
     _has_learned: bool = False
     _epoch: int = 0

@@ -13,7 +13,7 @@ from shared import models
 from shared.errors import JobFailed
 from shared.export_params import ExportParams
 from shared.kept_files import EXAMPLES
-from worker import artifacts, features, kinds, lineage, nearest_examples
+from worker import artifacts, carrying, features, kinds, lineage, nearest_examples
 from worker.artifacts import Model
 from worker.desk import Desk
 from worker.ending import Ending
@@ -45,7 +45,8 @@ def export(desk: Desk) -> Ending:
         files.add(0, exported.reference, _written(desk, exported, x, list(dict.fromkeys(params.formats)), told))
     desk.enter("storing")
     stored = desk.put_folder(folder, rows={"files": files.count})
-    said = {"model": exported.reference, "files": files.count, "formats": told, "lineage": exported.lineage}
+    said = {"model": exported.reference, "files": files.count, "formats": told, "lineage": exported.lineage,
+            "rights": exported.rights}  # fmt: skip
     return Ending(lambda sql: said, stored)
 
 
@@ -56,7 +57,8 @@ def _open(desk: Desk, version: Row[Any]) -> tuple[Exported, np.ndarray]:
     model = model if kind.certainty is None else kind.certainty.fold(model)
     scorer = kind.predict.open(model)
     assert isinstance(scorer, Readable)
-    exported = Exported(f"{version.name}@{version.number}", model, scorer, lineage.of_scoring(version, []))
+    reference, told = f"{version.name}@{version.number}", lineage.of_scoring(version, [])
+    exported = Exported(reference, model, scorer, told, carrying.rights(desk))
     return exported, _rows(model, named.get(EXAMPLES))
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from shared import history
 from shared.errors import Fault, JobFailed
 from shared.kinds.generation import GenerateParams, name_of_key, read_key
-from worker import composers, lineage, piece_files, symbolic_reading
+from worker import carrying, composers, lineage, piece_files, symbolic_reading
 from worker.composers import Opened
 from worker.desk import Desk
 from worker.ending import Ending
@@ -58,6 +58,7 @@ def generate(desk: Desk) -> Ending:
         "relaxed": sum(bool(each.said["relaxed"]) for each in made),
         "warnings": warnings,
         "lineage": lineage.of_scoring(opened.version, desk.dataset_rows()),
+        "rights": carrying.rights(desk),
     }
 
     if composition.is_over_budget:

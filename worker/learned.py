@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from shared import explanation, models
 from shared.gate import Measured
 from shared.models import NewVersion
-from worker import promotion
+from worker import consents, promotion
 from worker.desk import Desk, erased
 from worker.ending import Ending
 
@@ -36,13 +36,16 @@ def publish(desk: Desk, learned: Learned, **said: Any) -> Ending:
     version, measured = learned.version, learned.measured()
 
     def record(sql: Connection) -> Json:
+        # First, as whoever moves an alias does: they then hold its datasets, too, and must not wait for each other.
+        models.take(sql, desk.claim)
         learned.demand_unchanged(sql)
         if explanation.is_erased(sql, version.lineage):
             # At this moment: its rows, which the version may keep, would be found by nobody.
             raise erased()
-        made = models.record(sql, desk.claim, version)
-        promoted = promotion.settle(sql, desk, made["version"], version, measured)
+        carried = consents.carry(sql, desk, version)
+        made = models.record(sql, desk.claim, carried)
+        promoted = promotion.settle(sql, desk, made["version"], carried, measured)
         judged = {"metrics": version.metrics, "baselines": version.baselines, "warnings": version.warnings}
-        return {**made, **learned.said, **judged, **promoted, **said}
+        return {**made, **learned.said, **judged, **promoted, **said, "rights": carried.lineage["rights"]}
 
     return Ending(record)

@@ -16,6 +16,7 @@ from worker import (
     artifacts,
     audio_heads,
     audio_scoring,
+    carrying,
     composing,
     explainable,
     explanations,
@@ -85,7 +86,8 @@ def score(desk: Desk) -> Ending:
     opened = open_scoring(desk)
     desk.enter("scoring")
     folder = _folder(desk)
-    whole = scoring.run(desk, opened, folder, resume_of=desk.claim.params.get("resume_of"))
+    carried = carrying.rights(desk)
+    whole = scoring.run(desk, opened, folder, resume_of=desk.claim.params.get("resume_of"), rights=carried)
     if not whole.is_cancelled:
         desk.enter("storing")
     counts = {"predictions": whole.rows, "errors": whole.errors, "files": whole.files, "scored": whole.rows}
@@ -98,7 +100,7 @@ def score(desk: Desk) -> Ending:
     # Of a cancelled one it is the first rows that were scored, and no chance choice.
     if opened.before is not None and not whole.is_cancelled:
         told = watching.tell(desk, opened.before, whole.counts, _params(desk).drift_threshold)
-    summary |= {**told.summary, "lineage": _lineage(desk)}
+    summary |= {**told.summary, "lineage": _lineage(desk), "rights": carried}
 
     def record(sql: Connection) -> Json:
         if whole.is_cancelled:

@@ -3,11 +3,13 @@
 Chunks are written side by side, by several workers perhaps, and put together in their order.
 """
 
+import json
 import shutil
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +27,8 @@ FORMULA = r"^[=+\-@\t\r]"
 # A member of an object stands as a column of its own: rock of "probabilities" is probability.rock.
 MEMBER = {"probabilities": "probability", "columns": "column", "tags": "tag"}
 BETWEEN_LABELS = "|"
+# In the footer of the Parquet file: on what terms the predictions may be used, as JSON.
+RIGHTS = "etude.rights"
 # In a chunk: numbers that add up.
 COUNTS = "counts.bin"
 # Files of tracks, as they wait in a chunk.
@@ -39,7 +43,8 @@ FILES = pa.schema(
 class PredictionFiles:
     """Puts the chunks of a scoring together, in every wanted format; once left, the files are whole.
 
-    `empty` is a chunk of no rows. The same rows make the same bytes, however they were cut into chunks.
+    `empty` is a chunk of no rows, `rights` those of the predictions.
+    The same rows make the same bytes, however they were cut into chunks.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class PredictionFiles:
         *,
         has_files: bool = False,
         remembers: bool = False,
+        rights: Mapping[str, Any] | None = None,
     ) -> None:
         self._open, self._groups = ExitStack(), canonical.RowGroups()
         self._errors = self._open.enter_context(Lines(folder / "errors.jsonl"))
@@ -65,6 +71,9 @@ class PredictionFiles:
             self._parquet = pq.ParquetWriter(
                 folder / "predictions.parquet", flat.schema, use_dictionary=texts, store_schema=False
             )
+            if rights is not None:
+                said = json.dumps(rights, ensure_ascii=False, sort_keys=True)
+                self._parquet.add_key_value_metadata({RIGHTS: said})
             self._open.callback(self._close_parquet, self._parquet)
         if "csv" in formats:
             pyarrow.csv.CSVWriter(folder / "predictions.csv", _as_csv(flat).schema).close()

@@ -3,7 +3,7 @@
 The kind itself reads the target. What makes a training impossible is raised as JobFailed, with its places.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from shared.errors import FAULTS_SHOWN, Fault, JobFailed
 from shared.table_params import TableTraining
-from worker import features, learning, tables
+from worker import consent_cells, features, learning, tables
 from worker.batches import Split
 from worker.cautions import Caution
 from worker.features import FLOAT32_MAX, Feature
@@ -39,6 +39,8 @@ class Examples:
     fold: int | None = None
     # Divide as if nothing said what belongs together, for a comparison.
     at_random: bool = False
+    # Rows that were left out because consent to learn from them is refused.
+    withheld: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,22 +55,47 @@ class Matrices:
 
 
 def load(paths: Sequence[Path], profile: Profile, params: TableTraining) -> Examples:
-    """Read the columns that matter; rows without a target are left out, with a caution."""
+    """Read the columns that matter; rows without a target, or without consent, are left out, with a caution.
+
+    `withheld` of the profile: the keys of rows of which the ledger says so.
+    """
     roles, types = profile["roles"], tables.schema(paths)
+    of_rights = [roles[role] for role in ("licence", "consent") if roles.get(role)]
     group = params.validation.group if params.validation and params.validation.group else roles["group"]
     _refuse_absent(list(types), roles["target"], group)
     _refuse_unknown(list(types), params)
-    kept_out = {*roles["target"], group, roles["id"], *roles["mask"], *roles["drop"]}
+    kept_out = {*roles["target"], group, roles["id"], *roles["mask"], *roles["drop"], *of_rights}
     named = [name for name in types if name not in kept_out]
     _refuse_mixed(profile, named)
     texts = [name for name, kind in types.items() if pa.types.is_string(kind)]
     # Texts that are no features may tell of leakage; all else counts only in telling repeated rows from like ones.
-    needed = {*named, *roles["target"], group, roles["id"], params.time, *texts}
+    needed = {*named, *roles["target"], group, roles["id"], params.time, *of_rights, *texts}
     needed = set(types) if profile["duplicates"] else needed
     columns = tables.read(paths, [name for name in types if name in needed])
     rows = np.arange(tables.count_rows(paths))
     has_duplicates = bool(profile["duplicates"])
-    return _with_targets(Examples(columns, named, roles["target"], group, roles["id"], rows, has_duplicates))
+    examples = Examples(columns, named, roles["target"], group, roles["id"], rows, has_duplicates)
+    return _with_targets(_with_consent(examples, roles.get("consent"), profile.get("withheld", ())))
+
+
+def _with_consent(examples: Examples, consent: str | None, keys: Collection[str]) -> Examples:
+    """Without the rows that may not be learned from. Raises JobFailed (rights_exclude_all)."""
+    columns, key = examples.columns, examples.id
+    withheld = consent_cells.is_withheld(
+        None if key is None else columns[key], None if consent is None else columns[consent], keys, len(examples.rows)
+    )
+    if not withheld.any():
+        return examples
+    if withheld.all():
+        raise consent_cells.all_withheld()
+    kept, count = np.flatnonzero(~withheld), int(withheld.sum())
+    return replace(
+        examples,
+        columns={name: tables.take(column, kept) for name, column in columns.items()},
+        rows=examples.rows[kept],
+        withheld=count,
+        cautions=consent_cells.cautions(count, "rows"),
+    )
 
 
 def _refuse_absent(present: list[str], targets: list[str], group: str | None) -> None:
@@ -122,7 +149,10 @@ def _with_targets(examples: Examples) -> Examples:
         examples,
         columns={name: tables.take(column, kept) for name, column in examples.columns.items()},
         rows=examples.rows[kept],
-        cautions=[Caution("target_missing_rows", f"{int(absent.sum())} rows without a target are left out")],
+        cautions=[
+            *examples.cautions,
+            Caution("target_missing_rows", f"{int(absent.sum())} rows without a target are left out"),
+        ],
     )
 
 

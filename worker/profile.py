@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from worker import hashes
+from shared.consenting import REFUSED
+from worker import consent_cells, hashes
 from worker.figures import Figures
 from worker.formats.scratch import Scratch
 from worker.formats.source import NUMBER
@@ -32,6 +33,7 @@ class TableProfile:
         keys = [roles.id] if roles.id else [name for name in roles.keys if types.get(name, NUMBER) != NUMBER]
         self._keys = {name: hashes.HashList(scratch.new_file()) for name in keys}
         self._whole = hashes.HashList(scratch.new_file())
+        self._rights = consent_cells.Tally(roles.licence, roles.consent)
 
     def take(self, group: pa.Table) -> None:
         """Look at the next rows; their columns stand in the order of the types."""
@@ -43,6 +45,7 @@ class TableProfile:
             if name in self._keys:
                 self._keys[name].add(part)
         self._whole.add(whole)
+        self._rights.take(group)
         self.rows += group.num_rows
 
     def as_json(self) -> Json:
@@ -57,14 +60,24 @@ class TableProfile:
                 "id": key,
                 "mask": self._roles.mask,
                 "drop": self._roles.drop,
+                **self._of_rights(),
             },
             "duplicates": self._count_duplicates(key),
         }
+        rights = self._rights.as_json()
+        if rights is not None:
+            said["rights"] = rights
         target = self._label
         if target is not None:
             said["classes"] = dict(target.top())
-        warnings = [*self._on_roles(key, unique), *self._on_columns(), *_on_rows(said["duplicates"])]
+        of_rows = [*_on_rows(said["duplicates"]), *_on_rights(rights)]
+        warnings = [*self._on_roles(key, unique), *self._on_columns(), *of_rows]
         return {**said, "warnings": [{"code": code, "detail": detail} for code, detail in warnings]}
+
+    def _of_rights(self) -> dict[str, str]:
+        """Only where they are named: most tables have no such columns."""
+        named = {"licence": self._roles.licence, "consent": self._roles.consent}
+        return {role: column for role, column in named.items() if column is not None}
 
     @property
     def _label(self) -> Figures | None:
@@ -136,6 +149,15 @@ class TableProfile:
                 rows = ", ".join(str(row) for row in column.mixed["rows"][:ALWAYS_LISTED])
                 said = f"Column {name} holds numbers, but {column.mixed['count']:,} cells are text: rows {rows}."
                 yield "mixed_types", said
+
+
+def _on_rights(rights: Json | None) -> Iterator[tuple[str, str]]:
+    refused = ((rights or {}).get("consents") or {}).get(REFUSED, 0)
+    if refused:
+        yield (
+            "rights_excluded",
+            f"Rows that no training may learn from, for consent is refused: {refused:,}.",
+        )
 
 
 def _on_rows(duplicates: int) -> Iterator[tuple[str, str]]:

@@ -121,7 +121,8 @@ def _move(sql: Connection, desk: Desk, number: int, measured: Measured | None) -
     tenant, name, promote = desk.claim.tenant, desk.claim.model or "", desk.claim.promote or {}
     before = models.at_alias(sql, tenant, name, promote["alias"])
     mover = Mover(alias_moves.PROMOTED, job=desk.claim.job_id)
-    gated: Json = {"require": promote.get("require"), "measured": measured}
+    allowed = desk.settings.unknown_rights
+    gated: Json = {"require": promote.get("require"), "measured": measured, "unknown_rights": allowed}
     try:
         models.move_alias(sql, tenant, name, promote["alias"], number=number, mover=mover, **gated)
     except RequestRefused as refusal:

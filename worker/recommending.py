@@ -9,7 +9,7 @@ from shared import datasets, models
 from shared.gate import Measured
 from shared.kinds.recommendation import EvaluateParams, ScoreParams, TrainParams
 from shared.models import NewVersion
-from worker import item_embeddings, lineage, model_search, promotion, recommender_card
+from worker import consents, item_embeddings, lineage, model_search, promotion, recommender_card
 from worker.desk import Desk
 from worker.ending import Ending
 from worker.interactions.stored import Interactions
@@ -42,8 +42,9 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
     params = model.settled(params)
     desk.enter("loading")
     row, *beside = desk.dataset_rows()
+    withheld = consents.look(desk, [row, *beside])
     plays = data.load(desk.fetch_parts(row))
-    heard = item_embeddings.embeddings(desk, beside, plays.items) if beside else None
+    heard = item_embeddings.embeddings(desk, beside, plays.items, withheld) if beside else None
     desk.enter("preparing")
     prepared = data.prepare(plays, params, heard=heard)
     warnings = [caution.as_json() for caution in prepared.cautions]

@@ -31,6 +31,9 @@ class Roles:
     drop: list[str]
     keys: list[str]
     inferred: dict[str, str]
+    # On what terms a row may be used, and whether it may be learned from.
+    licence: str | None = None
+    consent: str | None = None
 
 
 def is_key(name: str, columns: Json) -> bool:
@@ -46,6 +49,8 @@ def assign(names: Sequence[str], columns: Json) -> Roles:
         "id": _listed(columns.get("id")),
         "mask": _listed(columns.get("mask")),
         "drop": _listed(columns.get("drop")),
+        "licence": _listed(columns.get("licence")),
+        "consent": _listed(columns.get("consent")),
     }
     faults = [*_absent(given, names), *_doubled(given), *_all_dropped(given, names)]
     if faults:
@@ -63,6 +68,8 @@ def assign(names: Sequence[str], columns: Json) -> Roles:
         drop=given["drop"],
         keys=[] if given["id"] else sorted(filter(_is_key_name, free), key=lambda name: KEYS.index(name.lower())),
         inferred={role: names[0] for role, names in found.items() if names and not given[role]},
+        licence=next(iter(given["licence"]), None),
+        consent=next(iter(given["consent"]), None),
     )
 
 

@@ -20,6 +20,7 @@ from worker import (
     artifacts,
     audio_heads,
     audio_training,
+    consents,
     cross_validation,
     distribution,
     evaluation,
@@ -132,17 +133,22 @@ def tell(desk: Desk, cautions: Sequence[Any]) -> list[Json]:
 
 def open_material(desk: Desk, row: Row[Any], params: Any) -> Material:
     name = desk.claim.kind or ""
-    kind, paths = kinds.find(name), desk.fetch_parts(row)
+    kind, withheld = kinds.find(name), consents.look(desk, [row])
+    profile = {**row.profile, "withheld": withheld}
+    paths = desk.fetch_parts(row)
     if row.format != "audio":
 
         @functools.cache
         def load() -> Any:  # Any: the kind's own Examples
-            return kind.data.load(paths, row.profile, params)
+            loaded = kind.data.load(paths, profile, params)
+            consents.note_withheld(desk, row.id, loaded.withheld)
+            return loaded
 
         desk.enter("preparing")
         return Material(name, kind, row, paths, lambda **how: kind.data.prepare(replace(load(), **how), params), None)
     tracks = recordings.read(paths)
-    examples = audio_training.examples_of_tracks(paths, row.profile, params)
+    examples = audio_training.examples_of_tracks(paths, profile, params)
+    consents.note_withheld(desk, row.id, examples.withheld)
     desk.enter("listening")
     chosen, uploads = audio_training.usable(examples, tracks), {file.sha256: file for file in desk.uploads(row)}
     with closing(perception.perceive(desk, chosen, uploads, audio_training.wants(params))) as heard:

@@ -105,7 +105,7 @@ class Whole:
     stopped_by: str | None = None
 
 
-def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) -> Whole:
+def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None, rights: Json) -> Whole:
     """Have every chunk done that `resume_of` has not, and write the whole; once cancelled, what was done by then."""
     size = max(scoring.size, -(-scoring.total // CHUNKS_AT_MOST))
     with desk.database.transaction() as sql:
@@ -116,7 +116,7 @@ def run(desk: Desk, scoring: Scoring, folder: Path, *, resume_of: str | None) ->
     if others := max(0, -(-scoring.total // size) - 1):
         desk.ring(others)
     whole = Whole()
-    with PredictionFiles(folder, scoring.formats, scoring.empty, **_beside_rows(scoring)) as files:
+    with PredictionFiles(folder, scoring.formats, scoring.empty, rights=rights, **_beside_rows(scoring)) as files:
         try:
             while whole.end < scoring.total:
                 if desk.is_budget_spent():

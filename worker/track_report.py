@@ -49,7 +49,8 @@ def profile(
     usable = pa.array([each["fault"] is None for each in reports])
     kept = [name for name in table.column_names if not name.startswith(PREFIX) and name not in roles["drop"]]
     chosen = table.select(kept)
-    part = Roles(roles["target"], roles["group"], None, roles["mask"], roles["drop"], [], {})
+    part = Roles(roles["target"], roles["group"], None, roles["mask"], roles["drop"], [], {},
+                 roles.get("licence"), roles.get("consent"))  # fmt: skip
     figures = TableProfile({name: chosen.schema.field(name).type for name in kept}, part, scratch)
     figures.take(chosen.filter(usable))
     said = figures.as_json()

@@ -12,6 +12,7 @@ from etude.datasets import Dataset
 from etude.errors import EtudeError, NotFound, Refused
 from etude.jobs import PAGE, Job
 from etude.registry import Registry
+from etude.rights import Rights
 from etude.roles import Roles
 from etude.schedules import Schedule, address
 from etude.tenancy import Tenancy
@@ -21,7 +22,7 @@ from etude.webhooks import Webhook
 Json = dict[str, Any]
 
 
-class Client(Registry, Tenancy):
+class Client(Registry, Tenancy, Rights):
     """One service, as one key sees it; a context manager closes its connections."""
 
     def __init__(self, url: str | None = None, key: str | None = None, *, patience_s: float = PATIENCE_S) -> None:
@@ -44,6 +45,7 @@ class Client(Registry, Tenancy):
         format: Format | None = None,
         items: str | Path | None = None,
         base: str | None = None,
+        rights: Json | None = None,
         progress: Progress | None = None,
         on_change: Callable[[Job], None] | None = None,
         **columns: Unpack[Roles],
@@ -51,7 +53,8 @@ class Client(Registry, Tenancy):
         """Make the next version of a dataset from files and folders, and wait until it has been read.
 
         What they are says whether it is one of tables, audio or scores unless `format` does; with a table of `items`
-        they are plays. `progress` hears the bytes that have gone, `on_change` the job that reads them. Raises JobFailed
+        they are plays. `rights` say on what terms they may be used: `licence`, `consent`, `holder`, …
+        `progress` hears the bytes that have gone, `on_change` the job that reads them. Raises JobFailed
         with every fault when they cannot be used.
         """
         chosen = paths if isinstance(paths, Choice) else choice.choose(paths, format=format, items=items)
@@ -63,6 +66,8 @@ class Client(Registry, Tenancy):
             body["format"] = chosen.format
         if base is not None:
             body["base"] = base
+        if rights is not None:
+            body["rights"] = rights
         dataset_id = self._transport.post("/v1/datasets", body)["id"]
         sending.send(self._transport, dataset_id, chosen.sources, progress or (lambda done, total: None))
         Job(self._transport, self._transport.post(f"/v1/datasets/{dataset_id}/commit")).wait(on_change)

@@ -10,6 +10,8 @@ from etude.choice import Choice, Format
 from etude.client import Client
 from etude.datasets import Dataset
 
+# Roles whose flags end in -column, for the words alone mean the terms themselves.
+OF_RIGHTS = ("licence", "consent")
 # A dataset's name may have a dot: only these are endings of files.
 ENDINGS = frozenset((*choice.RECORDINGS, *choice.SCORES, *choice.ARCHIVES, *choice.TABLES))
 
@@ -29,7 +31,7 @@ def dataset(
 
 def existing(client: Client, reference: str, *, format: Format | None = None, **columns: Any) -> Dataset:
     """A dataset that is there. Refuses the options that would say something of files, for nobody would heed them."""
-    asked = [f"--{role}" for role, value in columns.items() if value]
+    asked = [f"--{role}-column" if role in OF_RIGHTS else f"--{role}" for role, value in columns.items() if value]
     asked += [options.FLAGS[format]] if format else []
     if asked:
         said = f"{', '.join(asked)} {'is' if len(asked) == 1 else 'are'} for files."

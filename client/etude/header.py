@@ -16,8 +16,8 @@ DELIMITERS = ",;\t"
 # 512 names of 255 characters fit, in any script; the service reads no more either.
 HEADER_BYTES = 1024 * 1024
 ROLES = (
-    "target", "group", "id", "mask", "drop", "file", "start", "end", "tempo", "key", "notes", "user", "item", "weight",
-    "time", "context",
+    "target", "group", "id", "mask", "drop", "licence", "consent", "file", "start", "end", "tempo", "key", "notes",
+    "user", "item", "weight", "time", "context",
 )  # fmt: skip
 NAMES_SHOWN = 20
 

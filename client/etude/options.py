@@ -94,6 +94,11 @@ def plays(command: Command) -> Command:
 def columns(command: Command) -> Command:
     """The roles of columns, and the name of the dataset."""
     command = plays(audio_columns(command))
+    for role, told in (
+        ("consent", "The column that says of each row whether it may be learned from: granted or refused."),
+        ("licence", "The column that says under which licence each row comes."),
+    ):
+        command = click.option(f"--{role}-column", role, help=told)(command)
     for name, told in (
         ("--drop", "A column to be left out (repeatable)."),
         ("--mask", "A column kept out of training and outputs (repeatable)."),

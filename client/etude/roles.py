@@ -17,6 +17,8 @@ class Roles(TypedDict, total=False):
     id: str | None
     mask: Sequence[str]
     drop: Sequence[str]
+    licence: str | None
+    consent: str | None
     file: str | None
     start: str | None
     end: str | None

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, update
 
-from shared import audit_log, audits, datasets, history, keys, models, schedules, webhooks
+from shared import audit_log, audits, datasets, history, keys, models, rights, schedules, webhooks
 from shared.audit_log import Entry
 from shared.database import Database
 from shared.settings import Settings
@@ -64,6 +64,7 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
         dataset = factories.make_dataset(sql, tenant, name=f"{name}-songs", profile=factories.SONGS)
         open_dataset = factories.make_dataset(sql, tenant, name=f"{name}-open", state="open")
         datasets.add_file(sql, tenant, open_dataset, name="a.csv", key="t/nobody/a", stored=Stored(1, "0" * 64))
+        rights.append(sql, tenant, dataset, {"licence": "CC-BY-4.0", "holder": name}, key="key_nobody")
         model = f"{name}-model"
         for _ in range(2):
             registry.make_version(sql, tenant, name=model, datasets=[dataset], lineage=registry.lineage(dataset))

@@ -47,6 +47,7 @@ BODIES: dict[str, Any] = {
     "DecisionList": [{"row": 0, "decision": "reject"}],
     "NewDataset": {"name": "new"},
     "ListenerErasure": {"user": "u"},
+    "NewEntry": {"licence": "MIT"},
     "NewJob": {"action": "train", "kind": "classification", "dataset": "{dataset}"},
     "SignedManifest": {"manifest": {}, "signature": "x"},
     "Recommend": {"user": "u"},

@@ -272,6 +272,9 @@ def test_applying_makes_the_next_version_once(
     made = [caller.call("GET", f"/v1/datasets/{each.json['datasets'][0]}").json for each in (first, other)]
     assert [(each["reference"], each["state"]) for each in made] == [("songs@3", "ingesting"), ("songs@4", "ingesting")]
     assert made[0]["columns"] == {"target": ["genre"]}
+    # Its rows are the audited ones', and so are the terms.
+    carried = caller.call("GET", f"/v1/datasets/{made[0]['id']}/rights").json["rights"]
+    assert [each["reference"] for each in carried["inputs"]] == ["songs@3", "songs@1"]
     assert caller.call("GET", f"/v1/datasets/{songs}").json["state"] == "ready"
 
 

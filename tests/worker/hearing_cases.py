@@ -53,11 +53,13 @@ def prepare(
     *,
     target: Sequence[str] = ("genre",),
     group: str | None = None,
+    consent: str | None = None,
     kind: str = "classification",
 ) -> Prepared:
     """What the pipeline makes of a manifest and of what was heard of its tracks."""
     chosen = KINDS[kind].ACTIONS["train"].model_validate(dict(params))
     paths, profile = canonical.write(folder, columns, target=target, group=group)
+    profile["roles"]["consent"] = consent
     tracks = [each.track for each in found]
     examples = audio_training.examples_of_tracks(paths, profile, chosen)
     usable = audio_training.usable(examples, tracks)

@@ -78,6 +78,17 @@ def test_nothing_in_the_manifest_is_learned_from(tmp_path: Path) -> None:
     assert prepared.train.x.shape[1] == 400
 
 
+def test_of_tracks_that_are_refused_nothing_is_heard(tmp_path: Path) -> None:
+    agreed = ["no" if number in (2, 5) else "yes" for number in range(12)]
+    found = tracks(12)
+
+    prepared = prepare(tmp_path, {"genre": genres(12), "agreed": agreed}, found, PARAMS, consent="agreed")
+
+    train, validation = sides(prepared, found)
+    assert train | validation == set(range(12)) - {2, 5}
+    assert cautions(prepared)["rights_excluded"].startswith("2 rows")
+
+
 def test_without_a_group_a_leak_is_suspected_and_with_one_it_is_not(tmp_path: Path) -> None:
     columns = {"genre": genres(12), "artist": [f"artist {number // 2}" for number in range(12)]}
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sqlalchemy import Row
 
-from shared import datasets, jobs
+from shared import datasets, jobs, rights
 from shared.database import Database
 from shared.settings import Settings
 from shared.storage import Storage
@@ -108,6 +108,18 @@ def test_a_training_makes_a_version_with_its_card(post: Post, tenant: str, datas
     assert version.lineage["split"]["by"] == "family"
     assert job.result["metrics"] == version.metrics
     assert working.stages(post, job.id)[-4:] == ["training", "evaluating", "composing", "storing"]
+
+
+def test_a_piece_whose_consent_is_refused_is_not_learned(post: Post, tenant: str, dataset: str) -> None:
+    with post.database.transaction() as sql:
+        rights.append(sql, tenant, dataset, {"consent": "refused"}, key="test", track="songs/3.mid")
+
+    job = train(post, tenant, dataset)
+
+    assert job.state == jobs.SUCCEEDED, job.error
+    (taught,) = job.result["rights"]["inputs"]
+    assert (taught["withheld_rows"], taught["marks"]) == (1, [])
+    assert sum(working.made(post, job.id)[0].lineage["split"][part] for part in ("train", "validation")) == 9
 
 
 def test_it_learns_more_than_how_often_each_token_comes(post: Post, tenant: str, dataset: str) -> None:

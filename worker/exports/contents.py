@@ -62,6 +62,7 @@ class Exported:
     model: Model
     scorer: Readable
     lineage: Json
+    rights: Json
 
 
 def pack(exported: Exported, name: str, made: Format, files: Mapping[str, bytes], told: Json) -> bytes:
@@ -79,6 +80,7 @@ def pack(exported: Exported, name: str, made: Format, files: Mapping[str, bytes]
         "outputs": {"tensor": made.outputs, "dtype": "float32", **outputs},
         **told,
         "lineage": exported.lineage,
+        "rights": exported.rights,
     }  # fmt: skip
     readme = README.format(
         reference=exported.reference, format=name, inputs=spec.inputs, outputs=spec.outputs, inputs_tensor=made.inputs,

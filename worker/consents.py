@@ -1,0 +1,72 @@
+"""Which rows a training may not learn from: as the ledger has it when they are read, and once more when it ends."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from shared import carried_rights, rights
+from shared.consenting import FORBIDDING, REFUSED
+from shared.errors import JobFailed, NotAllowedNow
+from shared.models import NewVersion
+from shared.tables import jobs, rights_entries
+from worker.desk import Desk
+
+Json = dict[str, Any]
+
+
+def look(desk: Desk, rows: Sequence[Row[Any]]) -> frozenset[str]:
+    """Note what the ledger says of the datasets of a training; returns the keys of rows that it may not learn from.
+
+    Raises JobFailed where it may learn from none, or where consent was withdrawn since the job began: what an earlier
+    attempt has learned, or a trial of the same search, may have learned from it.
+    """
+    with desk.database.reading() as sql:
+        wanted = rights.with_sources(sql, [row.id for row in rows])
+        try:
+            carried_rights.refuse_withheld(sql, [row.id for row in rows])
+        except NotAllowedNow as cause:
+            raise JobFailed(cause.detail, code=cause.code) from cause
+        if _is_withdrawn_since(sql, desk, wanted):
+            raise _withdrawn()
+        # In this order: what comes between the two is taken for withdrawn at the end, never overlooked.
+        desk.rights_seen |= {each["id"]: each for each in carried_rights.of_datasets(sql, wanted)}
+        standing = rights.standing(sql, wanted)
+    return frozenset().union(*(each.withheld for each in standing.values()))
+
+
+def _is_withdrawn_since(sql: Connection, desk: Desk, wanted: Sequence[str]) -> bool:
+    began = select(jobs.c.started_at).where(jobs.c.id == (desk.claim.parent or desk.claim.job_id))
+    later = rights_entries.c.at > func.coalesce(began.scalar_subquery(), 0)
+    refused = (rights_entries.c.consent == REFUSED) & rights_entries.c.dataset.in_(wanted)
+    return sql.execute(select(rights_entries.c.number).where(refused, later).limit(1)).first() is not None
+
+
+def note_withheld(desk: Desk, dataset_id: str, count: int) -> None:
+    """Remember how many rows of a dataset were left out."""
+    desk.rights_seen[dataset_id]["withheld_rows"] = count
+
+
+def carry(sql: Connection, desk: Desk, version: NewVersion) -> NewVersion:
+    """The version with its rights in its lineage, in the transaction that ends its training.
+
+    Raises JobFailed where consent was withdrawn while it learned; from here on nobody withdraws it until the commit.
+    """
+    seen = desk.rights_seen
+    # Whoever learns has asked `look` first, also a kind that is still to come.
+    assert seen.keys() >= set(desk.claim.datasets)
+    rights.hold(sql, seen)
+    for dataset_id, now in rights.standing(sql, list(seen)).items():
+        if now.consent in FORBIDDING or now.withdrawn_since(seen[dataset_id]["entry"]):
+            raise _withdrawn()
+    carried = carried_rights.of_training(sql, desk.claim.datasets, version.lineage, seen)
+    return replace(version, lineage={**version.lineage, "rights": carried})
+
+
+def _withdrawn() -> JobFailed:
+    said = (
+        "Consent to learn from this dataset, or from rows of it, was withdrawn while the job ran: nothing is kept of "
+        "it. Submit it again, and it learns without them."
+    )
+    return JobFailed(said, code="consent_withdrawn")
