@@ -65,6 +65,7 @@ class Card(Open):
     calibration: Json | None
     leakage: Json
     warnings: list[Json]
+    erased_data: list[Json]
     importance: list[Json] | Json | None
     # How it was chosen among others; null of a version that no search has made.
     search: Json | None

@@ -221,6 +221,8 @@ class Version(Open):
     lineage: Json
     parameters: int
     created_at: str
+    # The erasures whose data it has learned from.
+    erased_data: list[Json]
     links: dict[str, str]
 
 
@@ -256,6 +258,8 @@ class ListedModel(Open):
     created_at: str
     aliases: dict[str, int]
     newest_version: int | None
+    # Of any of its versions.
+    has_erased_data: bool
 
 
 class ModelList(Open):
