@@ -1,7 +1,7 @@
 """`python -m tests.faults.erasing_worker commit`: carries an erasure out, and dies at every point of that, one by one.
 
 Each attempt is a process of its own, which SIGKILL ends; the job goes back to the queue as one whose worker was lost.
-The points of what is named (commits, or what the key store commits) are tried in their order until an attempt meets none.
+The points of what is named (commits, or those of the key store) are tried in their order until an attempt meets none.
 """
 
 import os

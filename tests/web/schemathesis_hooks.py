@@ -6,7 +6,7 @@ from typing import Any
 
 import schemathesis
 
-NAMES_NOTHING = {"unknown_reference", "unknown_kind"}
+NAMES_NOTHING = {"unknown_reference", "unknown_kind", "event_unknown"}
 HOLDS_WHAT_SQL_CANNOT = {"json_invalid_text", "json_number_range", "json_not_finite"}
 MISLEADS_A_READER = {"file_name_invalid", "alias_invalid"}
 # What a URL may be, and where a name leads.
