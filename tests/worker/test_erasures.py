@@ -200,7 +200,7 @@ def test_in_yesterdays_backup_nothing_of_it_can_be_read_and_everything_else_can(
     post: Post, settings: Settings, tenant: str, tmp_path: Path
 ) -> None:
     plays, _ = uploading.ingest(post, tenant, {"a.csv": PLAYS})
-    songs, _ = uploading.ingest(post, tenant, {"a.csv": b"user,item\nCanary,Canary\n"}, name="songs")
+    songs, _ = uploading.ingest(post, tenant, {"a.csv": b"user,item\nCanary,x\n"}, name="songs")
     other, _ = uploading.ingest(post, tenant, {"a.csv": OTHER}, name="other")
     learn(post, tenant, plays.id, model="taste", canary="alice")
     score(post, tenant, songs.id, canary="Canary")
