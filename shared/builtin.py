@@ -70,8 +70,9 @@ def _plain(each: Pretrained) -> str:
 
 def _model(each: Pretrained) -> Found:
     return SimpleNamespace(
-        id=_model_id(each), tenant=None, name=each.name, kind=each.kind, created_at=MADE_AT, newest=each.version
-    )
+        id=_model_id(each), tenant=None, name=each.name, kind=each.kind, created_at=MADE_AT, newest=each.version,
+        has_erased_data=False,
+    )  # fmt: skip
 
 
 def _published(each: Pretrained) -> dict[str, Any]:
@@ -90,4 +91,5 @@ def _version(each: Pretrained) -> Found:
         id=_version_id(each), model=_model_id(each), number=each.version, job=None, files=[],
         metrics={"published": _published(each)}, baselines={}, warnings=[], lineage={"card": _card(each)},
         parameters=each.parameters, created_at=MADE_AT, name=each.name, kind=each.kind, tenant=None,
+        erased_data=None,
     )  # fmt: skip

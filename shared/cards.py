@@ -43,6 +43,7 @@ def build(known: Evidence) -> Json:
         "calibration": _calibration(version),
         "leakage": {"suspected": gate.has_leakage(version), "report": _leakage(version)},
         "warnings": version.warnings,
+        "erased_data": version.erased_data or [],
         "privacy": version.lineage.get("privacy"),
         "rights": known.rights,
         "importance": version.metrics.get("importance"),

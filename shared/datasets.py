@@ -217,6 +217,26 @@ def resolve(sql: Connection, tenant: str, reference: str, *, pointer: str) -> Ro
     return row
 
 
+def find_all(sql: Connection, tenant: str, reference: str, *, pointer: str) -> list[Row[Any]]:
+    """Every version of `name`, whatever its state, or the one that `ds_…` or `name@3` means; the oldest first.
+
+    Raises InvalidRequest with the pointer when it names nothing, an erased one being nothing.
+    """
+    name, _, version = reference.partition("@")
+    chosen = select(datasets).where(datasets.c.tenant == tenant, datasets.c.state != ERASED)
+    if reference.startswith("ds_"):
+        chosen = chosen.where(datasets.c.id == reference)
+    elif version.isdigit() and len(version) < 10:
+        chosen = chosen.where(datasets.c.name == name, datasets.c.version == int(version))
+    else:
+        chosen = chosen.where(datasets.c.name == reference)
+    rows = list(sql.execute(chosen.order_by(datasets.c.version)).all())
+    if not rows:
+        said = f"expected a dataset (its id, its name or name@3), received {reference!r}, which names none"
+        raise InvalidRequest(said, code="unknown_reference", faults=[Fault(said, pointer=pointer)])
+    return rows
+
+
 def _is_under_way(sql: Connection, tenant: str, name: str) -> bool:
     mine = (datasets.c.tenant == tenant) & (datasets.c.name == name)
     return sql.execute(select(datasets.c.id).where(mine, datasets.c.state.in_((OPEN, INGESTING)))).first() is not None

@@ -80,9 +80,14 @@ def contents(sql: Connection, dataset: str) -> list[str]:
 
 
 def forget(sql: Connection, tenant: str, dataset: str) -> list[str]:
+    """As `forget_files`; returns the keys alone."""
+    return [file["key"] for file in forget_files(sql, tenant, dataset)]
+
+
+def forget_files(sql: Connection, tenant: str, dataset: str) -> list[Json]:
     """Forget what is known of a dataset's recordings that no other dataset of the tenant holds.
 
-    Returns the keys of the files to delete once this is committed.
+    Returns the files (key, size_bytes, sha256) to delete once this is committed.
     """
     mine = select(tracks.c.content).where(owned(tracks, tenant), tracks.c.dataset == dataset)
     others = (
@@ -97,10 +102,11 @@ def forget(sql: Connection, tenant: str, dataset: str) -> list[str]:
     )
     of_recordings = features.c.content.in_(mine) & ~others.exists()
     gone = (features.c.tenant == tenant) & of_recordings
-    keys = list(sql.execute(select(features.c.key).where(gone, features.c.key.is_not(None))).scalars())
+    columns = (features.c.key, features.c.size_bytes, features.c.sha256)
+    files = [dict(row) for row in sql.execute(select(*columns).where(gone, features.c.key.is_not(None))).mappings()]
     sql.execute(delete(features).where(gone))
     sql.execute(delete(tracks).where(tracks.c.dataset == dataset))
-    return keys
+    return files
 
 
 def named(sql: Connection, folder: str) -> set[str]:

@@ -5,7 +5,9 @@ import threading
 import time
 from typing import Literal
 
-Prefix = Literal["job", "ds", "mdl", "ver", "sch", "key", "whk", "dlv", "ten", "req", "boot", "file", "ks", "tk", "ok"]
+Prefix = Literal[
+    "job", "ds", "mdl", "ver", "sch", "key", "whk", "dlv", "ten", "req", "boot", "file", "ks", "tk", "ok", "era"
+]  # fmt: skip
 
 # Crockford's base 32 in lower case: no i, l, o, u, so an id survives being read aloud.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"

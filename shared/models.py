@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, exists, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared import alias_moves, builtin, carried_rights, gate, ids, paired
@@ -86,7 +86,11 @@ def page(sql: Connection, tenant: str, *, limit: int, before: str | None) -> lis
     newest = select(func.max(versions.c.number)).where(
         owned(versions, models.c.tenant), versions.c.model == models.c.id
     )
-    chosen = select(models, newest.scalar_subquery().label("newest")).where(models.c.tenant == tenant)
+    marked = exists().where(
+        owned(versions, models.c.tenant), versions.c.model == models.c.id, versions.c.erased_data.is_not(None)
+    )
+    columns = (newest.scalar_subquery().label("newest"), marked.label("has_erased_data"))
+    chosen = select(models, *columns).where(models.c.tenant == tenant)
     if before is not None:
         chosen = chosen.where(models.c.id < before)
     own = list(sql.execute(chosen.order_by(models.c.id.desc()).limit(limit)).all())

@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from shared import cron, fires, ids, jobs, quotas
 from shared.database import now
-from shared.errors import NotAllowedNow, NotFound
+from shared.errors import EtudeError, NotAllowedNow, NotFound
 from shared.fires import ACTIVE, PAUSED, SUBMITTED
 from shared.settings import Settings
 from shared.tables import fires as fire_table
@@ -60,6 +60,13 @@ def pause(sql: Connection, tenant: str, which: str) -> Row[Any]:
     row = _hold(sql, tenant, which)
     fires.drop_waiting(sql, row.id)
     return _write(sql, row, {"state": PAUSED, "next_at": None})
+
+
+def stop(sql: Connection, tenant: str, which: str, reason: EtudeError) -> None:
+    """As `pause`, for a reason that its owner is told."""
+    row = _hold(sql, tenant, which)
+    fires.drop_waiting(sql, row.id)
+    _write(sql, row, {"state": PAUSED, "next_at": None, "error": reason.as_json()})
 
 
 def resume(sql: Connection, tenant: str, which: str) -> Row[Any]:

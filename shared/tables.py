@@ -553,6 +553,8 @@ versions = Table(
     Column("lineage", JSON, nullable=False),
     Column("parameters", BigInteger, nullable=False),
     Column("created_at", Double, nullable=False),
+    # The erasures whose data it has learned from, the first one first; null of one that has learned from none.
+    Column("erased_data", JSON),
     UniqueConstraint("tenant", "model", "number"),
     UniqueConstraint("tenant", "job"),
     _of("models", "model"),
@@ -581,6 +583,36 @@ aliases = Table(
     PrimaryKeyConstraint("model", "alias", "move"),
     _of("models", "model"),
     _of("versions", "version"),
+)
+
+# That data was to go, what has become of it, and the receipt for that. Whose it was stands there as a pseudonym alone.
+erasures = Table(
+    "erasures",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("tenant", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    # The name of a dataset, and of one version of it alone that version; null: all of them.
+    Column("dataset", Name, nullable=False),
+    Column("version", Integer),
+    Column("pseudonym", String(64)),
+    # What becomes of the models that have learned from it.
+    Column("models", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    # The key that asked, and the job that carries it out.
+    Column("key", Id, nullable=False),
+    Column("job", Id, nullable=False),
+    # What was found, and is to go, or has gone.
+    Column("found", JSON, nullable=False),
+    Column("receipt", JSON),
+    Column("signature", String(128)),
+    Column("created_at", Double, nullable=False),
+    Column("done_at", Double),
+    CheckConstraint("kind IN ('dataset', 'listener', 'track')", name="kind"),
+    CheckConstraint("models IN ('keep', 'delete', 'retrain')", name="models"),
+    CheckConstraint("state IN ('decided', 'done')", name="state"),
+    Index("ix_erasures_tenant_id", "tenant", "id", unique=True),
+    _of("jobs", "job"),
 )
 
 workers = Table(

@@ -5,13 +5,12 @@ What becomes of a delivery is in shared/deliveries.py; worker/deliveries.py send
 
 import base64
 import secrets
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, Row, String, bindparam, cast, delete, func, insert, null, select, update
 
-from shared import ids
+from shared import ids, moments
 from shared.database import now
 from shared.errors import NotAllowedNow, NotFound
 from shared.tables import deliveries, jobs, models, tenants, versions, webhooks
@@ -84,8 +83,7 @@ def _write(sql: Connection, rows: Any, type_: str, data: Json) -> None:  # Any: 
 
 
 def _delivery(webhook: Row[Any], type_: str, data: Json, *, at: float) -> Json:
-    moment = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    body = orjson.dumps({"type": type_, "timestamp": moment, "data": data}).decode()
+    body = orjson.dumps({"type": type_, "timestamp": moments.shown(at), "data": data}).decode()
     return {
         "id": ids.new("dlv"), "tenant": webhook.tenant, "webhook": webhook.id, "type": type_, "body": body,
         "state": WAITING, "attempts": 0, "log": [], "next_at": at, "created_at": at,

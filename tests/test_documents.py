@@ -14,6 +14,7 @@ from shared.wanted import NewJob
 from tests.words import error_codes
 from web import app  # noqa: F401 — its import declares the routes
 from web.api import ROUTES
+from web.erasure_requests import NewErasure
 from web.requests import AliasMove, ListenerErasure, NewDataset, NewSchedule, NewWebhook, Recommend
 from web.tenant_requests import NewKey
 from worker.formats.limits import Limits
@@ -24,7 +25,8 @@ USERS_OF = {"generate": "generation", "evaluate": "generation"}
 API = (DOCS / "api.md").read_text()
 BODIES: dict[str, type[BaseModel]] = {
     "new-dataset": NewDataset, "new-job": NewJob, "new-schedule": NewSchedule, "alias-move": AliasMove,
-    "new-webhook": NewWebhook, "new-key": NewKey, "listener-erasure": ListenerErasure, "recommend": Recommend,
+    "new-webhook": NewWebhook, "new-key": NewKey, "new-erasure": NewErasure,
+    "listener-erasure": ListenerErasure, "recommend": Recommend,
 }  # fmt: skip
 
 

@@ -216,6 +216,8 @@ def _warnings(card: Json) -> Iterator[Block]:
     yield from _blocks(card["leakage"]["report"])
     if card["warnings"]:
         yield _grid(card["warnings"])
+    for each in card["erased_data"]:
+        yield Text(f"It has learned from data of a {plain(each['kind'])} that was erased: {plain(each['erasure'])}.")
 
 
 def _champion(said: Json | None) -> Iterator[Block]:

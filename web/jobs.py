@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from flask import Request, request
 
-from shared import job_list, jobs, reuse, schedules, submission
+from shared import erasures, job_list, jobs, reuse, schedules, submission
 from shared.job_list import Glance
 from shared.jobs import ENDED
 from shared.keys import READ, SUBMIT
@@ -100,6 +100,7 @@ def _document(call: Call, job_id: str) -> tuple[str, int, bytes]:
        errors=(404, 409))  # fmt: skip
 def cancel(call: Call, job_id: str) -> Answer:
     """Ask for the end of a job; `keep=best` makes a model version of its best epoch."""
+    erasures.refuse_cancel(call.sql, call.caller.tenant, job_id)
     jobs.cancel(call.sql, call.caller.tenant, job_id, keep=call.query.keep)
     return Answer(_shown(call, job_id), 202)
 

@@ -68,6 +68,7 @@ class Card(Open):
     warnings: list[Json]
     # As they are now: the most restrictive of all that it is made of.
     rights: Rights
+    erased_data: list[Json]
     importance: list[Json] | Json | None
     # How it was chosen among others; null of a version that no search has made.
     search: Json | None

@@ -1,12 +1,11 @@
 """Rows as the JSON that clients rely on: the only place that shapes what goes out."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 from sqlalchemy import Row
 
-from shared import cards
+from shared import cards, moments
 from shared.audit_params import AUDIT
 from shared.evidence import Evidence
 from shared.job_list import Whole
@@ -24,9 +23,7 @@ NO_COST = {
 
 def moment(seconds: float | None) -> str | None:
     """RFC 3339 in UTC, to the millisecond."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if seconds is None else moments.shown(seconds)
 
 
 def job(whole: Whole, *, reuse: Found | None = None) -> Json:
@@ -217,6 +214,7 @@ def listed_model(row: Row[Any], aliases: dict[str, int]) -> Json:
         "created_at": moment(row.created_at),
         "aliases": aliases,
         "newest_version": row.newest,
+        "has_erased_data": bool(row.has_erased_data),
     }
 
 
@@ -234,6 +232,7 @@ def version(row: Row[Any], *, name: str, aliases: dict[str, int], rights: Json |
         "parameters": row.parameters,
         "rights": rights,
         "created_at": moment(row.created_at),
+        "erased_data": row.erased_data or [],
         "links": _links(f"/v1/models/{name}/versions/{row.number}", row.job),
     }
 

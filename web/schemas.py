@@ -224,6 +224,8 @@ class Version(Open):
     # As they are now; null in lists, where the lineage has what the training has seen.
     rights: Json | None
     created_at: str
+    # The erasures whose data it has learned from.
+    erased_data: list[Json]
     links: dict[str, str]
 
 
@@ -259,6 +261,8 @@ class ListedModel(Open):
     created_at: str
     aliases: dict[str, int]
     newest_version: int | None
+    # Of any of its versions.
+    has_erased_data: bool
 
 
 class ModelList(Open):

@@ -10,11 +10,11 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from shared.errors import JobFailed, NotAllowedNow
+from shared.kept_files import HELD_OUT as FILE
 from worker.desk import Desk
 
 Json = dict[str, Any]
 
-FILE = "held_out.safetensors"
 # 8 MB; of more rows the figures alone are kept.
 MOST_NUMBERS = 2_000_000
 

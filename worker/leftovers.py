@@ -15,10 +15,12 @@ CHANGES = ("ingest", "erase")
 def delete(database: Database, files: Storage, tenant: str, job_id: str) -> None:
     """Delete what the datasets that an ended job may have changed do not name any more; again does no harm."""
     with database.reading() as sql:
-        job = sql.execute(select(jobs.c.action, jobs.c.datasets).where(jobs.c.id == job_id)).one_or_none()
+        chosen = select(jobs.c.action, jobs.c.datasets, jobs.c.params).where(jobs.c.id == job_id)
+        job = sql.execute(chosen).one_or_none()
         if job is None or job.action not in CHANGES:
             return
-        names = select(table.c.name).where(table.c.id.in_(job.datasets))
+        # An erasure that was decided names no dataset but by its name.
+        names = select(table.c.name).where(table.c.id.in_(job.datasets) | (table.c.name == job.params.get("dataset")))
         mine = (table.c.tenant == tenant) & (table.c.format == datasets.INTERACTIONS)
         found = sql.execute(select(table.c.id, table.c.state).where(mine, table.c.name.in_(names))).all()
     for row in found:

@@ -14,6 +14,9 @@ from worker.desk import Desk
 
 Json = dict[str, Any]  # Any: JSON
 
+# What is said where nothing was to be trained anew.
+NOTHING: Json = {"retrained": [], "not_retrained": []}
+
 
 def submit(sql: Connection, desk: Desk, models: Sequence[Row[Any]]) -> Json:
     """Submit one training for each of these versions of models, as it was trained.

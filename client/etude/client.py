@@ -9,6 +9,7 @@ from etude import choice, composing, connection, events, roles, sending, webhook
 from etude.choice import Choice, Format, Paths
 from etude.composing import Asked, Composition
 from etude.datasets import Dataset
+from etude.erasures import Erasures
 from etude.errors import EtudeError, NotFound, Refused
 from etude.jobs import PAGE, Job
 from etude.registry import Registry
@@ -22,7 +23,7 @@ from etude.webhooks import Webhook
 Json = dict[str, Any]
 
 
-class Client(Registry, Tenancy, Rights):
+class Client(Registry, Tenancy, Rights, Erasures):
     """One service, as one key sees it; a context manager closes its connections."""
 
     def __init__(self, url: str | None = None, key: str | None = None, *, patience_s: float = PATIENCE_S) -> None:

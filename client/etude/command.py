@@ -18,6 +18,7 @@ from etude import (
     audio_commands,
     audit_commands,
     compose_commands,
+    erasure_commands,
     event_commands,
     learn_commands,
     look_commands,
@@ -79,6 +80,7 @@ for each in (
     *schedule_commands.COMMANDS,
     *webhook_commands.COMMANDS,
     *tenant_commands.COMMANDS,
+    *erasure_commands.COMMANDS,
 ):
     etude.add_command(each)
 

@@ -93,6 +93,8 @@ def _because(row: Json) -> str:
 def erased(out: Console, shown: Job) -> None:
     """Whose events are gone from where, and what has learned from them."""
     result = shown.result
+    if "erasure" in result:
+        return out.print(f"It has carried out {result['erasure']}: etude erasures receipt {result['erasure']}")
     if not result["events"]:
         out.print("Nobody of that name has an event: nothing was erased.")
     else:

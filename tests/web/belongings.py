@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import Connection, insert, update
 
-from shared import audit_log, audits, datasets, history, keys, models, rights, schedules, webhooks
+from shared import audit_log, audits, datasets, erasures, history, keys, models, rights, schedules, webhooks
 from shared.audit_log import Entry
 from shared.database import Database
+from shared.erasures import Wanted
 from shared.settings import Settings
 from shared.storage import Storage, Stored
 from shared.tables import chunks, epochs, outputs
@@ -50,6 +51,7 @@ class Belongings:
     webhook: str
     delivery: str
     key: str
+    erasure: str
 
     def all(self) -> set[str]:
         """Everything by which a stranger would know it again."""
@@ -89,6 +91,7 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
         schedule = _schedule(sql, settings, tenant, name, dataset)
         hook = webhooks.create(sql, tenant, url="https://example.org/x", events=["*"], description=name)
         delivery = webhooks.ping(sql, tenant, hook.id)
+        erasure = _erasure(sql, settings, tenant, f"{name}-gone")
         row, _ = keys.make(sql, tenant, name=name, scope=keys.READ, pepper=settings.pepper)
         audit_log.append(sql, Entry(tenant, "keys.create", 201, object=str(row.id)))
     return Belongings(
@@ -96,6 +99,7 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
         taste=f"{name}-taste", ear=f"{name}-ear", training=training, scoring=scoring, failed_scoring=failed,
         audit=audit, search=search, trial=trial,
         schedule=schedule, schedule_name=f"{name}-nightly", webhook=hook.id, delivery=delivery, key=str(row.id),
+        erasure=erasure,
     )  # fmt: skip
 
 
@@ -121,6 +125,11 @@ def _end(sql: Connection, job: str, state: str) -> str:
     sql.execute(update(job_table).where(job_table.c.id == job).values(ended))
     history.note(sql, job, "state", {"state": state})
     return job
+
+
+def _erasure(sql: Connection, settings: Settings, tenant: str, name: str) -> str:
+    factories.make_dataset(sql, tenant, name=name)
+    return str(erasures.decide(sql, Wanted(tenant, "key_nobody", name, None, "keep", settings.pepper)).id)
 
 
 def _schedule(sql: Connection, settings: Settings, tenant: str, name: str, dataset: str) -> str:

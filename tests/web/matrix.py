@@ -25,7 +25,7 @@ UNKNOWN = "0"
 # Which object a path's parameter names; of jobs the sort that the path is about.
 OBJECTS = {
     "job_id": "scoring", "dataset_id": "dataset", "name": "model", "schedule": "schedule", "webhook_id": "webhook",
-    "delivery_id": "delivery", "reference": "taste", "key_id": "key",
+    "delivery_id": "delivery", "reference": "taste", "key_id": "key", "erasure_id": "erasure",
 }  # fmt: skip
 OF_PATHS = {
     ("job_id", "/audit"): "audit",
@@ -60,6 +60,7 @@ BODIES: dict[str, Any] = {
     "WebhookChange": {"description": "x"},
     "NewKey": {"name": "new", "scope": "read"},
     "Rotation": {},
+    "NewErasure": {"subject": {"dataset": "{dataset_name}"}, "models": "keep"},
 }  # fmt: skip
 # What has to be there in a query.
 QUERIES = {"CompareQuery": "versions=1,2", "DiffQuery": "with={scoring}", "SimilarItemsQuery": "item=a",
@@ -84,6 +85,8 @@ REFERENCES: dict[str, tuple[tuple[str, str, Json], ...]] = {
     "NewDataset": (("base", "dataset", {"name": "new", "base": "{dataset}"}),
                    ("base", "dataset_name", {"name": "new", "base": "{dataset}"})),
     "Recommend": (("dataset", "dataset", {"user": "u", "dataset": "{dataset}"}),),
+    "NewErasure": tuple(("subject.dataset", what, {"subject": {"dataset": "x"}, "models": "keep"})
+                        for what in ("dataset", "dataset_name")),
     # An alias of the path's own model.
     "AliasMove": (),
 }  # fmt: skip
@@ -91,7 +94,7 @@ REFERENCES: dict[str, tuple[tuple[str, str, Json], ...]] = {
 UNFOLLOWED = {("/v1/estimate", "params.resume_of"), ("/v1/estimate", "params.against")}
 # The parameters of queries that can name a row; the others choose among rows, or order them.
 NAMING = {
-    ("Page", "cursor"): ("schedule", "webhook", "training", "key"),
+    ("Page", "cursor"): ("schedule", "webhook", "training", "key", "erasure"),
     ("DatasetsPage", "cursor"): ("dataset",),
     ("DatasetsPage", "name"): ("dataset_name",),
     ("JobsPage", "cursor"): ("scoring",),

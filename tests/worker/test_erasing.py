@@ -304,7 +304,7 @@ def test_two_erasures_at_once_both_count(
 ) -> None:
     row, _ = ingest(post, tenant, {"a.csv": PLAYS})
     of_alice, of_bob = (erase(post, tenant, row, user) for user in ("alice", "bob"))
-    once(monkeypatch, erasing, "_without", lambda: run(second, of_bob))
+    once(monkeypatch, erasing, "without", lambda: run(second, of_bob))
 
     late = run(post, of_alice)
 
@@ -344,7 +344,7 @@ def test_a_version_that_becomes_ready_meanwhile_is_rid_of_the_listener_too(
     first, _ = ingest(post, tenant, {"a.csv": PLAYS})
     asked = erase(post, tenant, first, "alice")
     made = []
-    once(monkeypatch, erasing, "_without", lambda: made.append(ingest(second, tenant, {"b.csv": MORE}, base=first.id)))
+    once(monkeypatch, erasing, "without", lambda: made.append(ingest(second, tenant, {"b.csv": MORE}, base=first.id)))
 
     late = run(post, asked)
 
@@ -366,7 +366,7 @@ def test_a_version_that_is_deleted_meanwhile_does_not_come_back(
         with post.database.transaction() as sql:
             datasets.erase(sql, tenant, first.id)
 
-    once(monkeypatch, erasing, "_without", delete)
+    once(monkeypatch, erasing, "without", delete)
     assert run(post, asked).state == jobs.QUEUED
     hurry(post, asked)
 
@@ -385,7 +385,7 @@ def test_an_erasure_that_ends_half_way_has_changed_nothing(
     def fail() -> None:
         raise Unavailable("The storage is away.")
 
-    once(monkeypatch, erasing, "_without", fail)
+    once(monkeypatch, erasing, "without", fail)
     assert run(post, asked).state == jobs.QUEUED
 
     assert all(users(post, row, tmp_path) == ["alice", "bob", "carol"] for row in (first, newer))
@@ -399,7 +399,7 @@ def test_a_sweep_takes_nothing_from_an_erasure_under_way(
     row, ingested = ingest(post, tenant, {"a.csv": PLAYS})
     asked = erase(post, tenant, row, "alice")
     once(
-        monkeypatch, erasing, "_without",
+        monkeypatch, erasing, "without",
         lambda: leftovers.delete(post.database, post.storage, tenant, ingested.id),
     )  # fmt: skip
 

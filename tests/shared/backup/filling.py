@@ -52,6 +52,9 @@ def make_value(column: Column[Any], number: int) -> Any:
     if column.foreign_keys:
         return make_value(next(iter(column.foreign_keys)).column, number)
     chosen = {
+        "erasures.kind": ["dataset", "listener", "track"][number],
+        "erasures.models": ["keep", "delete", "retrain"][number],
+        "erasures.state": "done",
         "outputs.key": f"t/ten/key/{number}",
         "outputs.sha256": file_of("key", number)["sha256"],
         "dataset_files.key": f"t/ten/key/{number}",

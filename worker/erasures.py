@@ -1,0 +1,215 @@
+"""Carries an erasure out, in steps that do no harm when they are done again, and signs what was done.
+
+First what is left of a listener's datasets takes the place of what was, and what still reads the old content is told to
+end. Then, once nothing reads it any more, the rows go that name what was made of it, and what they named is noted with
+the erasure. Then keys and files are destroyed. Last come the trainings anew, and the receipt.
+"""
+
+import time
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from shared import claims, derived, erasing, erasures, receipts, storage
+from shared.database import now
+from shared.datasets import READY, jobs_naming
+from shared.errors import TryAgain
+from shared.jobs import RUNNING
+from shared.tables import audit_heads
+from shared.tables import datasets as dataset_table
+from worker import erasure_receipts, leftovers, retraining
+from worker.desk import Desk
+from worker.ending import Ending
+from worker.listeners import without
+
+Json = dict[str, Any]
+
+# What was told to end does so at its next beat; what does not is waited for by another attempt.
+ENDING_S = 60.0
+LOOK_S = 0.25
+
+
+def carry_out(desk: Desk) -> Ending:
+    """Bring the erasure of the job to its end."""
+    with desk.database.reading() as sql:
+        row = erasures.find(sql, desk.claim.tenant, desk.claim.params["erasure"])
+    row = _replace(desk, row) if row.kind == erasures.LISTENER else _end_jobs(desk, row)
+    _wait(desk, row)
+    row = _take(desk, row)
+    desk.enter("destroying")
+    leftover = _destroy(desk, row)
+    store = desk.storage.open_keys().store
+
+    def record(sql: Connection) -> Json:
+        trained = retraining.NOTHING
+        if row.models == erasures.RETRAIN:
+            trained = retraining.submit(sql, desk, _newest(sql, row))
+        erasures.tell(sql, row, "done", row.id)
+        head = sql.execute(select(audit_heads).where(audit_heads.c.tenant == row.tenant)).one()
+        at = float(sql.execute(select(now())).scalar_one())
+        found = {**row.found, "leftover": leftover, **trained}
+        receipt = erasure_receipts.write(row, found, head=head, done_at=at)
+        erasures.finish(sql, row, receipt, receipts.sign(store, receipt))
+        return {"erasure": row.id, **trained}
+
+    return Ending(record)
+
+
+def _end_jobs(desk: Desk, row: Row[Any]) -> Row[Any]:
+    """Once more, for one may have been accepted in the very moment of the decision."""
+    with desk.database.transaction() as sql:
+        claims.hold(sql, desk.claim)
+        ended = erasures.cancel_open(sql, row.tenant, _dataset_ids(row))
+        return erasures.note(sql, row, _with_cancelled(row.found, ended))
+
+
+def _with_cancelled(found: Json, more: list[str]) -> Json:
+    return {**found, "cancelled": sorted({*found.get("cancelled", ()), *more})}
+
+
+def _dataset_ids(row: Row[Any]) -> list[str]:
+    return [each["id"] for each in row.found["datasets"]]
+
+
+def _replace(desk: Desk, row: Row[Any]) -> Row[Any]:
+    """Put the datasets without the listener in the place of those with, all at once, and have their readers end."""
+    desk.enter("erasing")
+    with desk.database.reading() as sql:
+        read = erasing.versions(sql, row.tenant, row.dataset, READY)
+    changes = [change for each in read if (change := without(desk, each, row.pseudonym)) is not None]
+    told = {each["id"]: each for each in row.found.get("datasets", ())}
+    with desk.database.transaction() as sql:
+        claims.hold(sql, desk.claim)
+        erasing.publish(sql, row.tenant, row.dataset, read, changes)
+        for change in changes:
+            told[change.was.id] = _rewritten(told.get(change.was.id), change)
+        changed = [change.was.id for change in changes]
+        parts = [file for change in changes for file in _parts(change.was)]
+        found = _with_cancelled(row.found, erasures.cancel_open(sql, row.tenant, changed, started=True))
+        found |= {
+            "datasets": list(told.values()),
+            "files": [*row.found.get("files", ()), *parts],
+            "clean": sorted({each.sha256 for each in read if each.id not in told}),
+        }
+        noted = erasures.note(sql, row, found)
+        for change in changes:
+            erasures.tell(sql, row, "rewrite", change.was.id)
+    return noted
+
+
+def _rewritten(before: Json | None, change: erasing.Change) -> Json:
+    """What became of a version; another attempt may have found events in it that were added since."""
+    return {
+        "id": change.was.id,
+        "reference": f"{change.was.name}@{change.was.version}",
+        "sha256_before": change.was.sha256 if before is None else before["sha256_before"],
+        "sha256_after": change.sha256,
+        "events": change.events + (0 if before is None else before["events"]),
+    }
+
+
+def _parts(row: Row[Any]) -> list[Json]:
+    return [
+        {"kind": "dataset_part", "of": row.id, "place": part["key"], "sha256": part["sha256"],
+         "size_bytes": part["size_bytes"]}
+        for part in row.parts
+    ]  # fmt: skip
+
+
+def _wait(desk: Desk, row: Row[Any]) -> None:
+    """Until what was told to end has ended. Raises TryAgain when it takes too long."""
+    desk.enter("waiting")
+    until = time.monotonic() + ENDING_S
+    while _running(desk, row):
+        if time.monotonic() > until:
+            raise TryAgain("Jobs on the erased data have not ended yet.", code="erasure_waits")
+        desk.check()
+        time.sleep(LOOK_S)
+
+
+def _running(desk: Desk, row: Row[Any]) -> bool:
+    told = set(row.found.get("cancelled", ()))
+    with desk.database.reading() as sql:
+        return any(job.state == RUNNING and job.id in told for job in jobs_naming(sql, row.tenant, _dataset_ids(row)))
+
+
+def _take(desk: Desk, row: Row[Any]) -> Row[Any]:
+    """Take the rows away that name what was made, and keep the names of the files with the erasure."""
+    whole = row.kind == erasures.DATASET
+    with desk.database.transaction() as sql:
+        claims.hold(sql, desk.claim)
+        ids = _dataset_ids(row) if whole else _ids_of_name(sql, row)
+        made_by = derived.ended_on(sql, row.tenant, ids)
+        clean = set() if whole else set(row.found["clean"])
+        marked = derived.learned(sql, made_by, clean=clean)
+        mark = {"erasure": row.id, "kind": row.kind}
+        files = derived.take_datasets(sql, row.tenant, ids) if whole else []
+        taken = derived.take_made(sql, made_by, marked, mark=mark, policy=row.models)
+        told = {each["id"]: each for each in [*row.found.get("models", ()), *taken.models]}
+        found = {
+            **row.found,
+            "files": _once([*row.found.get("files", ()), *files, *taken.files]),
+            "outputs": sorted({*row.found.get("outputs", ()), *taken.outputs}),
+            "models": list(told.values()),
+            "aliases": sorted({*row.found.get("aliases", ()), *taken.aliases}),
+            "jobs": sorted({*row.found.get("jobs", ()), *made_by}),
+            "pending": [] if whole else erasing.pending(sql, row.tenant, row.dataset),
+            "descendants": derived.descendants(sql, row.tenant, ids) if whole else [],
+        }
+        noted = erasures.note(sql, row, found)
+        new = {each["id"] for each in row.found.get("models", ())}
+        for dataset in ids if whole and "jobs" not in row.found else ():
+            erasures.tell(sql, row, "erase_dataset", dataset)
+        for job in taken.outputs:
+            erasures.tell(sql, row, "delete_outputs", job)
+        for model in taken.models:
+            if model["id"] not in new:
+                erasures.tell(sql, row, "delete_model" if model["done"] == "deleted" else "mark_model", model["id"])
+    return noted
+
+
+def _ids_of_name(sql: Connection, row: Row[Any]) -> list[str]:
+    """Those that are deleted too: models may have learned from them."""
+    mine = (dataset_table.c.tenant == row.tenant) & (dataset_table.c.name == row.dataset)
+    return list(sql.execute(select(dataset_table.c.id).where(mine)).scalars())
+
+
+def _once(files: list[Json]) -> list[Json]:
+    return list({file["place"]: file for file in files}.values())
+
+
+def _destroy(desk: Desk, row: Row[Any]) -> list[str]:
+    """Destroy keys and files: those that were noted, and what else lies beside them that no row names."""
+    for done, file in enumerate(row.found["files"], 1):
+        desk.storage.delete(file["place"])
+        desk.report_rows(done, len(row.found["files"]))
+    leftover: list[str] = []
+    for job in row.found["jobs"]:
+        leftover += _sweep_job(desk, job)
+    for dataset in _dataset_ids(row):
+        if row.kind == erasures.DATASET:
+            desk.storage.delete_folder(storage.dataset_folder(row.tenant, dataset))
+            continue
+        for key in leftovers.unnamed(desk.database, desk.storage, row.tenant, dataset):
+            desk.storage.delete(key)
+            leftover.append(key)
+    return leftover
+
+
+def _sweep_job(desk: Desk, job: str) -> list[str]:
+    """What an attempt has left behind and nobody names: checkpoints, chunks."""
+    desk.check()
+    there = desk.storage.keys(f"t/{desk.claim.tenant}/jobs/{job}/")
+    with desk.database.reading() as sql:
+        gone = sorted(set(there) - derived.named_under(sql, desk.claim.tenant, job))
+    for key in gone:
+        desk.storage.delete(key)
+    return gone
+
+
+def _newest(sql: Connection, row: Row[Any]) -> list[Row[Any]]:
+    """Of each marked model the newest version, if it is a marked one."""
+    marked = {each["id"] for each in row.found["models"]}
+    rows = derived.learned(sql, row.found["jobs"], clean=set())
+    newest = {each.name: each for each in sorted(rows, key=lambda each: each.number)}
+    return [each for each in newest.values() if each.id in marked]
