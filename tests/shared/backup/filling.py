@@ -72,6 +72,8 @@ def make_value(column: Column[Any], number: int) -> Any:
         "webhooks.state": "active",
         "deliveries.state": "waiting",
         "label_decisions.decision": ["accept", "reject", "accept"][number],
+        "rights_entries.commercial": ["yes", "no", "unknown"][number],
+        "rights_entries.consent": ["granted", "refused", "unknown"][number],
         "jobs.checkpoint": [null(), JSON.NULL, {**file_of("checkpoint", 2), "before": None}][number],
     }
     if f"{column.table.name}.{column.name}" in chosen:
