@@ -121,7 +121,10 @@ def apply(sql: Connection, tenant: str, audit: Row[Any]) -> Applied:
     is_table = source.format == "table"
     base = None if is_table else source.id
     columns = _roles(source) if is_table else source.columns
-    new = datasets.create(sql, tenant, name=source.name, format=source.format, columns=columns, base=base)
+    # Its rows are those that were masked, and what is added to it later will be masked alike.
+    new = datasets.create(
+        sql, tenant, name=source.name, format=source.format, columns=columns, base=base, masking=source.masking
+    )
     job = datasets.submit_ingest(sql, tenant, new.id, params={"audit": audit.id}, fingerprint=same)
     return Applied(job, is_new=True)
 
