@@ -44,6 +44,7 @@ class Client(Registry, Tenancy):
         format: Format | None = None,
         items: str | Path | None = None,
         base: str | None = None,
+        masking: Json | None = None,
         progress: Progress | None = None,
         on_change: Callable[[Job], None] | None = None,
         **columns: Unpack[Roles],
@@ -51,8 +52,8 @@ class Client(Registry, Tenancy):
         """Make the next version of a dataset from files and folders, and wait until it has been read.
 
         What they are says whether it is one of tables, audio or scores unless `format` does; with a table of `items`
-        they are plays. `progress` hears the bytes that have gone, `on_change` the job that reads them. Raises JobFailed
-        with every fault when they cannot be used.
+        they are plays. `masking` says what is hidden of columns before anything is written. `progress` hears the bytes
+        that have gone, `on_change` the job that reads them. Raises JobFailed with every fault when they cannot be used.
         """
         chosen = paths if isinstance(paths, Choice) else choice.choose(paths, format=format, items=items)
         if base is not None and chosen.format == "interactions":
@@ -63,6 +64,8 @@ class Client(Registry, Tenancy):
             body["format"] = chosen.format
         if base is not None:
             body["base"] = base
+        if masking:
+            body["masking"] = masking
         dataset_id = self._transport.post("/v1/datasets", body)["id"]
         sending.send(self._transport, dataset_id, chosen.sources, progress or (lambda done, total: None))
         Job(self._transport, self._transport.post(f"/v1/datasets/{dataset_id}/commit")).wait(on_change)

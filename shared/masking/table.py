@@ -58,11 +58,11 @@ class Lines:
     def __iter__(self) -> Iterator[str]:
         while line := self._next():
             if "\0" in line:
-                raise _refused("csv_encoding", f"expected text, received a NUL byte in line {self.number:,}")
+                raise refuse("csv_encoding", f"expected text, received a NUL byte in line {self.number:,}")
             self._length += len(line)
             if self._length > RECORD_CHARACTERS:
                 said = f"expected rows of at most {RECORD_CHARACTERS:,} characters: from line {self.first:,} on a cell"
-                raise _refused("field_too_long", f"{said} is too long, or a quotation mark is never closed")
+                raise refuse("field_too_long", f"{said} is too long, or a quotation mark is never closed")
             yield line
 
     def _next(self) -> str:
@@ -71,7 +71,7 @@ class Lines:
         except UnicodeDecodeError as cause:
             at = self.number + 1 + cause.object.count(b"\n", 0, cause.start)
             # Its cause holds the bytes, and a traceback would show them.
-            raise _refused("csv_encoding", f"expected UTF-8, received other bytes in line {at:,}") from None
+            raise refuse("csv_encoding", f"expected UTF-8, received other bytes in line {at:,}") from None
         self.number += 1
         return line
 
@@ -145,12 +145,12 @@ def _text_of(source: io.FileIO) -> io.TextIOWrapper:
     buffered = io.BufferedReader(source)
     head = buffered.peek(16)[:16]
     if head.startswith(UTF_16):
-        raise _refused("csv_encoding", "expected UTF-8, received UTF-16 from line 1 on")
+        raise refuse("csv_encoding", "expected UTF-8, received UTF-16 from line 1 on")
     is_text = all(sign >= 32 or sign in b"\t\r\n" for sign in head)
     what = next((what for magic, what in MAGIC.items() if head.startswith(magic) and not is_text), None)
     if what is not None:
         said = f"expected CSV, received {what}: columns are masked at the door in CSV alone"
-        raise _refused("masking_not_csv", f"{said}; mask it before the upload, or send CSV")
+        raise refuse("masking_not_csv", f"{said}; mask it before the upload, or send CSV")
     # Of utf-8-sig alone the decoder skips the mark at the beginning.
     return io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="strict", newline="")
 
@@ -159,19 +159,19 @@ def _read_header(lines: Lines) -> tuple[list[str], str]:
     """The names of the columns and what separates them, from the first line that is not empty."""
     line = next((line for line in lines if line.strip("\r\n")), None)
     if line is None:
-        raise _refused("dataset_empty", "expected a header and rows, received empty lines")
+        raise refuse("dataset_empty", "expected a header and rows, received empty lines")
     if len(line) > HEADER_CHARACTERS or line.count('"') % 2:
-        raise _refused("column_name", "expected the names of all columns in the first line")
+        raise refuse("column_name", "expected the names of all columns in the first line")
     try:
         parsed = {sign: _names(line, sign) for sign in DELIMITERS}
     except csv.Error:
-        raise _refused("column_name", "expected the names of all columns in the first line") from None
+        raise refuse("column_name", "expected the names of all columns in the first line") from None
     delimiter = max(DELIMITERS, key=lambda sign: len(parsed[sign]))
     names = parsed[delimiter]
     if len(names) > COLUMNS:
-        raise _refused("table_too_many_columns", f"expected at most {COLUMNS} columns, received {len(names):,}")
+        raise refuse("table_too_many_columns", f"expected at most {COLUMNS} columns, received {len(names):,}")
     if len(set(names)) < len(names) or "" in names:
-        raise _refused("column_name", "expected a name for every column in the first line, and each name once")
+        raise refuse("column_name", "expected a name for every column in the first line, and each name once")
     return names, delimiter
 
 
@@ -198,7 +198,7 @@ def _transforms(names: Sequence[str], plan: Plan) -> list[Transform | None]:
         user = play_roles.infer(left, given).columns[play_roles.USER]
         if user is None or user in changes:
             said = "expected a column of users without a rule: name it in columns.user"
-            raise _refused("column_missing", said)
+            raise refuse("column_missing", said)
         changes[user] = _listener(bytes.fromhex(plan.listeners_key))
     return [changes.get(name, _as_it_is) for name in names]
 
@@ -223,5 +223,6 @@ def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"'
 
 
-def _refused(code: str, said: str) -> Refused:
+def refuse(code: str, said: str) -> Refused:
+    """The error that ends the reading at once."""
     return Refused(code, [Fault(said, code=code)])
