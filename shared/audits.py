@@ -121,7 +121,8 @@ def apply(sql: Connection, tenant: str, audit: Row[Any]) -> Applied:
     is_table = source.format == "table"
     base = None if is_table else source.id
     columns = _roles(source) if is_table else source.columns
-    named = {"name": source.name, "format": source.format, "columns": columns}
+    # Its rows are those that were masked, and what is added to it later will be masked alike.
+    named = {"name": source.name, "format": source.format, "columns": columns, "masking": source.masking}
     new = datasets.create(sql, tenant, **named, base=base, copied_from=source.id)
     job = datasets.submit_ingest(sql, tenant, new.id, params={"audit": audit.id}, fingerprint=same)
     return Applied(job, is_new=True)

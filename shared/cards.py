@@ -103,6 +103,7 @@ def _data(known: Evidence) -> Json:
         "others": [f"{row.name}@{row.version}" for row in known.datasets[1:]],
         "group": roles.get("group"),
         "columns": lineage.get("columns"),
+        "masking": said.get("masking"),
         "split": split,
         "time_range": (split or {}).get("time_range"),
     }

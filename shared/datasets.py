@@ -34,8 +34,9 @@ def create(
     columns: Json,
     base: str | None = None,
     copied_from: str | None = None,
+    masking: Json | None = None,
 ) -> Row[Any]:
-    """Open the next version under a name; with `base`, files will be added to that version's.
+    """Open the next version under a name; with `base`, files will be added to that version's, masked as they are.
 
     `copied_from`: the version whose rows it will have, corrected.
     """
@@ -48,6 +49,7 @@ def create(
             # Pseudonyms and erasures go by the name.
             said = f"expected a base of the same name, {name}, received {parent.name}@{parent.version}"
             raise InvalidRequest(said, code="base_of_another_name", faults=[Fault(said, pointer="/base")])
+        masking = _masked_alike(parent, name, masking)
         base = parent.id
     newest = select(func.coalesce(func.max(datasets.c.version), 0) + 1).where(
         datasets.c.tenant == tenant, datasets.c.name == name
@@ -55,8 +57,30 @@ def create(
     values = {
         "id": ids.new("ds"), "tenant": tenant, "name": name, "version": newest.scalar_subquery(), "format": format,
         "columns": columns, "state": OPEN, "base": base, "copied_from": copied_from, "created_at": now(),
+        # Left out, for a JSON null is not the NULL of a column.
+        **({} if masking is None else {"masking": masking}),
     }  # fmt: skip
     return sql.execute(insert(datasets).values(values).returning(datasets)).one()
+
+
+def _masked_alike(parent: Row[Any], name: str, masking: Json | None) -> Json | None:
+    """The rules of the base: its files and the new ones make one table, and what is equal must be equal in both."""
+    if masking not in (None, parent.masking):
+        said = f"expected no masking, or that of the base {parent.name}@{parent.version}"
+        raise InvalidRequest(said, code="masking_differs", faults=[Fault(said, pointer="/masking")])
+    hashes = [column for column, rule in (parent.masking or {}).items() if rule["rule"] == "hash"]
+    if hashes and parent.name != name:
+        # Keys of hashes go by the name.
+        said = f"expected a base of the same name, {name}, as its {hashes[0]!r} is hashed, received {parent.name}"
+        raise InvalidRequest(said, code="base_of_another_name", faults=[Fault(said, pointer="/base")])
+    found: Json | None = parent.masking
+    return found
+
+
+def has_name(sql: Connection, tenant: str, name: str) -> bool:
+    """Whether a dataset of this name is left."""
+    mine = (datasets.c.tenant == tenant) & (datasets.c.name == name) & (datasets.c.state != ERASED)
+    return sql.execute(select(datasets.c.id).where(mine).limit(1)).first() is not None
 
 
 def add_file(sql: Connection, tenant: str, dataset_id: str, *, name: str, key: str, stored: Stored) -> str | None:
@@ -119,6 +143,8 @@ def mark_ready(
     sql: Connection, dataset_id: str, *, parts: list[Json], profile: Json, recordings: Sequence[str] = ()
 ) -> None:
     """Publish what ingest made: called in the transaction that ends its job; `recordings` are a track's contents."""
+    masking = sql.execute(select(datasets.c.masking).where(datasets.c.id == dataset_id)).scalar()
+    profile = profile if masking is None else {**profile, "masking": masking}
     change = {
         "state": READY, "parts": parts, "profile": profile, "rows": profile["rows"], "ready_at": now(),
         "size_bytes": sum(part["size_bytes"] for part in parts), "sha256": _identify(sql, dataset_id),

@@ -14,9 +14,16 @@ _SHAPE = re.compile(rf"{PREFIX}[0-9a-f]{{{HEX_DIGITS}}}")
 
 def of(settings_pepper: str, tenant: str, dataset_name: str, user: str) -> str:
     """The pseudonym of a user in the datasets of this name; a pseudonym stays as it is."""
+    # Even without a pepper a pseudonym stays one.
     if is_pseudonym(user):
         return user
-    key = _key(settings_pepper, tenant, dataset_name)
+    return keyed(key_of(settings_pepper, tenant, dataset_name), user)
+
+
+def keyed(key: bytes, user: str) -> str:
+    """As `of`, where the key is there already and the pepper is not."""
+    if is_pseudonym(user):
+        return user
     return PREFIX + hmac.digest(key, user.encode(), "sha256").hex()[:HEX_DIGITS]
 
 
@@ -26,7 +33,8 @@ def is_pseudonym(text: str) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def _key(pepper: str, tenant: str, dataset_name: str) -> bytes:
+def key_of(pepper: str, tenant: str, dataset_name: str) -> bytes:
+    """The key of the users of a dataset's name, and of no other. Raises ValueError without a pepper."""
     if not pepper:
         raise ValueError("expected a pepper: without a secret a pseudonym hides nothing")
     # No part holds a line break, so no two sets of parts read alike.

@@ -58,15 +58,7 @@ def _child(
     command: list[str], bounds: Bounds, asked: IO[bytes], complaints: IO[bytes]
 ) -> Iterator[tuple[Child, Callable[[], bool]]]:
     """The child, and whether it has been stopped for taking too long; it is gone afterwards."""
-    child = subprocess.Popen(  # noqa: S603 — our own module
-        command,
-        cwd=ROOT,
-        stdin=asked,
-        stdout=subprocess.PIPE,
-        stderr=complaints,
-        env=_environment(),
-        start_new_session=True,
-    )
+    child = _start(command, asked, complaints)
     late = threading.Event()
 
     def stop() -> None:
@@ -83,6 +75,43 @@ def _child(
         child.wait()
         assert child.stdout is not None
         child.stdout.close()
+
+
+@contextmanager
+def piped(module: str, bounds: Bounds, complaints: IO[bytes]) -> Iterator[Child]:
+    """A child that is written to and read from as it works, by whoever asks, opens no file, and is gone afterwards."""
+    terms = Terms(bounds, tier.measured().layers, Reach()).written()
+    child = _start(confinement.command(module, terms), subprocess.PIPE, complaints)
+    try:
+        assert child.stdin is not None
+        # A pipe holds them, so this waits for nothing.
+        child.stdin.write(terms)
+        child.stdin.flush()
+        yield child
+    finally:
+        _kill(child)
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def lacked_memory(complaints: IO[bytes]) -> bool:
+    """Whether what a child has complained of was memory."""
+    said = _tail(complaints)
+    return any(word in said for word in NO_MEMORY)
+
+
+def _start(command: list[str], asked: IO[bytes] | int, complaints: IO[bytes]) -> Child:
+    return subprocess.Popen(  # noqa: S603 — our own module
+        command,
+        cwd=ROOT,
+        stdin=asked,
+        stdout=subprocess.PIPE,
+        stderr=complaints,
+        env=_environment(),
+        start_new_session=True,
+    )
 
 
 def _kill(child: Child) -> None:

@@ -135,6 +135,8 @@ datasets = Table(
     Column("version", Integer, nullable=False),
     Column("format", String(32), nullable=False),
     Column("columns", JSON, nullable=False),
+    # The rules by which its files were masked as they came; nothing in them is secret.
+    Column("masking", JSON),
     Column("state", String(16), nullable=False),
     Column("base", Id),
     Column("parts", JSON),

@@ -50,7 +50,10 @@ def _purpose(card: Json) -> Facts:
 
 def _data(data: Json) -> Iterator[Block]:
     """What was learned from; of the columns the names alone, by their types."""
-    yield from _blocks({name: value for name, value in data.items() if name != "columns"})
+    yield from _blocks({name: value for name, value in data.items() if name not in ("columns", "masking")})
+    if data.get("masking"):
+        rules = [f"{column}: {rule['rule']}" for column, rule in data["masking"].items()]
+        yield Text(f"masked at the door, before anything was written: {plain('; '.join(rules), TEXT_SHOWN)}")
     by_type: dict[str, list[str]] = {}
     for column in data.get("columns") or ():
         by_type.setdefault(plain(column["type"]), []).append(plain(column["name"]))

@@ -3,8 +3,6 @@
 import base64
 import binascii
 import unicodedata
-from collections.abc import Iterator
-from typing import Any
 
 from flask import request
 
@@ -13,14 +11,15 @@ from shared.errors import BadRequest, EtudeError, InvalidRequest, NotAllowedNow,
 from shared.job_list import find as find_job
 from shared.job_list import whole
 from shared.keys import READ, SUBMIT
+from shared.masking import keys as masking_keys
+from shared.masking import rules
 from shared.queue import LIGHT
-from shared.storage import Stored
-from web import lines_page, responses, schemas
+from web import lines_page, masking, responses, schemas
 from web.api import Answer, Call, route
 from web.lines_page import LinesPlace
+from web.received import Received
 from web.requests import DatasetsPage, ListenerErasure, NewDataset, RowsPage
 
-BLOCK_BYTES = 1024 * 1024
 NAME_BYTES = 255
 
 
@@ -29,9 +28,11 @@ def create(call: Call) -> Answer:
     """Open the next version of a dataset."""
     wanted: NewDataset = call.body
     roles = wanted.columns.model_dump(exclude_defaults=True)
+    masking = None if wanted.masking is None else rules.as_json(wanted.masking)
     row = datasets.create(
-        call.sql, call.caller.tenant, name=wanted.name, format=wanted.format, columns=roles, base=wanted.base
-    )
+        call.sql, call.caller.tenant, name=wanted.name, format=wanted.format, columns=roles, base=wanted.base,
+        masking=masking,
+    )  # fmt: skip
     if wanted.rights is not None:
         rights.append(call.sql, call.caller.tenant, row.id, wanted.rights.said, key=call.caller.key_id)
     return Answer(responses.dataset(row), 201, {"Location": f"/v1/datasets/{row.id}"})
@@ -40,7 +41,10 @@ def create(call: Call) -> Answer:
 @route("PUT", "/v1/datasets/<dataset_id>/files/<path:name>", scope=SUBMIT, status=204, errors=(404, 409, 411, 413),
        is_upload=True, is_slow=True)  # fmt: skip
 def upload(call: Call, dataset_id: str, name: str) -> Answer:
-    """Take the raw bytes of one file; `Content-Digest` is verified when it is given."""
+    """Take the raw bytes of one file; `Content-Digest` is verified when it is given.
+
+    Of what was sent, that is: what is hidden of it (`masking`, and the listeners of plays) is never written.
+    """
     services, tenant = call.services, call.caller.tenant
     check_file_name(name)
     length = request.content_length or 0
@@ -49,21 +53,22 @@ def upload(call: Call, dataset_id: str, name: str) -> Answer:
     if length == 0:
         raise BadRequest("The file is empty: send its bytes as the body.", code="upload_empty")
     with call.database.reading() as sql:
-        datasets.find(sql, tenant, dataset_id)
+        row = datasets.find(sql, tenant, dataset_id)
         limit = quotas.of_tenant(sql, tenant, services.settings).stored_bytes
     with call.database.transaction() as sql:
         datasets.demand_open(sql, tenant, dataset_id)
         # Before the bytes travel; and once more when they are here.
         quotas.demand_storage(sql, tenant, limit, more_bytes=length - datasets.size_of(sql, dataset_id, name))
-    expected = read_digest(request.headers.get("Content-Digest"))
     key = storage.dataset_file(tenant, dataset_id, ids.new("file"))
-    stored = services.storage.put(key, receive(length))
+    received = Received(request.stream, length, read_digest(request.headers.get("Content-Digest")))
     try:
-        verify(stored, length=length, digest=expected)
+        with masking.masked(services, row, name, received) as blocks:
+            stored = services.storage.put(key, blocks)
         with call.database.transaction() as sql:
             # It may have come for an hour.
             keys.demand_living(sql, call.caller)
-            quotas.demand_storage(sql, tenant, limit, more_bytes=length - datasets.size_of(sql, dataset_id, name))
+            more = stored.size_bytes - datasets.size_of(sql, dataset_id, name)
+            quotas.demand_storage(sql, tenant, limit, more_bytes=more)
             replaced = datasets.add_file(sql, tenant, dataset_id, name=name, key=key, stored=stored)
             call.note(sql)
     except EtudeError:
@@ -129,9 +134,11 @@ def _reports(call: Call, dataset_id: str, *, of: str, name: str) -> Answer:
 @route("DELETE", "/v1/datasets/<dataset_id>", scope=SUBMIT, answer=schemas.Erased, errors=(404,), is_slow=True)
 def erase(call: Call, dataset_id: str) -> Answer:
     """Erase the bytes, and say which models and predictions came from them."""
+    row = datasets.find(call.sql, call.caller.tenant, dataset_id)
     said, files = datasets.erase(call.sql, call.caller.tenant, dataset_id)
     folder = storage.dataset_folder(call.caller.tenant, dataset_id)
-    return Answer(said, after=lambda: _delete(call, folder, files))
+    hashed_by = masking.orphaned_key(call.sql, call.services, row)
+    return Answer(said, after=lambda: _delete(call, folder, files, hashed_by))
 
 
 @route("POST", "/v1/datasets/<dataset_id>/erase", scope=SUBMIT, body=ListenerErasure, answer=schemas.Job, status=202,
@@ -154,8 +161,10 @@ def erase_listener(call: Call, dataset_id: str) -> Answer:
     return Answer(responses.job(whole(call.sql, job)), 202, {"Location": f"/v1/jobs/{job.id}"}, ring=LIGHT)
 
 
-def _delete(call: Call, folder: str, files: list[str]) -> None:
+def _delete(call: Call, folder: str, files: list[str], hashed_by: str | None) -> None:
     call.services.storage.delete_folder(folder)
+    if hashed_by is not None:
+        masking_keys.destroy(call.services.storage, hashed_by)
     for key in files:
         call.services.storage.delete(key)
 
@@ -187,23 +196,3 @@ def read_digest(header: str | None) -> str | None:
             except binascii.Error:
                 break
     raise BadRequest("Content-Digest: expected sha-256=:<base64>:.", code="digest_invalid")
-
-
-def receive(length: int) -> Iterator[bytes]:
-    """The body in blocks, never more than was declared."""
-    left = length
-    while left > 0:
-        block: Any = request.stream.read(min(BLOCK_BYTES, left))
-        if not block:
-            return
-        left -= len(block)
-        yield block
-
-
-def verify(stored: Stored, *, length: int, digest: str | None) -> None:
-    if stored.size_bytes != length:
-        said = f"{length:,} bytes were announced, {stored.size_bytes:,} arrived: send the file again."
-        raise BadRequest(said, code="upload_incomplete")
-    if digest is not None and digest != stored.sha256:
-        said = f"The bytes that arrived have the SHA-256 {stored.sha256}, not {digest}: send the file again."
-        raise InvalidRequest(said, code="digest_mismatch")

@@ -8,6 +8,7 @@ from pydantic.json_schema import SkipJsonSchema
 from shared import cron
 from shared.addresses import URL_SIGNS
 from shared.list_params import LONGEST_LIST, ListParams
+from shared.masking.rules import Masking, misfits
 from shared.rights_params import Rights
 from shared.schema import Closed, Float, Int
 from shared.wanted import Column, Columns, Labels, Name, NewJob, Reference, Requirement
@@ -41,13 +42,13 @@ class ColumnRoles(Closed):
     tempo: Column | None = None
     key: Column | None = None
     notes: Column | None = None
-    # Of interactions: who has played what, how much, when and where; and whether users are known by pseudonyms alone.
+    # Of interactions: who has played what, how much, when and where. That users are known by pseudonyms may be said.
     user: Column | None = None
     item: Column | None = None
     weight: Column | None = None
     time: Column | None = None
     context: Column | None = None
-    pseudonymise: Annotated[bool, Strict()] = False
+    pseudonymise: Annotated[Literal[True] | None, Field(description="Always so: listeners have pseudonyms.")] = None
 
 
 TABLE_ROLES = ("target", "group", "id", "mask", "drop", "licence", "consent")
@@ -59,6 +60,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "audio": (*TABLE_ROLES, *AUDIO_ROLES),
     "interactions": (*INTERACTION_ROLES, "drop"),
 }
+# Formats whose files are CSV, or may be.
+MASKED = ("table", "interactions")
 OWNERS = {
     **dict.fromkeys(TABLE_ROLES, "a table or a dataset of audio"),
     **dict.fromkeys(AUDIO_ROLES, "a dataset of audio"),
@@ -72,6 +75,8 @@ class NewDataset(Closed):
     name: Name
     format: Literal["table", "audio", "symbolic", "interactions"] = "table"
     columns: ColumnRoles = Field(default_factory=ColumnRoles)
+    # What is hidden of each column before anything is written; of tables and plays, as CSV.
+    masking: Masking | None = None
     base: Reference | None = None
     # What the ledger of rights says of it from the beginning.
     rights: Rights | None = None
@@ -85,6 +90,17 @@ class NewDataset(Closed):
         foreign = [role for role in named if role not in ROLES.get(self.format, ())]
         if foreign:
             raise ValueError(f"expected no {', '.join(foreign)} in columns: these are roles of {OWNERS[foreign[0]]}")
+        return self
+
+    @model_validator(mode="after")
+    def _masks_what_it_can(self) -> "NewDataset":
+        if self.masking is None:
+            return self
+        if self.format not in MASKED:
+            raise ValueError(f"expected no masking: of {self.format} nothing is masked; mask it before the upload")
+        wrong = list(misfits(self.masking, self.columns.model_dump(exclude_defaults=True)))
+        if wrong:
+            raise ValueError("; ".join(f"column {column!r}: {said}" for column, said in wrong))
         return self
 
 

@@ -178,6 +178,7 @@ def dataset(row: Row[Any]) -> Json:
         "format": row.format,
         "state": row.state,
         "columns": row.columns,
+        "masking": row.masking,
         "base": row.base,
         "rows": row.rows,
         "size_bytes": row.size_bytes,

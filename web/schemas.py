@@ -189,6 +189,7 @@ class Dataset(Open):
     format: str
     state: str
     columns: Json
+    masking: Json | None
     base: str | None
     rows: int | None
     size_bytes: int | None

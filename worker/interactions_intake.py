@@ -62,10 +62,10 @@ def run(desk: Desk, row: SqlRow[Any]) -> Ending:
     files = _uploads(desk, row)
     desk.enter("reading")
     read = _read(desk, row, files, base)
-    has_pseudonyms = bool(row.columns.get("pseudonymise") or base.profile["interactions"].get("pseudonyms"))
-    rename = functools.partial(pseudonyms.of, desk.settings.pepper, row.tenant, row.name) if has_pseudonyms else None
+    # Those of CSV have pseudonyms since the door, which stay; others, and those of older versions, get them here.
+    rename = functools.partial(pseudonyms.of, desk.settings.pepper, row.tenant, row.name)
     interactions, duplicates = _join(base, read, rename)
-    said = _profile(interactions, read, duplicates, has_pseudonyms=has_pseudonyms)
+    said = _profile(interactions, read, duplicates)
     desk.enter("storing")
     parts = desk.put_parts(row, stored.write(desk.scratch, interactions))
 
@@ -139,7 +139,7 @@ def _refuse_useless(read: Read) -> None:
     raise JobFailed(said, code="dataset_rejected", faults=read.left_out.faults, faults_total=lost)
 
 
-def _join(base: Base, read: Read, rename: Rename | None) -> tuple[Interactions, int]:
+def _join(base: Base, read: Read, rename: Rename) -> tuple[Interactions, int]:
     parts = [] if base.holds is None else [joining.as_events(base.holds)]
     if read.events is not None:
         parts.append(read.events)
@@ -153,15 +153,15 @@ def _join(base: Base, read: Read, rename: Rename | None) -> tuple[Interactions, 
     return joining.join(parts, catalogue.join(earlier, read.items), rename=rename)
 
 
-def _profile(interactions: Interactions, read: Read, duplicates: int, *, has_pseudonyms: bool) -> Json:
+def _profile(interactions: Interactions, read: Read, duplicates: int) -> Json:
     figures = profile.figures(interactions)
     counts = read.left_out.counts + read.items_left_out.counts
     parts = (read.left_out, read.items_left_out)
-    faults = [fault for part in parts for fault in (part.faults if has_pseudonyms else part.told())][:FAULTS_SHOWN]
+    faults = [fault for part in parts for fault in part.faults][:FAULTS_SHOWN]
     said = {
         **figures, "duplicates": duplicates, "left_out": dict(counts),
         "faults": [fault.as_json() for fault in faults], "faults_total": counts.total(),
-        "pseudonyms": has_pseudonyms,
+        "pseudonyms": True,
     }  # fmt: skip
     warnings = [*read.warnings, *_on_rows(read, duplicates), *profile.warnings(interactions, figures)]
     return {

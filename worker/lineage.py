@@ -66,6 +66,8 @@ def of_dataset(dataset: Row[Any]) -> Json:
         "reference": f"{dataset.name}@{dataset.version}",
         "sha256": dataset.sha256,
         "format": dataset.format,
+        # The dataset may be erased; what was never told of its rows is worth knowing still.
+        **({} if dataset.masking is None else {"masking": dataset.masking}),
     }
 
 

@@ -47,6 +47,7 @@ class Client(Registry, Tenancy, Rights, Erasures):
         items: str | Path | None = None,
         base: str | None = None,
         rights: Json | None = None,
+        masking: Json | None = None,
         progress: Progress | None = None,
         on_change: Callable[[Job], None] | None = None,
         **columns: Unpack[Roles],
@@ -54,9 +55,9 @@ class Client(Registry, Tenancy, Rights, Erasures):
         """Make the next version of a dataset from files and folders, and wait until it has been read.
 
         What they are says whether it is one of tables, audio or scores unless `format` does; with a table of `items`
-        they are plays. `rights` say on what terms they may be used: `licence`, `consent`, `holder`, …
-        `progress` hears the bytes that have gone, `on_change` the job that reads them. Raises JobFailed
-        with every fault when they cannot be used.
+        they are plays. `rights` say on what terms they may be used: `licence`, `consent`, `holder`, … `masking` says
+        what is hidden of columns before anything is written. `progress` hears the bytes that have gone, `on_change` the
+        job that reads them. Raises JobFailed with every fault when they cannot be used.
         """
         chosen = paths if isinstance(paths, Choice) else choice.choose(paths, format=format, items=items)
         if base is not None and chosen.format == "interactions":
@@ -69,6 +70,8 @@ class Client(Registry, Tenancy, Rights, Erasures):
             body["base"] = base
         if rights is not None:
             body["rights"] = rights
+        if masking:
+            body["masking"] = masking
         dataset_id = self._transport.post("/v1/datasets", body)["id"]
         sending.send(self._transport, dataset_id, chosen.sources, progress or (lambda done, total: None))
         Job(self._transport, self._transport.post(f"/v1/datasets/{dataset_id}/commit")).wait(on_change)

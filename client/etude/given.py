@@ -10,6 +10,8 @@ from etude.choice import Choice, Format
 from etude.client import Client
 from etude.datasets import Dataset
 
+Json = dict[str, Any]
+
 # Roles whose flags end in -column, for the words alone mean the terms themselves.
 OF_RIGHTS = ("licence", "consent")
 # A dataset's name may have a dot: only these are endings of files.
@@ -55,15 +57,17 @@ def files(data: tuple[str, ...], format: Format | None, items: str | None = None
     return chosen
 
 
-def upload(client: Client, chosen: Choice, *, target: tuple[str, ...] = (), **columns: Any) -> Dataset:
+def upload(
+    client: Client, chosen: Choice, *, target: tuple[str, ...] = (), masking: Json | None = None, **columns: Any
+) -> Dataset:
     """Send them; a column that is named and not there is refused before."""
     if chosen.format == "symbolic":
         _refuse_columns({"target": target, **columns})
     # With a base the columns are those of another dataset.
     elif columns.get("base") is None:
-        header.demand(chosen, {"target": target, **columns})
+        header.demand(chosen, {"target": target, "hide": list(masking or ()), **columns})
     one_or_more = target[0] if len(target) == 1 else list(target)
-    return watch.upload(client, chosen, target=one_or_more, **columns)
+    return watch.upload(client, chosen, target=one_or_more, masking=masking, **columns)
 
 
 def _refuse_columns(columns: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ DELIMITERS = ",;\t"
 HEADER_BYTES = 1024 * 1024
 ROLES = (
     "target", "group", "id", "mask", "drop", "licence", "consent", "file", "start", "end", "tempo", "key", "notes",
-    "user", "item", "weight", "time", "context",
+    "user", "item", "weight", "time", "context", "hide",
 )  # fmt: skip
 NAMES_SHOWN = 20
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from etude import Client, Dataset, choice, given, list_options, near, options, outcome, show, sure_options
+from etude import Client, Dataset, choice, given, hiding, list_options, near, options, outcome, show, sure_options
 from etude.choice import Choice, Format
 from etude.listing import Wanted
 
@@ -175,19 +175,23 @@ def _demand_lists(model: str, kind: str, wanted: Wanted) -> None:
 @options.columns
 @options.format
 @click.option("--base", help="A dataset to which these files are added.")
+@options.hide
 @options.as_json
 def upload(
     files: tuple[str, ...],
     as_json: bool,
     id_: str | None,
     base: str | None,
+    hide: tuple[str, ...],
     format_: Format | None,
     items: str | None,
     **columns: Any,
 ) -> None:
     """Upload files, or a folder of recordings, as the next version of a dataset, and read them."""
+    masking = hiding.read(hide)
     with Client() as client:
-        dataset = given.upload(client, given.files(files, format_, items), id=id_, base=base, **columns)
+        chosen = given.files(files, format_, items)
+        dataset = given.upload(client, chosen, id=id_, base=base, masking=masking, **columns)
         show.as_json(dataset.raw) if as_json else show.dataset(dataset)
 
 

@@ -83,7 +83,7 @@ def audio_columns(command: Command) -> Command:
 
 def plays(command: Command) -> Command:
     """The roles that only plays have, their table of items, and pseudonyms."""
-    told = "Of plays: users are known by pseudonyms alone."
+    told = "Of plays: users are known by pseudonyms alone, as they are without it."
     command = click.option("--pseudonymise", is_flag=True, help=told)(command)
     for role, said in reversed(PLAY_COLUMNS.items()):
         command = click.option(f"--{role}", help=f"Of plays: the column with {said}.")(command)
@@ -108,6 +108,13 @@ def columns(command: Command) -> Command:
     command = click.option("--group", help="Rows that share its value stay on one side of the split.")(command)
     command = click.option("--target", multiple=True, help="The column to be learned (repeatable).")(command)
     return click.option("--name", help="The dataset's name; the file's name without it.")(command)
+
+
+def hide(command: Command) -> Command:
+    """`--hide`."""
+    told = "What the service hides of a column before it writes anything (repeatable): drop, hash, width:10, "
+    told += "edges:18:30, year, month, prefix:2, laplace:SCALE:LOW:HIGH, gaussian:SCALE:LOW:HIGH."
+    return click.option("--hide", multiple=True, metavar="COLUMN=RULE", help=told)(command)
 
 
 def read_params(text: tuple[str, ...], file: str | None) -> Json:

@@ -9,7 +9,7 @@ Json = dict[str, Any]
 class Roles(TypedDict, total=False):
     """Which column is what; six are those of a manifest of recordings, the last those of plays.
 
-    All are found by name without it. `pseudonymise` has users known by pseudonyms alone.
+    All are found by name without it. Users are known by pseudonyms whether `pseudonymise` says so or not.
     """
 
     target: str | Sequence[str] | None

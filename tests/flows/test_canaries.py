@@ -1,6 +1,10 @@
-"""What must never be in a log is planted wherever it can be, faults included, and looked for in all that is printed."""
+"""What must never be told is planted wherever it can be, faults included, and looked for in all that is printed.
+
+What is masked at the door is looked for in everything that is written as well, sealed and opened.
+"""
 
 import base64
+import io
 import json
 import os
 import sqlite3
@@ -10,11 +14,18 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
+from redis import Redis
 
-from shared import jobs, settings
+from shared import jobs, redis_server, settings
 from shared.database import Database
+from shared.storage import Storage
 from tests.flows.service import Service, wait
+
+# Cells of a table of rules that is taken, and of one that is refused.
+MASKED = ("dropped", "hashed", "refused")
+OCTETS = {"Content-Type": "application/octet-stream"}
 
 
 def canary(where: str) -> str:
@@ -27,8 +38,10 @@ class Planted:
 
     def __init__(self, folder: Path) -> None:
         self.printed = folder / "printed.txt"
-        names = ("cell", "column", "file", "user", "key", "model", "label", "path", "param", "row", "query")
+        names = ("cell", "column", "file", "user", "key", "model", "label", "path", "param", "row", "query", *MASKED)
         self.words = {name: canary(name) for name in names}
+        # What is told of the jobs and counted, and what Redis holds, before everything is stopped.
+        self.told, self.in_redis = b"", b""
         with self.printed.open("wb") as file:
             self.service = Service(
                 folder / "home", output=file.fileno(), ETUDE_WEBHOOK_PRIVATE="127.0.0.0/8", ETUDE_LOG_LEVEL="debug"
@@ -42,7 +55,9 @@ class Planted:
         self._ask_in_vain()
         self._add_a_webhook()
         self._erase_a_listener()
+        self._mask_at_the_door()
         self._break_inside()
+        self._listen()
         self.service.stop()
 
     def _put(self, dataset: str, name: str, content: str) -> None:
@@ -99,6 +114,44 @@ class Planted:
         job = self.service.call("POST", f"/v1/datasets/{made}/erase", {"user": user})
         self.jobs["erasure"] = self.service.finish(job["id"])["state"]
 
+    def _mask_at_the_door(self) -> None:
+        """Learned from and scored where it is taken; refused for its last row; broken off; and with a wrong digest."""
+        rules = {name: {"rule": rule} for name, rule in (("dropped", "drop"), ("hashed", "hash"))}
+        body = {"name": "masked", "masking": rules, "columns": {"target": "genre"}}
+        cells = ",".join(self.words[name] for name in ("dropped", "hashed"))
+        rows = "".join(f"{cells},{n % 7}.5,{'rock' if n % 2 else 'pop'}\n" for n in range(80))
+        table = f"dropped,hashed,n,genre\n{rows}"
+        dataset = self.service.call("POST", "/v1/datasets", body)["id"]
+        address = f"/v1/datasets/{dataset}/files/{urllib.parse.quote(self.words['file'])}.csv"
+        wrong = {"Content-Digest": f"sha-256=:{base64.b64encode(bytes(32)).decode()}:"}
+        for broken, headers in ((f"{table}{self.words['refused']}\n", {}), (table.replace("d,n", "d,m", 1), wrong)):
+            with pytest.raises(AssertionError) as refused:
+                self.service.call("PUT", address, broken.encode(), **OCTETS, **headers)
+            assert not any(form in str(refused.value).encode() for name in MASKED for form in forms(self.words[name]))
+        self.service.put(address, table.encode())
+        self.jobs["masked"] = self.service.finish(self.service.call("POST", f"/v1/datasets/{dataset}/commit")["id"])[
+            "state"
+        ]
+        train = {"action": "train", "kind": "classification", "dataset": dataset, "model": "m", "params": {"epochs": 2}}
+        self.jobs["learned"] = self.service.finish(self.service.call("POST", "/v1/jobs", train)["id"])["state"]
+        score = {"action": "score", "model": "m@1", "dataset": dataset}
+        self.jobs["scored"] = self.service.finish(self.service.call("POST", "/v1/jobs", score)["id"])["state"]
+        self.card = self.service.get("/v1/models/m/versions/1/card", Accept="text/markdown")
+
+    def _listen(self) -> None:
+        events = [self.service.get("/v1/events?limit=200")]
+        while (after := json.loads(events[-1])["next_cursor"]) is not None and json.loads(events[-1])["data"]:
+            events.append(self.service.get(f"/v1/events?limit=200&after={after}"))
+        self.told = b"".join(events) + self.service.get("/metrics")
+        client = Redis(unix_socket_path=str(redis_server.make_place(self.service.home / "redis").socket))
+        readers = {
+            b"string": client.get, b"hash": client.hgetall, b"set": client.smembers,
+            b"list": lambda key: client.lrange(key, 0, -1), b"zset": lambda key: client.zrange(key, 0, -1),
+        }  # fmt: skip
+        keys = list(client.scan_iter())
+        self.in_redis = repr([(key, readers[client.type(key)](key)) for key in keys]).encode()
+        client.close()
+
     def _break_inside(self) -> None:
         """A 500, and a job that ends as internal: both by what no door lets in."""
         chosen = settings.read({"ETUDE_HOME": str(self.service.home)})
@@ -119,9 +172,30 @@ class Planted:
             )
         self.jobs["500"] = self.service.refused("GET", f"/v1/jobs/{broken}")["code"]
 
+    def all_written(self) -> bytes:
+        """Every byte of every file, and every stored file once more as it was before it was sealed."""
+        home = self.service.home
+        # The key of whoever has started the service is there for its client.
+        files = [path for path in sorted(home.rglob("*")) if path.is_file() and path.name != "client.json"]
+        lying = b"".join(path.read_bytes() for path in files)
+        secret = {"ETUDE_ROOT_KEY_FILE": str(home / "root.key")}
+        storage = Storage(settings.read({"ETUDE_HOME": str(home), **secret}))
+        opened = [storage.get(key) for key in storage.keys("t/")]
+        assert len(opened) > 5
+        return lying + b"".join(opened) + _tables_of(opened)
+
     def all_printed(self) -> bytes:
         logs = sorted((self.service.home / "logs").glob("*"))
         return b"".join(path.read_bytes() for path in (self.printed, *logs))
+
+
+def _tables_of(contents: list[bytes]) -> bytes:
+    """The cells of Parquet files, which are compressed there."""
+    # One was uploaded that only begins and ends like one.
+    found = [content for content in contents if content.startswith(b"PAR1") and len(content) > 200]
+    tables = [pq.read_table(io.BytesIO(content)) for content in found]
+    assert tables
+    return repr([table.to_pylist() for table in tables]).encode()
 
 
 @pytest.fixture(scope="module")
@@ -152,6 +226,7 @@ def test_everything_has_gone_wrong_that_should(planted: Planted) -> None:
     assert planted.jobs["broken"] == "internal" and planted.jobs["500"] == "internal"
     assert planted.jobs["erasure"] == "succeeded"
     assert {planted.jobs["ingest 0"], planted.jobs["ingest 1"]} == {"failed"}
+    assert {planted.jobs[name] for name in ("masked", "learned", "scored")} == {"succeeded"}
     assert planted.jobs["training"] not in ("succeeded", "running")
 
 
@@ -179,6 +254,23 @@ def test_nothing_that_was_planted_is_in_any_log(planted: Planted) -> None:
 
     assert len(printed) > 1000
     assert found == set()
+
+
+def test_nothing_that_was_planted_is_in_an_event_a_figure_or_redis(planted: Planted) -> None:
+    assert b"state" in planted.told and b"etude_jobs" in planted.told and len(planted.in_redis) > 2
+
+    for where in (planted.told, planted.in_redis):
+        assert {name for name, word in planted.words.items() if any(form in where for form in forms(word))} == set()
+
+
+def test_what_is_hidden_at_the_door_is_written_nowhere(planted: Planted) -> None:
+    written = planted.all_written()
+
+    hidden = (*MASKED, "user", "own_key")
+    assert {name for name in hidden if any(form in written for form in forms(planted.words[name]))} == set()
+    # Or the silence would prove nothing: a name of a file stands in the database.
+    assert any(form in written for form in forms(planted.words["file"]))
+    assert b"h-" in written and b"masked at the door" in planted.card
 
 
 def test_the_search_finds_what_is_there() -> None:

@@ -146,16 +146,14 @@ def test_every_version_of_the_name_is_rid_of_the_listener(post: Post, tenant: st
 
 
 def test_a_pseudonym_and_the_id_behind_it_are_the_same_listener(post: Post, tenant: str, tmp_path: Path) -> None:
-    row, _ = ingest(post, tenant, {"a.csv": PLAYS}, pseudonymise=True)
-    of_alice, of_bob, of_carol = (
-        pseudonyms.of(post.settings.pepper, tenant, "plays", user) for user in ("alice", "bob", "carol")
-    )
+    row, _ = ingest(post, tenant, {"a.csv": PLAYS})
+    of_alice, of_bob = (pseudonyms.of(post.settings.pepper, tenant, "plays", user) for user in ("alice", "bob"))
 
     by_id, by_pseudonym = (run(post, erase(post, tenant, row, user)) for user in ("alice", of_bob))
 
     assert (by_id.result["events"], by_pseudonym.result["events"]) == (2, 1)
     assert by_id.params["user"] == of_alice
-    assert users(post, row, tmp_path) == [of_carol]
+    assert users(post, row, tmp_path) == ["carol"]
 
 
 @pytest.mark.parametrize("user", ["nobody", "Alice", "x", "alic"])
@@ -246,7 +244,7 @@ def test_a_rejected_version_is_told_until_its_uploads_are_gone(post: Post, tenan
 
 def test_a_wrong_cell_that_named_the_listener_is_gone_too(post: Post, tenant: str) -> None:
     row, ingested = ingest(post, tenant, {"a.csv": PLAYS + b"bob,x,alice\n"})
-    assert "alice" in json.dumps(row.profile["interactions"]["faults"])
+    assert row.profile["interactions"]["faults_total"] == 1
 
     run(post, erase(post, tenant, row, "alice"))
 

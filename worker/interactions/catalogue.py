@@ -96,5 +96,4 @@ def _note(left_out: LeftOut, rows: np.ndarray, key: str, files: Sequence[tuple[s
         name, count = files[which]
         said = f"expected the id of an item, of at most {ID_CHARACTERS} characters, received none"
         place = row - int(ends[which]) + count
-        left_out.cells.append("")
         left_out.faults.append(Fault(said, file=name, row=place, column=key, code="id_missing"))

@@ -12,12 +12,12 @@ from shared import sandbox
 from shared.confinement import Bounds
 from shared.containment.landlock import Reach
 from shared.errors import JobFailed
+from shared.play_roles import is_item_file
 from worker.formats.limits import Limits
 from worker.formats.source import rejection
 from worker.ingest import UploadedFile
 
-# Of the files of a dataset, those of the item table: items.csv, Items-2024.parquet.
-ITEM_FILES = "items"
+__all__ = ["Decoded", "decode_interactions", "decode_items", "is_item_file"]
 
 Json = dict[str, Any]  # Any: JSON
 Progress = Callable[[int, int | None], None]
@@ -30,11 +30,6 @@ class Decoded:
     path: Path
     files: list[tuple[str, int]]
     said: Json
-
-
-def is_item_file(name: str) -> bool:
-    """Whether a file belongs to the item table, by its name without folders."""
-    return name.rpartition("/")[2].lower().startswith(ITEM_FILES)
 
 
 def decode_interactions(

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,6 @@ WEIGHT_AT_MOST = 1e9
 AHEAD_S = 86_400.0
 # Before there were recordings to play, more or less.
 EARLIEST_S = -2_208_988_800.0
-SAID_CHARACTERS = 40
 
 # What is wrong with a row, the first that applies: its code, the role whose cell is wrong, and what was expected.
 WRONG = (
@@ -61,13 +60,6 @@ class LeftOut:
     counts: Counter[str] = field(default_factory=Counter)
     # What was expected, and no cell: of a file whose columns were mistaken any of them may hold users.
     faults: list[Fault] = field(default_factory=list)
-    # Of each fault what its cell holds, empty where that is not to be told.
-    cells: list[str] = field(default_factory=list)
-
-    def told(self) -> list[Fault]:
-        """The faults with their cells: for a profile, which is made anew when a listener is erased, and no job."""
-        pairs = zip(self.faults, self.cells, strict=True)
-        return [replace(fault, message=f"{fault.message}, received {cell}") if cell else fault for fault, cell in pairs]
 
 
 @dataclass(frozen=True)
@@ -212,14 +204,10 @@ def _note(
     for place in places[: FAULTS_SHOWN - len(left_out.faults)].tolist():
         code, role, said = WRONG[wrong[place]]
         cell = cells[role][place].as_py()
-        described = _describe(cell, code)
-        # An id is never told: it may be a person's.
-        is_told = not described and role not in (USER, ITEM)
-        left_out.cells.append(repr(cell[:SAID_CHARACTERS]) if is_told else "")
         origin = next(each for each in origins if each.first <= first + place < each.end)
         left_out.faults.append(
             Fault(
-                said + described, file=origin.file, row=first + place - origin.first,
+                said + _describe(cell, code), file=origin.file, row=first + place - origin.first,
                 column=roles[role], code=code,
             )
         )  # fmt: skip

@@ -31,7 +31,7 @@ def left_out(folder: Path, **cells: str | None) -> list[Any]:
     columns = {role: [cell, cells.get(role, cell)] for role, cell in good.items()}
     events, lost = read(folder, columns)
     assert len(events.user) + len(lost.faults) == 2
-    return [(fault.code, fault.file, fault.row, fault.column, fault.message) for fault in lost.told()]
+    return [(fault.code, fault.file, fault.row, fault.column, fault.message) for fault in lost.faults]
 
 
 def test_every_cell_is_read(tmp_path: Path) -> None:
@@ -62,12 +62,11 @@ def test_without_weights_each_event_counts_one(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("weight", [None, "", "NaN", "inf", "-inf", "0", "-3", "1e10", "often", "1,5", "1_000"])
 def test_a_weight_that_is_none_is_left_out(tmp_path: Path, weight: str | None) -> None:
-    received = "none" if not weight else repr(weight)
+    received = "" if weight else ", received none"
 
     assert left_out(tmp_path, weight=weight) == [
-        ("weight_invalid", "a.csv", 1, "n",
-         f"expected a number above 0 and at most 1,000,000,000, received {received}")
-    ]  # fmt: skip
+        ("weight_invalid", "a.csv", 1, "n", f"expected a number above 0 and at most 1,000,000,000{received}")
+    ]
 
 
 @pytest.mark.parametrize("time", [None, "yesterday", "1850-01-01", "-99999999999", "inf"])
@@ -75,7 +74,7 @@ def test_a_time_that_is_none_is_left_out(tmp_path: Path, time: str | None) -> No
     ((code, _, row, column, said),) = left_out(tmp_path, time=time)
 
     assert (code, row, column) == ("time_invalid", 1, "at")
-    assert said.endswith(f"received {'none' if time is None else repr(time)}")
+    assert said.endswith("received none" if time is None else "seconds since 1970")
 
 
 @pytest.mark.parametrize(("time", "is_kept"), [(NOW_S + 86_000, True), (NOW_S + 86_500, False), (4e9, False)])
@@ -96,7 +95,7 @@ def test_an_id_that_names_nobody_is_left_out(tmp_path: Path, role: str, cell: st
 
 
 @pytest.mark.parametrize("role", ["weight", "time"])
-def test_a_cell_is_told_only_to_who_asks_for_it(tmp_path: Path, role: str) -> None:
+def test_a_cell_is_told_to_nobody(tmp_path: Path, role: str) -> None:
     cells = {"user": ["u", "u"], "item": ["x", "x"], role: ["1", "alice@x.com"]}
 
     _, lost = read(tmp_path, cells)
@@ -104,7 +103,6 @@ def test_a_cell_is_told_only_to_who_asks_for_it(tmp_path: Path, role: str) -> No
     assert [(fault.row, "expected" in fault.message, "alice" in fault.message) for fault in lost.faults] == [
         (1, True, False)
     ]  # fmt: skip
-    assert [fault.message.endswith(", received 'alice@x.com'") for fault in lost.told()] == [True]
 
 
 def test_of_users_and_items_no_cell_is_told_to_anybody(tmp_path: Path) -> None:
@@ -112,7 +110,7 @@ def test_of_users_and_items_no_cell_is_told_to_anybody(tmp_path: Path) -> None:
 
     _, lost = read(tmp_path, {"user": ["u", long, " "], "item": [long, "x", "x"]})
 
-    assert [fault.message.partition("received ")[2] for fault in lost.told()] == [
+    assert [fault.message.partition("received ")[2] for fault in lost.faults] == [
         "one of 1,100",
         "one of 1,100",
         "none",

@@ -1,11 +1,15 @@
 """Datasets of interactions as a client makes them: uploaded, ingested by a real child, looked at as they are stored."""
 
 import io
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from sqlalchemy import Row, update
 
@@ -19,6 +23,9 @@ from worker.interactions.stored import Interactions
 from worker.runner import Post
 
 Json = dict[str, Any]
+
+# Of each pseudonym that an upload may come to, whose it is: nobody but a test could make such a list.
+NAMES: dict[str, str] = {}
 
 
 def begin(
@@ -34,6 +41,7 @@ def begin(
     with post.database.transaction() as sql:
         row = datasets.create(sql, tenant, name=name, format="interactions", columns=columns, base=base)
     for place, (file, content) in enumerate(files.items()):
+        _learn_names(post, tenant, name, content)
         key = places.dataset_file(tenant, row.id, f"file-{place}")
         kept = post.storage.put(key, [content])
         with post.database.transaction() as sql:
@@ -55,12 +63,38 @@ def find(post: Post, tenant: str, dataset: str) -> Row[Any]:
 
 
 def loaded(post: Post, row: Row[Any], folder: Path) -> Interactions:
+    """What a dataset holds, its users by the names of the uploads and in their order."""
+    found = as_it_lies(post, row, folder)
+    names = [NAMES.get(user, user) for user in found.users]
+    users = sorted(names)
+    place = {name: number for number, name in enumerate(users)}
+    user = np.array([place[name] for name in names], np.int32)[found.user]
+    order = np.argsort(user, kind="stable")
+    context = found.context and replace(found.context, codes=found.context.codes[order])
+    return replace(
+        found, users=users, user=user[order], item=found.item[order], weight=found.weight[order],
+        time=None if found.time is None else found.time[order], context=context,
+    )  # fmt: skip
+
+
+def as_it_lies(post: Post, row: Row[Any], folder: Path) -> Interactions:
     """What a dataset holds."""
     paths = []
     for part in row.parts:
         paths.append(folder / f"{row.id}-{row.sha256[:8]}-{part['name']}")
         paths[-1].write_bytes(post.storage.get(part["key"]))
     return stored.load(paths)
+
+
+def _learn_names(post: Post, tenant: str, dataset_name: str, content: bytes) -> None:
+    if content.startswith(b"PAR1"):
+        columns = pq.read_table(io.BytesIO(content)).columns
+        cells = {cell for column in columns for cell in pc.unique(column).to_pylist()}
+        words = {f"{cell:.15g}" if isinstance(cell, float) else str(cell) for cell in cells}
+    else:
+        words = {word.strip() for word in re.split(r"[,\r\n]", content.decode(errors="replace"))}
+    for word in words:
+        NAMES[pseudonyms.of(post.settings.pepper, tenant, dataset_name, word)] = word
 
 
 def rows(interactions: Interactions) -> list[tuple[Any, ...]]:

@@ -1,0 +1,1 @@
+"""What of a file's columns is never written: dropped, hashed, generalised or noised while the file comes in."""
