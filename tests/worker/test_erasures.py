@@ -1,6 +1,8 @@
 """An erasure that was decided: what goes, what is marked, what is kept and told, and nothing that is readable."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +10,10 @@ import pytest
 from sqlalchemy import select, update
 
 from shared import datasets, models, pseudonyms, receipts
+from shared.backup.restoring import restore
+from shared.backup.saving import save
 from shared.database import Database
-from shared.errors import InvalidRequest, NotAllowedNow
+from shared.errors import Damaged, InvalidRequest, NotAllowedNow, Unavailable
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import datasets as dataset_table
@@ -190,3 +194,40 @@ def test_the_same_is_not_erased_twice_at_once(post: Post, tenant: str) -> None:
     carry_out(post, first)
     again = carry_out(post, decide(post, tenant, "plays", listener="alice"))
     assert receipt_of(post, again)["datasets"] == []
+
+
+def test_in_yesterdays_backup_nothing_of_it_can_be_read_and_everything_else_can(
+    post: Post, settings: Settings, tenant: str, tmp_path: Path
+) -> None:
+    plays, _ = uploading.ingest(post, tenant, {"a.csv": PLAYS})
+    songs, _ = uploading.ingest(post, tenant, {"a.csv": b"user,item\nCanary,x\n"}, name="songs")
+    other, _ = uploading.ingest(post, tenant, {"a.csv": OTHER}, name="other")
+    learn(post, tenant, plays.id, model="taste", canary="alice")
+    score(post, tenant, songs.id, canary="Canary")
+    of_other = score(post, tenant, other.id, canary="erin")
+    # Before it a sweep has not been by, and yesterday nobody had asked for anything.
+    save(settings, tmp_path / "backup", keys_folder=tmp_path / "keys of yesterday")
+
+    for dataset, listener in (("plays", "alice"), ("songs", None)):
+        carry_out(post, decide(post, tenant, dataset, listener=listener, policy="delete"))
+
+    home = tmp_path / "restored"
+    restored = replace(
+        settings, home=home, database_url=f"sqlite:///{home}/etude.db", storage_url=f"file://{home}/storage"
+    )  # with the keys of today
+    told = restore(restored, tmp_path / "backup")
+    # Who has the backup has all of its files, and not those alone that a restore puts back.
+    shutil.copytree(tmp_path / "backup" / "storage", home / "storage", dirs_exist_ok=True)
+    files = Storage(restored)
+    opened, shut = {}, []
+    for key in files.keys("t/"):
+        try:
+            opened[key] = files.get(key)
+        except (Damaged, Unavailable):
+            shut.append(key)
+    assert set(told.gone) <= set(shut)
+    assert [key for key in shut if f"/{plays.id}/" in key] and [key for key in shut if f"/{songs.id}/" in key]
+    whole = b"".join(opened.values()) + b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    assert b"alice" not in whole and b"Canary" not in whole
+    assert [key for key in opened if f"/{other.id}/" in key]
+    assert b"erin" in b"".join(content for key, content in opened.items() if of_other in key)

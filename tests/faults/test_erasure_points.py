@@ -1,0 +1,55 @@
+"""An erasure whose worker is killed at every step that others can see: it is carried out once, and told once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from shared import jobs, receipts
+from shared.database import Database
+from shared.settings import Settings
+from shared.storage import Storage
+from shared.up import environment_of
+from tests.worker import erased, working
+from tests.worker.erased import decide, find, learn, log, marks, readable, score
+from tests.worker.interactions import uploading
+
+PLAYS = b"user,item,time\nalice,x,1\nalice,only hers,2\nbob,x,3\ncarol,y,4\n"
+LIMIT_S = 300.0
+ROOT = Path(__file__).parents[2]
+
+
+# Commits of the database, and of the key store: these are on either side of each file that is destroyed.
+@pytest.mark.parametrize("what", ["commit", "key"])
+def test_an_erasure_that_dies_everywhere_is_carried_out_once(
+    settings: Settings, database: Database, storage: Storage, tenant: str, what: str
+) -> None:
+    post = working.make_post(settings, database, storage, worker="light-1")
+    plays, _ = uploading.ingest(post, tenant, {"a.csv": PLAYS})
+    taste = learn(post, tenant, plays.id, model="taste", canary="alice")
+    scored = score(post, tenant, plays.id, canary="alice")
+    decided = decide(post, tenant, "plays", listener="alice", policy="delete")
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "tests.faults.erasing_worker", what], cwd=ROOT, capture_output=True, text=True,
+        env={**os.environ, **environment_of(settings)}, timeout=LIMIT_S,
+    )  # fmt: skip
+
+    died = sorted(path.name for path in settings.home.glob("died-*"))
+    row = find(post, decided)
+    assert (ran.returncode, row.state) == (0, "done"), (ran.stderr, died, row.job_error)
+    assert len(died) >= 12
+    assert set(working.outcomes(post, row.job)) == {"lost", jobs.SUCCEEDED}
+    receipt = row.receipt
+    assert receipts.is_signed(receipts.public_key(storage.open_keys().store), receipt, row.signature)
+    assert [(each["reference"], each["events"]) for each in receipt["datasets"]] == [("plays@1", 2)]
+    assert {each["kind"] for each in receipt["artefacts"]} == {"dataset_part", "output", "kept_rows", "model_file"}
+    assert (receipt["predictions_deleted"], marks(post, taste)) == ([scored], ["deleted"])
+    assert [name for name, _ in log(post, row.pseudonym)] == [
+        "erasures.decide", "erasures.rewrite", "erasures.delete_outputs", "erasures.delete_model", "erasures.done"
+    ]  # fmt: skip
+    assert readable(post, "alice") == []
+    assert uploading.find(post, tenant, plays.id).rows == 2
+    assert receipt["requested_by"] == erased.KEY
