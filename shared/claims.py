@@ -97,8 +97,7 @@ _busy = (
     .subquery("busy")
 )
 _running = func.coalesce(_busy.c.running, 0)
-# Who has had no more than others, or nothing lately, owes nothing.
-_owed = case((tenants.c.served_until > now(), tenants.c.served_until), else_=0.0)
+_all = tenants.alias("all_tenants")
 
 
 def _waiting(*chosen: ColumnElement[Any]) -> Select[Any]:
@@ -116,7 +115,7 @@ _is_known = and_(
 _BEST = (
     _waiting(jobs.c.id)
     .where(_is_known)
-    .order_by(jobs.c.priority.desc(), _running, _owed, jobs.c.turn_at, jobs.c.id)
+    .order_by(jobs.c.priority.desc(), _running, tenants.c.served_until, jobs.c.turn_at, jobs.c.id)
     .limit(1)
     .with_for_update(skip_locked=True, of=jobs)
     .correlate(None)
@@ -153,14 +152,31 @@ _BEGIN = insert(attempts).values(
 )  # fmt: skip
 
 
+def _later(one: ColumnElement[float], other: ColumnElement[float]) -> ColumnElement[float]:
+    return case((one > other, one), else_=other)
+
+
+# From where on all are served now: whoever has had less and comes back has no claim to what others had meanwhile. A
+# clock would run on while others are served, and forgive in that time what was used.
+_from = select(func.coalesce(func.max(_all.c.served_from), 0.0)).scalar_subquery()
+_expected_s = bindparam("expected_s", type_=Double)
+# Of its other jobs that run: what they take is not known yet, and may be a fraction of what was expected.
+_open_s = (
+    select(func.coalesce(func.sum(jobs.c.expected_s), 0.0) - _expected_s)
+    .where(jobs.c.tenant == bindparam("of"), jobs.c.state == RUNNING, jobs.c.lease_owner != PARKED)
+    .scalar_subquery()
+)
 _CHARGE = (
     update(tenants)
     .where(tenants.c.id == bindparam("of"))
     .values(
-        served_until=case((tenants.c.served_until > now(), tenants.c.served_until), else_=now())
-        + bindparam("expected_s", type_=Double)
+        served_from=_later(tenants.c.served_until - _open_s, _from),
+        served_until=_later(tenants.c.served_until, _from) + _expected_s,
     )
     .returning(tenants.c.running_at_most)
+)
+_CHARGE_HELP = (
+    update(tenants).where(tenants.c.id == bindparam("of")).values(served_until=tenants.c.served_until + _expected_s)
 )
 # What it took instead of what was expected.
 _SETTLE = (
@@ -411,7 +427,7 @@ def _requeue(sql: Connection, claim: Claim, *, outcome: str, **values: Any) -> N
 
 def charge_help(sql: Connection, claim: Claim, helped_s: float) -> None:
     """Charge the tenant with what another worker has done of its job; after a fenced write of that."""
-    sql.execute(_CHARGE, {"of": claim.tenant, "expected_s": helped_s})
+    sql.execute(_CHARGE_HELP, {"of": claim.tenant, "expected_s": helped_s})
 
 
 def _settle(sql: Connection, claim: Claim) -> None:

@@ -48,8 +48,10 @@ tenants = Table(
     Column("id", Id, primary_key=True),
     Column("name", Name, nullable=False, unique=True),
     Column("created_at", Double, nullable=False),
-    # As if its jobs had run one after the other: who is furthest ahead waits for the others.
+    # Seconds of a clock that runs only while somebody is served: where its share ends, who is furthest ahead waits for
+    # the others; and where that began which was claimed last.
     Column("served_until", Double, nullable=False, server_default="0"),
+    Column("served_from", Double, nullable=False, server_default="0"),
     # Since when its keys open nothing and its jobs wait; null of one that may work.
     Column("suspended_at", Double),
     # What it may have instead of what the settings say of every tenant (shared/quotas.py); -1: as much as it likes.

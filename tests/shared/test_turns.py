@@ -1,6 +1,7 @@
 """Whose turn it is: a fair share between tenants and between short and long jobs, and limits for each tenant."""
 
 import threading
+import time
 
 import pytest
 from sqlalchemy import select, update
@@ -13,17 +14,19 @@ from shared.tables import jobs as table
 from tests.factories import SKILLS, claim, make_job
 
 
-def run_all(database: Database, *, takes_s: float = 0.0) -> list[str]:
+def run_all(database: Database, *, takes_s: float = 0.0, really_s: float = 0.0, at_most: int = 1000) -> list[str]:
     """One worker does one job after the other; returns them in the order in which they were claimed."""
-    done = []
-    while True:
+    done: list[str] = []
+    while len(done) < at_most:
         with database.transaction() as sql:
             found = claims.claim_next(sql, "train", worker="w", skills=SKILLS, lease_s=30)
             if found is None:
                 return done
             sql.execute(update(attempts).where(attempts.c.job == found.job_id).values(started_at=now() - takes_s))
+            time.sleep(really_s)
             claims.succeed(sql, found, result={}, cost={})
             done.append(found.job_id)
+    return done
 
 
 @pytest.mark.hostile("H51")
@@ -38,6 +41,53 @@ def test_with_one_worker_a_tenant_with_one_job_does_not_wait_for_all_of_another(
 
     assert order.index(one) == 1
     assert [job for job in order if job != one] == many
+
+
+def test_time_that_passes_while_a_job_runs_forgives_nothing(database: Database, tenant: str, other: str) -> None:
+    """What is used up is as long as the clock goes on meanwhile: a tenant that has just been served is behind."""
+    with database.transaction() as sql:
+        for _ in range(6):
+            make_job(sql, tenant, expected_s=0.001)
+    order = [*run_all(database, really_s=0.03, at_most=2)]
+    with database.transaction() as sql:
+        one = make_job(sql, other, expected_s=0.001)
+
+    order += run_all(database, really_s=0.03)
+
+    assert order.index(one) == 2
+
+
+def test_who_was_idle_is_owed_nothing(database: Database, tenant: str, other: str) -> None:
+    with database.transaction() as sql:
+        many = [make_job(sql, tenant, expected_s=10.0) for _ in range(10)]
+    assert run_all(database, takes_s=10.0) == many
+    with database.transaction() as sql:
+        for owner in [tenant] * 3 + [other] * 6:
+            make_job(sql, owner, expected_s=10.0)
+        owners = {row.id: row.tenant for row in sql.execute(select(table))}
+
+    order = [owners[job] for job in run_all(database, takes_s=10.0)]
+
+    assert order[0] == other and tenant in order[1:3]
+
+
+def test_an_expectation_that_is_far_off_moves_nobody_for_long(database: Database, tenant: str, other: str) -> None:
+    """Two that are expected to take an hour, and end at once: what the other begins with is not an hour further on."""
+    with database.transaction() as sql:
+        for _ in range(2):
+            make_job(sql, tenant, expected_s=3600.0)
+        first, second = claim(sql), claim(sql)
+        make_job(sql, other, expected_s=1.0)
+        third = claim(sql)
+        for found in (first, second, third):
+            claims.succeed(sql, found, result={}, cost={})
+        for owner in [tenant] * 5 + [other] * 5:
+            make_job(sql, owner, expected_s=1.0)
+        owners = {row.id: row.tenant for row in sql.execute(select(table))}
+
+    order = [owners[job] for job in run_all(database, takes_s=1.0)]
+
+    assert set(order[:3]) == {tenant, other}
 
 
 def test_two_tenants_with_full_queues_take_turns(database: Database, tenant: str, other: str) -> None:
@@ -81,7 +131,7 @@ def test_what_a_job_took_counts_and_not_what_was_expected_of_it(database: Databa
         for _ in range(5):
             make_job(sql, other, expected_s=1.0)
 
-    assert run_all(database).index(mine) <= 1
+    assert run_all(database, takes_s=1.0).index(mine) <= 1
 
 
 def test_a_short_job_overtakes_a_long_one_of_its_tenant(database: Database, tenant: str) -> None:
