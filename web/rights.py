@@ -15,7 +15,9 @@ from web.requests import RunsPage
 
 Json = dict[str, Any]
 
-ERASURE = "What was learned stays in these versions until they are erased or trained anew."
+ERASURE = (
+    "What was learned stays in these versions until they are deleted or trained anew: POST /v1/erasures does either."
+)
 
 
 @route("GET", "/v1/datasets/<dataset_id>/rights", scope=READ, query=RunsPage, answer=rights_schemas.Ledger,

@@ -10,11 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared import claims, derived, erasing, erasures, receipts, storage
+from shared import claims, datasets, derived, erasing, erasures, receipts, storage
 from shared.database import now
 from shared.datasets import READY, jobs_naming
 from shared.errors import TryAgain
 from shared.jobs import RUNNING
+from shared.masking import keys as masking_keys
 from shared.tables import audit_heads
 from shared.tables import datasets as dataset_table
 from worker import erasure_receipts, leftovers, retraining
@@ -186,6 +187,7 @@ def _destroy(desk: Desk, row: Row[Any]) -> list[str]:
     leftover: list[str] = []
     for job in row.found["jobs"]:
         leftover += _sweep_job(desk, job)
+    _destroy_key_of_hashes(desk, row)
     for dataset in _dataset_ids(row):
         if row.kind == erasures.DATASET:
             desk.storage.delete_folder(storage.dataset_folder(row.tenant, dataset))
@@ -194,6 +196,14 @@ def _destroy(desk: Desk, row: Row[Any]) -> list[str]:
             desk.storage.delete(key)
             leftover.append(key)
     return leftover
+
+
+def _destroy_key_of_hashes(desk: Desk, row: Row[Any]) -> None:
+    """With the last dataset of a name nobody can tell any more whose hashes others hold."""
+    with desk.database.reading() as sql:
+        is_left = datasets.has_name(sql, row.tenant, row.dataset)
+    if not is_left:
+        masking_keys.destroy(desk.storage, masking_keys.place(desk.settings.pepper, row.tenant, row.dataset))
 
 
 def _sweep_job(desk: Desk, job: str) -> list[str]:

@@ -14,6 +14,7 @@ from shared.backup.restoring import restore
 from shared.backup.saving import save
 from shared.database import Database
 from shared.errors import Damaged, InvalidRequest, NotAllowedNow, Unavailable
+from shared.masking import keys as masking_keys
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import datasets as dataset_table
@@ -231,3 +232,17 @@ def test_in_yesterdays_backup_nothing_of_it_can_be_read_and_everything_else_can(
     assert b"alice" not in whole and b"Canary" not in whole
     assert [key for key in opened if f"/{other.id}/" in key]
     assert b"erin" in b"".join(content for key, content in opened.items() if of_other in key)
+
+
+def test_the_key_of_its_hashes_goes_with_the_last_dataset_of_a_name(post: Post, tenant: str) -> None:
+    for _ in range(2):
+        uploading.ingest(post, tenant, {"a.csv": OTHER}, name="people")
+    place = masking_keys.place(post.settings.pepper, tenant, "people")
+    first = masking_keys.take(post.storage, place)
+
+    carry_out(post, decide(post, tenant, "people@1"))
+    kept = masking_keys.take(post.storage, place)
+    carry_out(post, decide(post, tenant, "people"))
+
+    assert kept == first
+    assert post.storage.open_keys().find(place).key is None
