@@ -38,6 +38,10 @@ def receipt(answer: Json) -> None:
         out.print(escape(f"  {each['reference']} has learned from it, and is {each['done']}."))
     for alias in said["aliases_removed"]:
         out.print(escape(f"  {alias} points to nothing now."))
+    for job in said["jobs_cancelled"]:
+        out.print(f"  {job} was working on it, and was ended: submit it again where it is still wanted.")
+    for schedule in said["schedules_paused"]:
+        out.print(f"  {schedule} is paused: give it another dataset.")
     for job in said["retrained"]:
         out.print(f"  {job} trains anew.")
     for each in said["not_retrained"]:

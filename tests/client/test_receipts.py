@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from etude import EtudeError, ed25519
+from etude import EtudeError, ed25519, show_erasures
 from etude.erasures import demand_signed
 
 from shared import receipts
@@ -81,3 +81,26 @@ def test_a_receipt_that_was_changed_is_refused(change: dict[str, Any]) -> None:
 def test_a_receipt_of_another_service_is_not_of_the_one_that_is_known() -> None:
     with pytest.raises(EtudeError, match="not what was signed"):
         demand_signed(signed(), receipts.public_key(Store("ks_2", b"t" * 32)))
+
+
+def test_what_an_erasure_has_ended_is_told_and_not_only_what_it_has_destroyed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    done = {
+        "erasure": "era_1", "done_at": "2026-11-27T23:25:00Z",
+        "subject": {"kind": "listener", "dataset": "plays", "version": None, "pseudonym": "p-1"},
+        "datasets": [{"reference": "plays@1", "done": "rewritten"}], "artefacts": [{}] * 3, "unnamed_files": [{}],
+        "models": [{"reference": "taste@1", "done": "kept"}], "aliases_removed": ["taste@champion"],
+        "jobs_cancelled": ["job_1"], "schedules_paused": ["sch_1"], "retrained": ["job_2"], "not_retrained": [],
+        "remains": [{"what": "figures", "why": "Counts stay."}],
+    }  # fmt: skip
+
+    show_erasures.receipt({"receipt": done, "key_id": "abc"})
+
+    told = " ".join(capsys.readouterr().out.split())
+    for said in (
+        "p-1 in plays", "plays@1 is rewritten", "4 files destroyed", "taste@1 has learned from it, and is kept",
+        "taste@champion points to nothing now", "job_1 was working on it, and was ended", "sch_1 is paused",
+        "job_2 trains anew", "remains: figures. Counts stay.",
+    ):  # fmt: skip
+        assert said in told
