@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
-from shared import claims, features, recovery
+from shared import claims, features, pseudonyms, recovery
 from shared import storage as places
 from shared.database import Database
 from shared.errors import JobFailed
@@ -138,5 +138,6 @@ def test_of_an_erased_listener_no_byte_is_left(post: Post, tenant: str) -> None:
     named = {part["key"] for part in after.parts}
     assert not named & before
     assert set(post.storage.keys(places.dataset_folder(tenant, row.id))) == named
-    assert not holding(post, tenant, b"alice")
-    assert holding(post, tenant, b"bob")
+    alice, bob = (pseudonyms.of(post.settings.pepper, tenant, row.name, user).encode() for user in ("alice", "bob"))
+    assert not holding(post, tenant, b"alice") and not holding(post, tenant, alice)
+    assert holding(post, tenant, bob)
