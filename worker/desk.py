@@ -156,11 +156,17 @@ class Desk:
 
     def uploads_by_version(self, row: Row[Any]) -> list[list[Row[Any]]]:
         """The files of each version that a dataset is made of, the oldest first."""
+        chain = [*self.bases(row), row]
+        with self.database.reading() as sql:
+            return [datasets.files(sql, version.id) for version in chain]
+
+    def bases(self, row: Row[Any]) -> list[Row[Any]]:
+        """The versions that a dataset adds to, the oldest first."""
         with self.database.reading() as sql:
             chain = [row]
             while chain[-1].base is not None:
                 chain.append(datasets.find(sql, self.claim.tenant, chain[-1].base))
-            return [datasets.files(sql, version.id) for version in reversed(chain)]
+            return chain[:0:-1]
 
     def fetch_upload(self, file: Row[Any]) -> Path:
         """A local copy under a name of our own."""

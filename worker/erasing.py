@@ -8,10 +8,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from shared import datasets, erasing
-from worker import erasures, retraining
+from worker import erasures, listeners, retraining
 from worker.desk import Desk
 from worker.ending import Ending
-from worker.listeners import without
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -25,14 +24,16 @@ def erase(desk: Desk) -> Ending:
     with desk.database.reading() as sql:
         rows = erasing.versions(sql, tenant, name, datasets.READY)
     desk.enter("erasing")
-    changes = [change for row in rows if (change := without(desk, row, desk.claim.params["user"])) is not None]
+    changes = [
+        change for row in rows if (change := listeners.without(desk, row, desk.claim.params["user"])) is not None
+    ]
 
     def record(sql: Connection) -> Json:
         erasing.publish(sql, tenant, name, rows, changes)
         changed = {change.was.id for change in changes}
         uses = erasing.uses(sql, tenant, name, clean={row.sha256 for row in rows if row.id not in changed})
         result = {
-            "events": sum(change.events for change in changes),
+            "events": sum(change.lost for change in changes),
             "datasets": [f"{name}@{change.was.version}" for change in changes],
             "models": [f"{model.name}@{model.number}" for model in uses.models],
             "predictions": uses.predictions,

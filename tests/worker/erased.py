@@ -18,9 +18,17 @@ Json = dict[str, Any]
 KEY = "key_auditor"
 
 
-def decide(post: Post, tenant: str, dataset: str, *, listener: str | None = None, policy: str = "keep") -> Row[Any]:
+def decide(
+    post: Post,
+    tenant: str,
+    dataset: str,
+    *,
+    listener: str | None = None,
+    track: str | None = None,
+    policy: str = "keep",
+) -> Row[Any]:
     """An erasure as the door decides it."""
-    wanted = Wanted(tenant, KEY, dataset, listener, policy, post.settings.pepper)
+    wanted = Wanted(tenant, KEY, dataset, listener, track, policy, post.settings.pepper)
     with post.database.transaction() as sql:
         return erasures.decide(sql, wanted)
 
