@@ -1,10 +1,7 @@
 """A row, or a recording, that was erased: it leaves every version, and no later one brings it back."""
 
-import io
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
@@ -82,10 +79,10 @@ def receipt_of(post: Post, row: Any) -> Any:
 
 
 def test_a_row_leaves_every_version_and_no_later_one_brings_it_back(post: Post, tenant: str) -> None:
-    first, job = ingest(post, tenant, {"a.csv": SONGS}, id="id", target="genre", drop=["title"])
+    first, _ = ingest(post, tenant, {"a.csv": SONGS}, id="id", target="genre", drop=["title"])
     second, _ = ingest(post, tenant, {"b.csv": MORE}, base=first.id, id="id", target="genre", drop=["title"])
     other, _ = ingest(post, tenant, {"c.csv": MORE}, id="id", target="genre", drop=["title"])
-    hit = learn(post, tenant, first.id, model="genre", canary="canary-key")
+    model = learn(post, tenant, first.id, model="genre", canary="canary-key")
     clean = learn(post, tenant, other.id, model="clean", canary="s4")
     scored = score(post, tenant, second.id, canary="canary-key")
     pseudonym = pseudonyms.of_row(post.settings.pepper, tenant, "songs", "canary-key")
@@ -100,7 +97,7 @@ def test_a_row_leaves_every_version_and_no_later_one_brings_it_back(post: Post, 
     kinds = {each["kind"] for each in receipt["artefacts"]}
     assert kinds == {"dataset_part", "upload", "output", "kept_rows", "model_file"}
     assert receipt["predictions_deleted"] == [scored]
-    assert marks(post, hit, clean) == ["deleted", None]
+    assert marks(post, model, clean) == ["deleted", None]
     assert log(post, pseudonym)[:3] == [
         ("erasures.decide", row.id), ("erasures.rewrite", first.id), ("erasures.rewrite", second.id)
     ]  # fmt: skip
@@ -122,3 +119,76 @@ def test_a_row_leaves_every_version_and_no_later_one_brings_it_back(post: Post, 
                          target="genre", drop=["title"])  # fmt: skip
     assert made.state == "succeeded", made.error
     assert sorted(each["id"] for each in rows(post, third)) == ["s1", "s3", "s4", "s5", "s9"]
+
+
+@pytest.fixture(scope="module")
+def sounds(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    folder = tmp_path_factory.mktemp("sounds")
+    return {name: recorded.write(folder / name, 150.0 + 90 * place, seconds=2.0)
+            for place, name in enumerate(["canary.wav", "b.wav", "c.wav", "d.wav"])}  # fmt: skip
+
+
+def contents(post: Post, dataset: str) -> list[str]:
+    with post.database.reading() as sql:
+        chosen = select(tracks.c.content).where(tracks.c.dataset == dataset).order_by(tracks.c.number)
+        return list(sql.execute(chosen).scalars())
+
+
+def heard(post: Post) -> set[str]:
+    with post.database.reading() as sql:
+        return set(sql.execute(select(features.c.content)).scalars())
+
+
+def keys(post: Post, row: Row[Any]) -> list[str]:
+    return [each["key"] for each in recorded.reports(post, row)]
+
+
+def test_a_recording_leaves_every_version_with_its_file_and_what_was_computed_of_it(
+    post: Post, tenant: str, sounds: dict[str, bytes]
+) -> None:
+    listed = [
+        ("canary.wav", "canarycore", "x"),
+        ("b.wav", "rock", "y"),
+        ("c.wav", "folk", "z"),
+        ("copy.wav", "rock", "y"),
+    ]
+    album = {**sounds, "copy.wav": sounds["b.wav"], "list.csv": recorded.manifest(listed)}
+    del album["d.wav"]
+    first, job = recorded.ingest(post, tenant, album)
+    assert job.state == "succeeded", job.error
+    added = {"d.wav": sounds["d.wav"], "more.csv": recorded.manifest([("d.wav", "rock", "w")])}
+    second, job = recorded.ingest(post, tenant, added, base=first.id)
+    assert job.state == "succeeded", job.error
+    content = contents(post, first.id)[0]
+    assert content in heard(post)
+    scored = score(post, tenant, second.id, canary="canary.wav")
+
+    row = carry_out(post, decide(post, tenant, "tracks", track="canary.wav"))
+
+    receipt = receipt_of(post, row)
+    assert [(each["reference"], each["rows"]) for each in receipt["datasets"]] == [("tracks@1", 1), ("tracks@2", 1)]
+    assert receipt["predictions_deleted"] == [scored]
+    assert content not in heard(post)
+    assert len(heard(post)) == 3
+    uploads = [each["sha256"] for each in receipt["artefacts"] if each["kind"] == "upload"]
+    assert content in uploads
+    assert len(uploads) == 3
+    assert readable(post, "canary") == []
+    assert not [key for key in post.storage.keys("t/") if sounds["canary.wav"] == post.storage.get(key)]
+    for before, left in ((first, ["b.wav", "c.wav", "copy.wav"]), (second, ["b.wav", "c.wav", "copy.wav", "d.wav"])):
+        now = find(post, tenant, before.id)
+        assert keys(post, now) == left
+        assert [each["duplicate_of"] for each in recorded.reports(post, now)][:3] == [None, None, "b.wav"]
+        assert [each["etude.same_as"] for each in rows(post, now)][:3] == [0, 1, 0]
+        assert len(contents(post, now.id)) == now.rows == now.profile["audio"]["tracks"] == len(left)
+        assert now.profile["classes"] == {"rock": len(left) - 1, "folk": 1}
+        assert "canary" not in json.dumps(now.profile)
+        assert now.base == before.base
+    with post.database.reading() as sql:
+        told = [dict(each) for table in (job_table, events) for each in sql.execute(select(table)).mappings()]
+    assert "canary" not in json.dumps(told) + erased.told(row)
+    again = {"e.wav": sounds["d.wav"], "again.csv": recorded.manifest([("e.wav", "rock", "w")])}
+    third, job = recorded.ingest(post, tenant, again, base=second.id)
+    assert job.state == "succeeded", job.error
+    assert keys(post, third) == ["b.wav", "c.wav", "copy.wav", "d.wav", "e.wav"]
+    assert third.profile["audio"]["faults"] == []
