@@ -8,9 +8,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from shared import datasets, erasing
-from worker import erasures, listeners, retraining
+from worker import erasures, retraining
 from worker.desk import Desk
 from worker.ending import Ending
+from worker.listeners import without
 
 Json = dict[str, Any]  # Any: JSON
 
@@ -24,9 +25,7 @@ def erase(desk: Desk) -> Ending:
     with desk.database.reading() as sql:
         rows = erasing.versions(sql, tenant, name, datasets.READY)
     desk.enter("erasing")
-    changes = [
-        change for row in rows if (change := listeners.without(desk, row, desk.claim.params["user"])) is not None
-    ]
+    changes = [change for row in rows if (change := without(desk, row, desk.claim.params["user"])) is not None]
 
     def record(sql: Connection) -> Json:
         erasing.publish(sql, tenant, name, rows, changes)
