@@ -13,13 +13,13 @@ from sqlalchemy import Connection, Row, select
 
 from shared import claims, datasets, derived, erasing, erasures, features, receipts, rights, storage
 from shared.database import now
-from shared.datasets import AUDIO, READY, TABLE, jobs_naming
+from shared.datasets import READY, jobs_naming
 from shared.errors import TryAgain
 from shared.jobs import RUNNING
 from shared.masking import keys as masking_keys
 from shared.tables import audit_heads
 from shared.tables import datasets as dataset_table
-from worker import erased_recordings, erased_rows, erasure_receipts, leftovers, listeners, retraining
+from worker import erasure_receipts, leftovers, retraining, versions_left
 from worker.desk import Desk
 from worker.ending import Ending
 
@@ -75,18 +75,18 @@ def _dataset_ids(row: Row[Any]) -> list[str]:
 def _replace(desk: Desk, row: Row[Any]) -> Row[Any]:
     """Put the datasets without what is to go in the place of those with, all at once, and have their readers end."""
     desk.enter("erasing")
-    formats = _formats(row)
+    formats = versions_left.formats(row)
     with desk.database.reading() as sql:
         read = erasing.versions(sql, row.tenant, row.dataset, READY, formats=formats)
-    changes = _changes(desk, row, read)
+    changes = versions_left.find(desk, row, read)
     told = {each["id"]: each for each in row.found.get("datasets", ())}
     with desk.database.transaction() as sql:
         claims.hold(sql, desk.claim)
         erasing.publish(sql, row.tenant, row.dataset, read, changes, formats=formats)
         for change in changes:
-            told[change.was.id] = _rewritten(row, told.get(change.was.id), change)
+            told[change.was.id] = versions_left.told(row, told.get(change.was.id), change)
         changed = [change.was.id for change in changes]
-        files = [file for change in changes for file in _replaced(change)]
+        files = [file for change in changes for file in versions_left.replaced(change)]
         found = _with_cancelled(row.found, erasures.cancel_open(sql, row.tenant, changed, started=True))
         found |= {
             "datasets": list(told.values()),
@@ -101,20 +101,6 @@ def _replace(desk: Desk, row: Row[Any]) -> Row[Any]:
     return noted
 
 
-def _formats(row: Row[Any]) -> Sequence[str]:
-    return erasing.OF_ROWS if row.kind == erasures.TRACK else erasing.OF_LISTENERS
-
-
-def _changes(desk: Desk, row: Row[Any], read: Sequence[Row[Any]]) -> list[erasing.Change]:
-    """The versions that lose something, as they will be."""
-    if row.kind == erasures.LISTENER:
-        found = [listeners.without(desk, each, row.pseudonym) for each in read]
-        return [change for change in found if change is not None]
-    found = [erased_rows.without(desk, each, row.pseudonym) for each in read if each.format == TABLE]
-    heard = [each for each in read if each.format == AUDIO]
-    return [change for change in found if change is not None] + erased_recordings.without(desk, heard, row.pseudonym)
-
-
 def _of_rows(sql: Connection, row: Row[Any], uploads: Sequence[erasing.Uploads]) -> Json:
     """What was heard in the rows that are gone, and whether the ledger of rights names them by their keys."""
     keys = {key for each in uploads for key in each.keys}
@@ -124,29 +110,6 @@ def _of_rows(sql: Connection, row: Row[Any], uploads: Sequence[erasing.Uploads])
         ),
         "in_ledger": row.found.get("in_ledger", False) or rights.names_rows(sql, _ids_of_name(sql, row), keys),
     }
-
-
-def _rewritten(row: Row[Any], before: Json | None, change: erasing.Change) -> Json:
-    """What became of a version; another attempt may have found events in it that were added since."""
-    lost = "rows" if row.kind == erasures.TRACK else "events"
-    return {
-        "id": change.was.id,
-        "reference": f"{change.was.name}@{change.was.version}",
-        "sha256_before": change.was.sha256 if before is None else before["sha256_before"],
-        "sha256_after": change.sha256,
-        lost: change.lost + (0 if before is None else before[lost]),
-    }
-
-
-def _replaced(change: erasing.Change) -> list[Json]:
-    """The files of which others have taken the place."""
-    gone = [] if change.uploads is None else change.uploads.gone
-    named = [("dataset_part", part) for part in change.was.parts] + [("upload", file._mapping) for file in gone]
-    return [
-        {"kind": kind, "of": change.was.id, "place": file["key"], "sha256": file["sha256"],
-         "size_bytes": file["size_bytes"]}
-        for kind, file in named
-    ]  # fmt: skip
 
 
 def _wait(desk: Desk, row: Row[Any]) -> None:
@@ -168,7 +131,7 @@ def _running(desk: Desk, row: Row[Any]) -> bool:
 
 def _take(desk: Desk, row: Row[Any]) -> Row[Any]:
     """Take the rows away that name what was made, and keep the names of the files with the erasure."""
-    whole = row.kind == erasures.DATASET
+    whole, formats = row.kind == erasures.DATASET, versions_left.formats(row)
     with desk.database.transaction() as sql:
         claims.hold(sql, desk.claim)
         ids = _dataset_ids(row) if whole else _ids_of_name(sql, row)
@@ -187,7 +150,9 @@ def _take(desk: Desk, row: Row[Any]) -> Row[Any]:
             "models": list(told.values()),
             "aliases": sorted({*row.found.get("aliases", ()), *taken.aliases}),
             "jobs": sorted({*row.found.get("jobs", ()), *made_by}),
-            "pending": [] if whole else erasing.pending(sql, row.tenant, row.dataset, formats=_formats(row)),
+            "pending": []
+            if whole
+            else erasing.pending(sql, row.tenant, row.dataset, formats=versions_left.formats(row)),
             "descendants": derived.descendants(sql, row.tenant, ids) if whole else [],
             "elsewhere": _elsewhere(sql, row) if row.kind == erasures.TRACK else [],
         }

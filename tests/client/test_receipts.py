@@ -78,23 +78,6 @@ def test_a_receipt_that_was_changed_is_refused(change: dict[str, Any]) -> None:
         demand_signed({})
 
 
-@pytest.mark.parametrize("one", [{}, {"listener": "u1"}, {"track": "a.wav"}])
-def test_a_client_says_whose_data_is_to_go(one: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    client, sent = Client("http://127.0.0.1:9", key="etk_x"), []
-    monkeypatch.setattr(client._transport, "post", lambda *said: sent.append(said))
-
-    client.erase("songs", models="keep", **one)
-
-    assert sent == [("/v1/erasures", {"subject": {"dataset": "songs", **one}, "models": "keep"})]
-
-
-def test_the_command_takes_a_listener_or_a_track() -> None:
-    said = CliRunner().invoke(erase, ["songs", "--listener", "u1", "--track", "a.wav", "--models", "keep", "--yes"])
-
-    assert said.exit_code == 2
-    assert "a listener or a track" in said.output
-
-
 def test_a_receipt_of_another_service_is_not_of_the_one_that_is_known() -> None:
     with pytest.raises(EtudeError, match="not what was signed"):
         demand_signed(signed(), receipts.public_key(Store("ks_2", b"t" * 32)))
