@@ -54,7 +54,7 @@ class Listed:
 def run(desk: Desk, row: Upload) -> Ending:
     """Hear every track of a dataset and make its table, its profile and its reports."""
     desk.enter("fetching")
-    bases = desk.bases(row)
+    desk.adds_to = desk.bases(row)
     uploads = {file.name: file for file in desk.uploads(row)}
     listed = _list(desk, row, uploads)
     _refuse_many(listed.entries)
@@ -69,7 +69,7 @@ def run(desk: Desk, row: Upload) -> Ending:
 
     def record(sql: Connection) -> Json:
         # A recording that was erased meanwhile must not live on in another version.
-        for base in bases:
+        for base in desk.adds_to:
             datasets.demand_unchanged(sql, base)
         contents = [track.content for track in tracks]
         datasets.mark_ready(sql, row.id, parts=parts, profile=profile, recordings=contents)

@@ -65,6 +65,8 @@ class Desk:
     cut: Cut | None = None
     # Of a training: what the ledger of rights said of its datasets when they were read (worker/consents.py).
     rights_seen: dict[str, Json] = field(default_factory=dict)
+    # Of an ingest of recordings: the versions that it adds to, as they were when it began.
+    adds_to: list[Row[Any]] = field(default_factory=list)
     # Something is there that could be kept, or that has been chosen.
     _has_learned: bool = False
     _epoch: int = 0
@@ -251,6 +253,9 @@ class Desk:
             claims.hold(sql, self.claim)
             if any(datasets.is_erased(sql, dataset) for dataset in self.claim.datasets):
                 raise erased()
+            # What was heard of a recording that was erased since is not to be kept.
+            for base in self.adds_to:
+                datasets.demand_unchanged(sql, base)
             features.keep(sql, self.claim.tenant, self._learned)
         self._learned.clear()
 

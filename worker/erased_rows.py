@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from shared import datasets
 from shared.erasing import Change, Uploads
+from shared.errors import JobFailed
 from worker import ingest, rewriting, tables
 from worker.desk import Desk
 from worker.formats import canonical
@@ -67,9 +68,15 @@ def _read_whole(desk: Desk, row: Row[Any], paths: list[Path], folder: Path) -> t
     if not left_out or not files:
         return paths, _without_drop(row.columns)
     uploaded = [ingest.UploadedFile(file.name, desk.fetch_upload(file)) for file in files]
-    read = ingest.run(
-        uploaded, columns=_without_drop(row.columns), out_dir=_made(folder / "whole"), progress=desk.report_rows
-    )
+    try:
+        read = ingest.run(
+            uploaded, columns=_without_drop(row.columns), out_dir=_made(folder / "whole"), progress=desk.report_rows
+        )
+    except JobFailed as refused:
+        if refused.code != "dataset_rejected":
+            raise
+        # Of columns that are left out, Parquet's cells were never read: such as nobody can read are no reason to stay.
+        return paths, _without_drop(row.columns)
     return read.paths, dict(row.columns)
 
 

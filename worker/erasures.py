@@ -150,9 +150,7 @@ def _take(desk: Desk, row: Row[Any]) -> Row[Any]:
             "models": list(told.values()),
             "aliases": sorted({*row.found.get("aliases", ()), *taken.aliases}),
             "jobs": sorted({*row.found.get("jobs", ()), *made_by}),
-            "pending": []
-            if whole
-            else erasing.pending(sql, row.tenant, row.dataset, formats=versions_left.formats(row)),
+            "pending": [] if whole else erasing.pending(sql, row.tenant, row.dataset, formats=formats),
             "descendants": derived.descendants(sql, row.tenant, ids) if whole else [],
             "elsewhere": _elsewhere(sql, row) if row.kind == erasures.TRACK else [],
         }

@@ -1,11 +1,12 @@
 """Tables as clients upload them, and what is left of datasets that have lost rows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from sqlalchemy import Row, select
 
 from shared import datasets, receipts
@@ -78,3 +79,17 @@ def told(post: Post) -> str:
 
 def remains(receipt: Json) -> dict[str, str]:
     return {each["what"]: each["why"] for each in receipt["remains"]}
+
+
+def once(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, then: Callable[[], object]) -> None:
+    """Have something happen right after a function of a module has been called for the first time."""
+    real, done = getattr(module, name), []
+
+    def wrapped(*given: Any, **named: Any) -> Any:
+        answer = real(*given, **named)
+        if not done:
+            done.append(True)
+            then()
+        return answer
+
+    monkeypatch.setattr(module, name, wrapped)

@@ -1,5 +1,6 @@
 """A recording that was erased: its file, what was heard in it and its rows are gone, and no later version has them."""
 
+import hashlib
 import json
 from typing import Any
 
@@ -15,7 +16,10 @@ from shared.storage import Storage
 from shared.tables import features, tracks
 from tests.worker import losing, recorded, working
 from tests.worker.erased import carry_out, decide, readable, score
-from tests.worker.losing import find, receipt_of, remains, rows
+from tests.worker.interactions.uploading import hurry
+from tests.worker.losing import find, once, receipt_of, remains, rows
+from worker import audio_intake, runner
+from worker.desk import Desk
 from worker.runner import Post
 
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -176,6 +180,42 @@ def test_the_base_of_another_name_comes_first(post: Post, tenant: str, sounds: d
     assert keys(post, find(post, tenant, album.id)) == ["b.wav", "c.wav"]
     assert not [key for key in post.storage.keys("t/") if sounds["canary.wav"] == post.storage.get(key)]
     assert readable(post, "canary") == []
+
+
+# Before it hears anything, before it keeps what it has heard, and before it is ready.
+@on_sqlite
+@pytest.mark.parametrize(
+    ("module", "name", "code"),
+    [
+        (audio_intake, "_list", "file_missing"),
+        (Desk, "known", "dataset_changed"),
+        (audio_intake, "write", "dataset_changed"),
+    ],
+)
+def test_what_is_heard_meanwhile_for_the_next_version_does_not_bring_it_back(
+    post: Post,
+    tenant: str,
+    sounds: dict[str, bytes],
+    monkeypatch: pytest.MonkeyPatch,
+    module: Any,
+    name: str,
+    code: str,
+) -> None:
+    first, _ = recorded.ingest(post, tenant, {name: sounds[name] for name in ("canary.wav", "b.wav")})
+    dataset, job = recorded.upload(post, tenant, {"c.wav": sounds["c.wav"]}, base=first.id)
+    decided = decide(post, tenant, "tracks", track="canary.wav")
+    second = working.make_post(post.settings, post.database, post.storage, worker="light-2")
+    once(monkeypatch, module, name, lambda: carry_out(second, decided))
+
+    runner.run(post, "light", only_tenant=None)
+
+    late = working.find(post, job)
+    assert (late.state, late.error["code"]) == (jobs.QUEUED, code)
+    assert heard(post) - set(contents(post, first.id)) <= {hashlib.sha256(sounds["c.wav"]).hexdigest()}
+    hurry(post, job)
+    runner.run(post, "light", only_tenant=None)
+    assert working.find(post, job).state == jobs.SUCCEEDED
+    assert keys(post, find(post, tenant, dataset)) == ["b.wav", "c.wav"]
 
 
 @on_sqlite

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from shared.settings import Settings
 from shared.storage import Storage
 from tests.worker import erased, losing, working
 from tests.worker.erased import carry_out, decide, learn, log, marks, readable, score
+from tests.worker.interactions import uploading
 from tests.worker.interactions.uploading import hurry
-from tests.worker.losing import find, ingest, receipt_of, remains, rows
+from tests.worker.losing import find, ingest, once, receipt_of, remains, rows
 from worker import ingest as reading
 from worker import runner
 from worker.runner import Post
@@ -76,20 +76,6 @@ def test_a_row_leaves_every_version_and_no_later_one_brings_it_back(post: Post, 
     assert sorted(each["id"] for each in rows(post, third)) == ["s1", "s3", "s4", "s5", "s9"]
 
 
-def once(monkeypatch: pytest.MonkeyPatch, module: Any, name: str, then: Callable[[], object]) -> None:
-    """Have something happen right after a function of a module has been called for the first time."""
-    real, done = getattr(module, name), []
-
-    def wrapped(*given: Any, **named: Any) -> Any:
-        answer = real(*given, **named)
-        if not done:
-            done.append(True)
-            then()
-        return answer
-
-    monkeypatch.setattr(module, name, wrapped)
-
-
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 
 
@@ -108,6 +94,18 @@ def test_of_a_version_whose_base_is_deleted_and_of_types_that_only_all_files_hav
     third, job = ingest(post, tenant, {"c.csv": b"id,code\ns5,1\n"}, base=second.id, id="id")
     assert job.state == jobs.SUCCEEDED, job.error
     assert sorted(each["id"] for each in rows(post, third)) == ["s2", "s3", "s4", "s5"]
+
+
+@on_sqlite
+def test_cells_that_were_left_out_and_that_nobody_can_read_hold_nothing_up(post: Post, tenant: str) -> None:
+    content = uploading.parquet({"id": ["s1", "canary"], "bpm": [1.0, 2.0], "odd": [1.0, float("inf")]})
+    row, job = ingest(post, tenant, {"a.parquet": content}, id="id", drop=["odd"])
+    assert job.state == jobs.SUCCEEDED, job.error
+
+    receipt_of(post, carry_out(post, decide(post, tenant, "songs", track="canary")))
+
+    assert rows(post, find(post, tenant, row.id)) == [{"id": "s1", "bpm": 1.0}]
+    assert readable(post, "canary") == []
 
 
 @on_sqlite
