@@ -163,10 +163,12 @@ class Desk:
             return [datasets.files(sql, version.id) for version in chain]
 
     def bases(self, row: Row[Any]) -> list[Row[Any]]:
-        """The versions that a dataset adds to, the oldest first."""
+        """The versions that a dataset adds to, the oldest first. Raises JobFailed where one of them is erased."""
         with self.database.reading() as sql:
             chain = [row]
             while chain[-1].base is not None:
+                if datasets.is_erased(sql, chain[-1].base):
+                    raise erased()
                 chain.append(datasets.find(sql, self.claim.tenant, chain[-1].base))
             return chain[:0:-1]
 

@@ -196,6 +196,22 @@ def test_a_version_that_is_read_meanwhile_does_not_bring_it_back(
 
 
 @on_sqlite
+def test_a_base_that_is_erased_while_it_is_read_ends_the_next_version(
+    post: Post, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, _ = ingest(post, tenant, {"a.csv": SONGS}, id="id")
+    _, job = losing.upload(post, tenant, {"b.csv": MORE}, base=first.id, id="id")
+    once(monkeypatch, reading, "run", lambda: decide(post, tenant, "songs@1"))
+
+    runner.run(post, "light", only_tenant=None)
+    hurry(post, job)
+    runner.run(post, "light", only_tenant=None)
+
+    late = working.find(post, job)
+    assert (late.state, late.error["code"]) == (jobs.FAILED, "dataset_erased")
+
+
+@on_sqlite
 def test_in_yesterdays_backup_nothing_of_it_can_be_read(
     post: Post, settings: Settings, tenant: str, tmp_path: Path
 ) -> None:
