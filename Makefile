@@ -60,6 +60,8 @@ requirements: ## Resolve the hash-pinned lists again (maintainers; needs uv)
 		name=$$group; [ $$group = cpu ] && name=worker-cpu; [ $$group = gpu ] && name=worker-gpu; \
 		uv pip compile --group $$group --universal --generate-hashes --no-header --no-annotate \
 			--python-version 3.11 -o requirements/$$name.txt -q || exit 1; done
+	uv pip compile --group traces -c requirements/dev.txt --universal --generate-hashes --no-header --no-annotate \
+		--python-version 3.11 -o requirements/traces.txt -q
 	@for group in pretrained accounting music; do \
 		uv pip compile --group $$group --no-deps --universal --generate-hashes --no-header --no-annotate \
 			--python-version 3.11 -o requirements/$$group.txt -q || exit 1; done
@@ -79,6 +81,10 @@ clean: ## Remove the environment and the local data
 
 .venv/music: requirements/music.txt .venv/run
 	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements/music.txt
+	@touch $@
+
+.venv/traces: requirements/traces.txt .venv/run
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/traces.txt
 	@touch $@
 
 .venv/dev: requirements/dev.txt requirements/pretrained.txt requirements/accounting.txt client/pyproject.toml .venv/pyvenv.cfg

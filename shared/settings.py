@@ -74,6 +74,7 @@ class Settings:
     webhook_private: str
     soundfont: str
     sandbox_at_least: str
+    traces_url: str
     unknown_rights: str
     price_cpu_hour: float | None
     price_gpu_hour: float | None
@@ -171,6 +172,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         webhook_private=take("WEBHOOK_PRIVATE", "", _networks),
         # Sounds for what is composed; none comes with the service.
         soundfont=take("SOUNDFONT", "", _file_or_none),
+        # Where spans go, as a collector of OpenTelemetry takes them.
+        traces_url=take("TRACES_URL", "", _traces_url),
         # Below this tier, as measured, nothing starts that opens uploads; without it any machine is good enough.
         sandbox_at_least=take("SANDBOX_AT_LEAST", "", _one_of(*TIERS)),
         # Of champions whose licence nobody has declared. Whoever has declared nothing yet is not stopped by an upgrade.
@@ -257,6 +260,7 @@ def _starting_with(what: str, *starts: str) -> Callable[[str], str]:
 
 _any_database_url = _starting_with("a database URL", "sqlite:///", "postgresql+psycopg://", "postgresql://")
 _redis_url = _starting_with("a Redis URL", "redis://", "rediss://", "redis+socket://")
+_traces_url = _starting_with("the address of a collector", "http://", "https://")
 _storage_url = _starting_with("a storage URL", "file://", "s3://")
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from flask import Flask
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # granian exports them
 
-from shared import ids, processes
+from shared import ids, processes, traces
 from shared.database import Database
 from shared.errors import EtudeError, Unavailable
 from shared.keys import Keyring
@@ -86,6 +86,7 @@ class Gateway:
         self._room, self._streams = services.room, services.streams
         # A file answers at once; a server may not, and the loop waits for nobody.
         self._is_local = services.database.is_sqlite
+        self._settings = services.settings
         self._in_hand, self._uploads, self._locked_until = 0, 0, 0.0
         self._spool = services.settings.home / "spool"
         self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -116,7 +117,9 @@ class Gateway:
             log.exception("internal", **traffic.names(environ))
             status = _refuse(environ, protocol, error)
         finally:
-            traffic.note(environ, status, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            traffic.note(environ, status, seconds)
+            traffic.trace(self._settings, environ, status, seconds)
 
     async def _answer(self, environ: Environ, protocol: HTTPProtocol) -> Reply:
         if bodies.is_large(environ):
@@ -296,6 +299,7 @@ def from_environment() -> Gateway:
     processes.die_with_parent(None if parent is None else parent.pid)
     chosen = read_settings()
     services = create_services(chosen)
+    traces.prepare(chosen)
     database = Database(chosen, busy_ms=PROMPT_MS)
     prompt = replace(services, database=database, keyring=Keyring(database, chosen.pepper), is_prompt=True)
     return Gateway(create_app(prompt), create_app(services), services)

@@ -6,7 +6,7 @@ import tempfile
 from granian.constants import Interfaces, Loops
 from granian.server import Server
 
-from shared import settings
+from shared import settings, traces
 from shared.containment import minimum
 from shared.sealing import starting
 from web import stopping
@@ -24,6 +24,7 @@ def main() -> None:
     chosen = settings.read()
     settings.demand(chosen, "redis_url", "pepper")
     minimum.demand(chosen)
+    traces.demand(chosen)
     starting.demand_before_fork(chosen)
     with tempfile.TemporaryDirectory(prefix="etude-web-") as folder:
         os.environ[stopping.MARK] = f"{folder}/stopping"

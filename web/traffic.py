@@ -1,11 +1,14 @@
 """Every request once it is over: a line of the log, and a place in the counts of /metrics."""
 
 import re
+import time
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from shared import log
+from shared import log, traces
+from shared.settings import Settings
+from shared.traces import Span
 from web.environ import LOCATION, ROUTE, TENANT, Environ
 from web.errors import REQUEST_ID
 from web.streams import MEDIA_TYPE
@@ -39,6 +42,21 @@ def note(environ: Environ, status: int, seconds: float) -> None:
     if route in SILENT:
         return
     log.tell("traffic", "request", method=method, status=status, ms=round(seconds * 1000, 2), **names(environ))
+
+
+def trace(chosen: Settings, environ: Environ, status: int, seconds: float) -> None:
+    """Tell a collector of a request, unless it asks for health alone."""
+    said = names(environ)
+    if not chosen.traces_url or said["route"] in SILENT:
+        return
+    method = environ["REQUEST_METHOD"] if environ["REQUEST_METHOD"] in METHODS else "OTHER"
+    attributes: dict[str, str | int] = {
+        "http.request.method": method, "http.route": said["route"], "http.response.status_code": status,
+        **{f"etude.{name}": said[name] for name in ("request_id", "tenant", "job") if name in said},
+    }  # fmt: skip
+    now = time.time()
+    span = Span(f"{method} {said['route']}", now - seconds, now, attributes, has_failed=status >= 500)
+    traces.tell_request(chosen, span, job=said.get("job"))
 
 
 def names(environ: Environ) -> dict[str, str]:

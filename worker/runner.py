@@ -22,7 +22,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.log import logger
-from worker import alike, disk
+from worker import alike, disk, tracing
 from worker.desk import Desk, erased
 from worker.ending import Ending
 from worker.heart import Heart
@@ -44,6 +44,7 @@ def run(post: Post, queue: str, *, only_tenant: str | None) -> Claim | None:
         return None
     with structlog.contextvars.bound_contextvars(job=claim.job_id, attempt=claim.attempt, tenant=claim.tenant):
         _work(post, claim)
+        tracing.tell(post, claim)
     return claim
 
 
