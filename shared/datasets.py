@@ -20,6 +20,7 @@ from shared.tables import models as model_table
 # The format whose uploads are let go of once they are read: its table is the truth, so that erasing a listener erases.
 INTERACTIONS = "interactions"
 TABLE = "table"
+AUDIO = "audio"
 OPEN, INGESTING, READY, REJECTED, ERASED = "open", "ingesting", "ready", "rejected", "erased"
 
 Json = dict[str, Any]

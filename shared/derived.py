@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, select, update
 
-from shared import datasets, features
+from shared import datasets, features, rights
 from shared.erasures import ACTION, DELETE
 from shared.jobs import ENDED
 from shared.kept_files import OF_ROWS
@@ -67,6 +67,21 @@ def take_datasets(sql: Connection, tenant: str, dataset_ids: Sequence[str]) -> l
     return found
 
 
+def take_recordings(sql: Connection, tenant: str, erasure_id: str, contents: Sequence[str]) -> list[Json]:
+    """What was computed of recordings that no dataset holds any more."""
+    return [_file("feature", erasure_id, file) for file in features.forget_recordings(sql, tenant, contents)]
+
+
+def sources(sql: Connection, dataset_ids: Sequence[str], name: str) -> list[str]:
+    """The datasets of other names, as name@version, whose rows these have."""
+    chosen = select(dataset_table.c.name, dataset_table.c.version).where(
+        dataset_table.c.id.in_(rights.with_sources(sql, dataset_ids)),
+        dataset_table.c.state != datasets.ERASED,
+        dataset_table.c.name != name,
+    )
+    return sorted(f"{row.name}@{row.version}" for row in sql.execute(chosen))
+
+
 def take_made(sql: Connection, job_ids: Sequence[str], marked: Sequence[Row[Any]], *, mark: Json, policy: str) -> Taken:
     """What these jobs have put out and kept of single rows; and mark the versions `marked`, or delete them."""
     of_jobs = list(job_ids)
@@ -99,16 +114,20 @@ def named_under(sql: Connection, tenant: str, job_id: str) -> set[str]:
 
 
 def descendants(sql: Connection, tenant: str, dataset_ids: Sequence[str]) -> list[str]:
-    """The datasets, as name@version, that were made by adding to one of these, and so hold its rows."""
+    """The other datasets, as name@version, that were made of one of these, and so hold its rows."""
     rows = sql.execute(
-        select(dataset_table.c.id, dataset_table.c.name, dataset_table.c.version, dataset_table.c.base).where(
-            dataset_table.c.tenant == tenant, dataset_table.c.state != datasets.ERASED
-        )
+        select(
+            dataset_table.c.id,
+            dataset_table.c.name,
+            dataset_table.c.version,
+            dataset_table.c.base,
+            dataset_table.c.copied_from,
+        ).where(dataset_table.c.tenant == tenant, dataset_table.c.state != datasets.ERASED)
     ).all()
     within, told = set(dataset_ids), []
     # A base is older than what adds to it, and ids sort by time.
     for row in sorted(rows, key=lambda row: row.id):
-        if row.base in within:
+        if row.id not in within and not within.isdisjoint({row.base, row.copied_from}):
             within.add(row.id)
             told.append(f"{row.name}@{row.version}")
     return told

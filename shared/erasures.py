@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from shared import audit_log, datasets, ids, jobs, pseudonyms, schedules
+from shared import audit_log, datasets, ids, jobs, pseudonyms, rowed, schedules
 from shared.audit_log import Entry
 from shared.database import now
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
@@ -27,19 +27,20 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a client asked for, checked: the reference of a dataset, and whose data in it, by the id of an upload."""
+    """What a client asked for, checked: the reference of a dataset, and of it a listener, or a row by its key."""
 
     tenant: str
     key: str
     dataset: str
     listener: str | None
+    track: str | None
     models: str
     pepper: str
 
 
 @dataclass(frozen=True)
 class Subject:
-    """What is to go: a dataset, one version or all, or one listener of it."""
+    """What is to go: a dataset, one version or all, or one listener or row of it."""
 
     kind: str
     name: str
@@ -75,6 +76,9 @@ def decide(sql: Connection, wanted: Wanted) -> Row[Any]:
 def _subject(sql: Connection, wanted: Wanted) -> Subject:
     rows = datasets.find_all(sql, wanted.tenant, wanted.dataset, pointer="/subject/dataset")
     name = rows[0].name
+    if wanted.track is not None:
+        rowed.demand(sql, wanted.tenant, rows)
+        return Subject(TRACK, name, None, pseudonyms.of_row(wanted.pepper, wanted.tenant, name, wanted.track), rows)
     if wanted.listener is None:
         if wanted.models == RETRAIN:
             said = "expected keep or delete: of a dataset that is erased nothing is left to train from"

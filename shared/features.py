@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, literal, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, delete, insert, literal, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared.database import now
@@ -73,6 +73,12 @@ def name_tracks(sql: Connection, tenant: str, dataset: str, contents: Sequence[s
         sql.execute(insert(tracks), rows)
 
 
+def rename_tracks(sql: Connection, tenant: str, dataset: str, contents: Sequence[str]) -> None:
+    """As `name_tracks`, of a dataset that has lost some."""
+    sql.execute(delete(tracks).where(tracks.c.dataset == dataset))
+    name_tracks(sql, tenant, dataset, contents)
+
+
 def contents(sql: Connection, dataset: str) -> list[str]:
     """The content of each row of a dataset of audio, in order."""
     chosen = select(tracks.c.content).where(tracks.c.dataset == dataset).order_by(tracks.c.number)
@@ -90,22 +96,46 @@ def forget_files(sql: Connection, tenant: str, dataset: str) -> list[Json]:
     Returns the files (key, size_bytes, sha256) to delete once this is committed.
     """
     mine = select(tracks.c.content).where(owned(tracks, tenant), tracks.c.dataset == dataset)
-    others = (
-        select(literal(1))
-        .select_from(tracks.join(datasets, datasets.c.id == tracks.c.dataset))
-        .where(
-            owned(datasets, tenant),
-            owned(tracks, tenant),
-            tracks.c.dataset != dataset,
-            tracks.c.content == features.c.content,
+    others = _holding(tenant).where(tracks.c.dataset != dataset)
+    files = _forget(sql, tenant, features.c.content.in_(mine) & ~others.exists())
+    sql.execute(delete(tracks).where(tracks.c.dataset == dataset))
+    return files
+
+
+def forget_recordings(sql: Connection, tenant: str, contents: Sequence[str]) -> list[Json]:
+    """As `forget_files`, of recordings by their content."""
+    found: list[Json] = []
+    for start in range(0, len(contents), AT_ONCE):
+        mine = features.c.content.in_(contents[start : start + AT_ONCE])
+        found += _forget(sql, tenant, mine & ~_holding(tenant).exists())
+    return found
+
+
+def holders(sql: Connection, tenant: str, contents: Sequence[str]) -> list[str]:
+    """The datasets, as name@version, that hold one of these recordings."""
+    named: set[str] = set()
+    for start in range(0, len(contents), AT_ONCE):
+        chosen = (
+            select(datasets.c.name, datasets.c.version)
+            .join(tracks, tracks.c.dataset == datasets.c.id)
+            .where(owned(datasets, tenant), tracks.c.content.in_(contents[start : start + AT_ONCE]))
         )
-    )
-    of_recordings = features.c.content.in_(mine) & ~others.exists()
-    gone = (features.c.tenant == tenant) & of_recordings
+        named |= {f"{row.name}@{row.version}" for row in sql.execute(chosen)}
+    return sorted(named)
+
+
+def _holding(tenant: str) -> Select[Any]:
+    """The datasets' rows that hear the content of a feature."""
+    joined = tracks.join(datasets, datasets.c.id == tracks.c.dataset)
+    chosen = select(literal(1)).select_from(joined).where(owned(datasets, tenant), owned(tracks, tenant))
+    return chosen.where(tracks.c.content == features.c.content)
+
+
+def _forget(sql: Connection, tenant: str, which: ColumnElement[bool]) -> list[Json]:
+    gone = (features.c.tenant == tenant) & which
     columns = (features.c.key, features.c.size_bytes, features.c.sha256)
     files = [dict(row) for row in sql.execute(select(*columns).where(gone, features.c.key.is_not(None))).mappings()]
     sql.execute(delete(features).where(gone))
-    sql.execute(delete(tracks).where(tracks.c.dataset == dataset))
     return files
 
 

@@ -177,6 +177,14 @@ def page(sql: Connection, dataset_id: str, *, limit: int, before: int | None) ->
     return list(sql.execute(chosen.order_by(rights_entries.c.number.desc()).limit(limit)).all())
 
 
+def names_rows(sql: Connection, dataset_ids: Collection[str], keys: Collection[str]) -> bool:
+    """Whether entries of these datasets name one of these rows."""
+    chosen = select(rights_entries.c.track).where(
+        rights_entries.c.dataset.in_(dataset_ids), rights_entries.c.track.is_not(None)
+    )
+    return not set(keys).isdisjoint(sql.execute(chosen.distinct()).scalars())
+
+
 def with_sources(sql: Connection, dataset_ids: Iterable[str]) -> list[str]:
     """These datasets and every version whose rows they have, by `base` or as a corrected copy."""
     found: dict[str, None] = {}

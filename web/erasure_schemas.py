@@ -4,7 +4,7 @@ from web.schemas import Json, Open
 
 
 class Subject(Open):
-    """`version` is null where all are meant; `pseudonym` is null of a dataset."""
+    """`kind` is dataset, listener or track; `version` is null where all are meant, `pseudonym` of a dataset."""
 
     kind: str
     dataset: str

@@ -26,7 +26,8 @@ def create(call: Call) -> Answer:
     call.services.quotas.take(call.sql, call.caller.tenant)
     wanted = Wanted(
         tenant=call.caller.tenant, key=call.caller.key_id, dataset=body.subject.dataset,
-        listener=body.subject.listener, models=body.models, pepper=call.services.settings.pepper,
+        listener=body.subject.listener, track=body.subject.track, models=body.models,
+        pepper=call.services.settings.pepper,
     )  # fmt: skip
     row = erasures.decide(call.sql, wanted)
     return Answer(_erasure(row), 202, {"Location": f"/v1/erasures/{row.id}"}, ring=LIGHT)

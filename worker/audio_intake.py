@@ -35,8 +35,6 @@ Upload = Row[Any]
 
 MOST_TRACKS = 100_000
 TABLE, REPORTS = "part-00000.parquet", "tracks.jsonl"
-# The manifest of a version whose labels were corrected (worker/correcting.py).
-CORRECTED = "etude.corrected.csv"
 # Roles that a table has, too.
 OF_TABLES = ("target", "group", "id", "mask", "drop", "licence", "consent")
 WANTED: Json = {"quality": True, "loudness": True, "fingerprint": None}
@@ -56,6 +54,7 @@ class Listed:
 def run(desk: Desk, row: Upload) -> Ending:
     """Hear every track of a dataset and make its table, its profile and its reports."""
     desk.enter("fetching")
+    desk.adds_to = desk.bases(row)
     uploads = {file.name: file for file in desk.uploads(row)}
     listed = _list(desk, row, uploads)
     _refuse_many(listed.entries)
@@ -66,9 +65,12 @@ def run(desk: Desk, row: Upload) -> Ending:
     desk.enter("storing")
     reports = [track_report.report(track, heard.said.get(track.content), tracks) for track in tracks]
     profile = _profile(desk, listed, tracks, reports)
-    parts = desk.put_parts(row, _write(desk.scratch, listed.table, tracks, reports))
+    parts = desk.put_parts(row, write(desk.scratch, listed.table, tracks, reports))
 
     def record(sql: Connection) -> Json:
+        # A recording that was erased meanwhile must not live on in another version.
+        for base in desk.adds_to:
+            datasets.demand_unchanged(sql, base)
         contents = [track.content for track in tracks]
         datasets.mark_ready(sql, row.id, parts=parts, profile=profile, recordings=contents)
         return {"dataset": row.id, "rows": profile["rows"], "audio": profile["audio"], "warnings": profile["warnings"]}
@@ -78,16 +80,15 @@ def run(desk: Desk, row: Upload) -> Ending:
 
 def _list(desk: Desk, row: Upload, uploads: dict[str, Upload]) -> Listed:
     """Read the manifests, of this version and those that it adds to, or make one of the files' names."""
-    sorted_ = _sort(desk.uploads_by_version(row))
-    named = {role: row.columns[role] for role in OF_TABLES if role in row.columns}
+    sorted_ = sort(desk.uploads_by_version(row))
     if not sorted_.manifests:
         table = manifest.without(sorted_.names)
-        part = asdict(roles_of_tables.assign(table.column_names, named))
+        part = asdict(roles_of_tables.assign(table.column_names, named(row)))
         roles = {**part, **manifest.roles(table.column_names, row.columns)}
         entries = manifest.match(table, sorted_.names, roles, id=None)
         return Listed(table, roles, entries, [], [])
     files = [ingest.UploadedFile(name, desk.fetch_upload(file)) for file, name in sorted_.manifests]
-    read = ingest.run(files, columns=named, out_dir=desk.scratch, progress=desk.report_rows)
+    read = ingest.run(files, columns=named(row), out_dir=desk.scratch, progress=desk.report_rows)
     table = pq.read_table(read.paths[0])
     roles = {**read.profile["roles"], **manifest.roles(table.column_names, row.columns)}
     entries = manifest.match(table, sorted_.names, roles, id=row.columns.get("id"))
@@ -100,13 +101,20 @@ def _list(desk: Desk, row: Upload, uploads: dict[str, Upload]) -> Listed:
     return Listed(table, roles, entries, manifest.unnamed(entries, sorted_.names), guessed)
 
 
+def named(row: Upload) -> Json:
+    """The columns of a manifest that play a part in any table, too."""
+    return {role: row.columns[role] for role in OF_TABLES if role in row.columns}
+
+
 @dataclass(frozen=True)
-class _Sorted:
+class Sorted:
+    """The manifests of all versions that count, each under the name by which it is read, and what else there is."""
+
     manifests: list[tuple[Upload, str]]
     names: Uploads
 
 
-def _sort(versions: Sequence[Sequence[Upload]]) -> _Sorted:
+def sort(versions: Sequence[Sequence[Upload]]) -> Sorted:
     """Each version has a manifest of its own; its rows may be about files of earlier ones."""
     manifests: list[tuple[Upload, str]] = []
     audio: list[str] = []
@@ -116,7 +124,7 @@ def _sort(versions: Sequence[Sequence[Upload]]) -> _Sorted:
         found = manifest.sort(list(by_name))
         audio += [name for name in found.audio if name not in audio]
         references += found.references
-        if found.manifest == CORRECTED:
+        if found.manifest in manifest.WHOLE:
             # It has the rows of all before it.
             manifests.clear()
         if found.manifest is not None:
@@ -125,7 +133,7 @@ def _sort(versions: Sequence[Sequence[Upload]]) -> _Sorted:
     if not audio:
         said = "expected recordings (.wav, .flac, .mp3, .ogg, .opus), received none"
         raise rejection([Fault(said, code="dataset_empty")], 1)
-    return _Sorted(manifests, Uploads(None, audio, references))
+    return Sorted(manifests, Uploads(None, audio, references))
 
 
 def _refuse_many(entries: Sequence[Entry]) -> None:
@@ -244,7 +252,8 @@ def _unusable(faults: list[Fault]) -> JobFailed:
     return JobFailed(said, code="dataset_rejected", faults=faults, faults_total=len(faults))
 
 
-def _write(folder: Path, table: pa.Table, tracks: Sequence[Track], reports: Sequence[Json]) -> Iterator[Path]:
+def write(folder: Path, table: pa.Table, tracks: Sequence[Track], reports: Sequence[Json]) -> Iterator[Path]:
+    """Write the table with our columns, and the reports with their index; yields each file once it is written."""
     for name, column in recordings.columns(tracks).items():
         table = table.append_column(name, column)
     for _ in canonical.write(folder / TABLE, table.schema, table.to_batches()):

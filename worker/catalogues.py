@@ -84,13 +84,16 @@ class Catalogues:
     def __init__(self, storage: Storage, folder: Path) -> None:
         self._storage, self._folder = storage, folder
         self._held: OrderedDict[str, Held] = OrderedDict()
+        # Which content of a dataset that is: an erasure of a recording leaves another.
+        self._sha256: dict[str, str] = {}
 
     def find(self, sql: Connection, row: Row[Any]) -> Held:
         """The catalogue of a ready dataset of audio, with all that is known of its tracks by now."""
-        if row.id not in self._held:
+        if row.id not in self._held or self._sha256[row.id] != row.sha256:
+            self.drop(row.id)
             held = self._read(row)
             self._make_room(held.size_bytes)
-            self._held[row.id] = held
+            self._held[row.id], self._sha256[row.id] = held, row.sha256
         self._held.move_to_end(row.id)
         held = self._held[row.id]
         _learn(sql, row, held)
@@ -101,13 +104,14 @@ class Catalogues:
         self._held.pop(dataset_id, None)
 
     def drop_erased(self, sql: Connection) -> None:
-        """Forget all that are erased, whether or not they are ever asked for again."""
-        chosen = select(dataset_table.c.id).where(
+        """Forget all that are erased or have lost a track, whether or not they are ever asked for again."""
+        chosen = select(dataset_table.c.id, dataset_table.c.sha256).where(
             dataset_table.c.id.in_(list(self._held)), dataset_table.c.state == datasets.READY
         )
-        ready = set(sql.execute(chosen).scalars()) if self._held else set()
-        for dataset_id in set(self._held) - ready:
-            self.drop(dataset_id)
+        ready = {row.id: row.sha256 for row in sql.execute(chosen)} if self._held else {}
+        for dataset_id in list(self._held):
+            if ready.get(dataset_id) != self._sha256[dataset_id]:
+                self.drop(dataset_id)
 
     def held(self) -> list[str]:
         """The datasets in memory, the one that was asked for last at the end."""

@@ -18,12 +18,12 @@ from shared import audits, datasets, job_list
 from shared.audits import Label
 from shared.errors import JobFailed, NotAllowedNow
 from worker import ingest, recordings, relabelling, tables, track_report
-from worker.audio_intake import CORRECTED, REPORTS, TABLE
+from worker.audio_intake import REPORTS, TABLE
 from worker.desk import Desk, erased
 from worker.ending import Ending
 from worker.formats import canonical
 from worker.formats.scratch import Scratch
-from worker.manifest import PREFIX
+from worker.manifest import CORRECTED, PREFIX
 
 # The one upload of a corrected table, by which another version may add rows to it.
 UPLOAD = "corrected.parquet"

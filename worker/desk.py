@@ -65,6 +65,8 @@ class Desk:
     cut: Cut | None = None
     # Of a training: what the ledger of rights said of its datasets when they were read (worker/consents.py).
     rights_seen: dict[str, Json] = field(default_factory=dict)
+    # Of an ingest of recordings: the versions that it adds to, as they were when it began.
+    adds_to: list[Row[Any]] = field(default_factory=list)
     # Something is there that could be kept, or that has been chosen.
     _has_learned: bool = False
     _epoch: int = 0
@@ -156,11 +158,19 @@ class Desk:
 
     def uploads_by_version(self, row: Row[Any]) -> list[list[Row[Any]]]:
         """The files of each version that a dataset is made of, the oldest first."""
+        chain = [*self.bases(row), row]
+        with self.database.reading() as sql:
+            return [datasets.files(sql, version.id) for version in chain]
+
+    def bases(self, row: Row[Any]) -> list[Row[Any]]:
+        """The versions that a dataset adds to, the oldest first. Raises JobFailed where one of them is erased."""
         with self.database.reading() as sql:
             chain = [row]
             while chain[-1].base is not None:
+                if datasets.is_erased(sql, chain[-1].base):
+                    raise erased()
                 chain.append(datasets.find(sql, self.claim.tenant, chain[-1].base))
-            return [datasets.files(sql, version.id) for version in reversed(chain)]
+            return chain[:0:-1]
 
     def fetch_upload(self, file: Row[Any]) -> Path:
         """A local copy under a name of our own."""
@@ -245,6 +255,9 @@ class Desk:
             claims.hold(sql, self.claim)
             if any(datasets.is_erased(sql, dataset) for dataset in self.claim.datasets):
                 raise erased()
+            # What was heard of a recording that was erased since is not to be kept.
+            for base in self.adds_to:
+                datasets.demand_unchanged(sql, base)
             features.keep(sql, self.claim.tenant, self._learned)
         self._learned.clear()
 

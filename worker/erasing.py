@@ -32,7 +32,7 @@ def erase(desk: Desk) -> Ending:
         changed = {change.was.id for change in changes}
         uses = erasing.uses(sql, tenant, name, clean={row.sha256 for row in rows if row.id not in changed})
         result = {
-            "events": sum(change.events for change in changes),
+            "events": sum(change.lost for change in changes),
             "datasets": [f"{name}@{change.was.version}" for change in changes],
             "models": [f"{model.name}@{model.number}" for model in uses.models],
             "predictions": uses.predictions,

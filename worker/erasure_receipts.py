@@ -17,6 +17,7 @@ KEYS = (
 )
 HANDED_OUT = "What was fetched before (predictions, archives of models, exports) lies where it was taken to."
 FIGURES = "Figures about whole datasets and models stay: counts, metrics, params and events of jobs, and the audit log."
+LEDGER = "Entries of the ledger of rights that name the row by its key stay, for nothing of the ledger is ever deleted."
 LEARNED = (
     "It has learned from what was erased, and is kept because that was chosen; no claim is made that it has forgotten. "
     "It is marked in `erased_data`."
@@ -46,19 +47,23 @@ def write(row: Row[Any], found: Json, *, head: Row[Any], done_at: float) -> Json
         "schedules_paused": found.get("schedules", []),
         "retrained": found["retrained"],
         "not_retrained": found["not_retrained"],
-        "remains": _remains(found),
+        "remains": _remains(row, found),
         "audit_log": {"seq": head.seq, "hash": head.hash},
     }  # fmt: skip
 
 
-def _remains(found: Json) -> list[Json]:
+def _remains(row: Row[Any], found: Json) -> list[Json]:
     kept = [{"what": each["reference"], "why": LEARNED} for each in found["models"] if each["done"] == "kept"]
     unread = "Its uploads are not read yet, or were rejected, and may hold the same: delete it, or erase again later."
     added = "It was made by adding to what was erased, and holds its rows: erase it as well."
+    elsewhere = "It has another name and holds the same recording, or may hold the same row: erase it there as well."
+    ledger = [{"what": f"rights of {row.dataset}", "why": LEDGER}] if found.get("in_ledger") else []
     return [
         *kept,
         *({"what": each, "why": unread} for each in found["pending"]),
         *({"what": each, "why": added} for each in found["descendants"]),
+        *({"what": each, "why": elsewhere} for each in found.get("elsewhere", ())),
+        *ledger,
         {"what": "backups of keys", "why": KEYS},
         {"what": "copies handed out", "why": HANDED_OUT},
         {"what": "figures", "why": FIGURES},

@@ -1,16 +1,17 @@
 """Carries an erasure out, in steps that do no harm when they are done again, and signs what was done.
 
-First what is left of a listener's datasets takes the place of what was, and what still reads the old content is told to
-end. Then, once nothing reads it any more, the rows go that name what was made of it, and what they named is noted with
-the erasure. Then keys and files are destroyed. Last come the trainings anew, and the receipt.
+First what is left of the datasets of a listener or a row takes the place of what was, and what still reads the old
+content is told to end. Then, once nothing reads it any more, the rows go that name what was made of it, and what they
+named is noted with the erasure. Then keys and files are destroyed. Last come the trainings anew, and the receipt.
 """
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared import claims, datasets, derived, erasing, erasures, receipts, storage
+from shared import claims, datasets, derived, erasing, erasures, features, receipts, rights, storage
 from shared.database import now
 from shared.datasets import READY, jobs_naming
 from shared.errors import TryAgain
@@ -18,10 +19,9 @@ from shared.jobs import RUNNING
 from shared.masking import keys as masking_keys
 from shared.tables import audit_heads
 from shared.tables import datasets as dataset_table
-from worker import erasure_receipts, leftovers, retraining
+from worker import erasure_receipts, leftovers, retraining, versions_left
 from worker.desk import Desk
 from worker.ending import Ending
-from worker.listeners import without
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ def carry_out(desk: Desk) -> Ending:
     """Bring the erasure of the job to its end."""
     with desk.database.reading() as sql:
         row = erasures.find(sql, desk.claim.tenant, desk.claim.params["erasure"])
-    row = _replace(desk, row) if row.kind == erasures.LISTENER else _end_jobs(desk, row)
+    row = _end_jobs(desk, row) if row.kind == erasures.DATASET else _replace(desk, row)
     _wait(desk, row)
     row = _take(desk, row)
     desk.enter("destroying")
@@ -73,48 +73,43 @@ def _dataset_ids(row: Row[Any]) -> list[str]:
 
 
 def _replace(desk: Desk, row: Row[Any]) -> Row[Any]:
-    """Put the datasets without the listener in the place of those with, all at once, and have their readers end."""
+    """Put the datasets without what is to go in the place of those with, all at once, and have their readers end."""
     desk.enter("erasing")
+    formats = versions_left.formats(row)
     with desk.database.reading() as sql:
-        read = erasing.versions(sql, row.tenant, row.dataset, READY)
-    changes = [change for each in read if (change := without(desk, each, row.pseudonym)) is not None]
+        read = erasing.versions(sql, row.tenant, row.dataset, READY, formats=formats)
+    changes = versions_left.find(desk, row, read)
     told = {each["id"]: each for each in row.found.get("datasets", ())}
     with desk.database.transaction() as sql:
         claims.hold(sql, desk.claim)
-        erasing.publish(sql, row.tenant, row.dataset, read, changes)
+        erasing.publish(sql, row.tenant, row.dataset, read, changes, formats=formats)
         for change in changes:
-            told[change.was.id] = _rewritten(told.get(change.was.id), change)
+            told[change.was.id] = versions_left.told(row, told.get(change.was.id), change)
         changed = [change.was.id for change in changes]
-        parts = [file for change in changes for file in _parts(change.was)]
+        files = [file for change in changes for file in versions_left.replaced(change)]
         found = _with_cancelled(row.found, erasures.cancel_open(sql, row.tenant, changed, started=True))
         found |= {
             "datasets": list(told.values()),
-            "files": [*row.found.get("files", ()), *parts],
+            "files": [*row.found.get("files", ()), *files],
             "clean": sorted({each.sha256 for each in read if each.id not in told}),
         }
+        if row.kind == erasures.TRACK:
+            found |= _of_rows(sql, row, [change.uploads for change in changes if change.uploads is not None])
         noted = erasures.note(sql, row, found)
         for change in changes:
             erasures.tell(sql, row, "rewrite", change.was.id)
     return noted
 
 
-def _rewritten(before: Json | None, change: erasing.Change) -> Json:
-    """What became of a version; another attempt may have found events in it that were added since."""
+def _of_rows(sql: Connection, row: Row[Any], uploads: Sequence[erasing.Uploads]) -> Json:
+    """What was heard in the rows that are gone, and whether the ledger of rights names them by their keys."""
+    keys = {key for each in uploads for key in each.keys}
     return {
-        "id": change.was.id,
-        "reference": f"{change.was.name}@{change.was.version}",
-        "sha256_before": change.was.sha256 if before is None else before["sha256_before"],
-        "sha256_after": change.sha256,
-        "events": change.events + (0 if before is None else before["events"]),
+        "contents": sorted(
+            {*row.found.get("contents", ()), *(content for each in uploads for content in each.forgotten)}
+        ),
+        "in_ledger": row.found.get("in_ledger", False) or rights.names_rows(sql, _ids_of_name(sql, row), keys),
     }
-
-
-def _parts(row: Row[Any]) -> list[Json]:
-    return [
-        {"kind": "dataset_part", "of": row.id, "place": part["key"], "sha256": part["sha256"],
-         "size_bytes": part["size_bytes"]}
-        for part in row.parts
-    ]  # fmt: skip
 
 
 def _wait(desk: Desk, row: Row[Any]) -> None:
@@ -136,7 +131,7 @@ def _running(desk: Desk, row: Row[Any]) -> bool:
 
 def _take(desk: Desk, row: Row[Any]) -> Row[Any]:
     """Take the rows away that name what was made, and keep the names of the files with the erasure."""
-    whole = row.kind == erasures.DATASET
+    whole, formats = row.kind == erasures.DATASET, versions_left.formats(row)
     with desk.database.transaction() as sql:
         claims.hold(sql, desk.claim)
         ids = _dataset_ids(row) if whole else _ids_of_name(sql, row)
@@ -145,6 +140,7 @@ def _take(desk: Desk, row: Row[Any]) -> Row[Any]:
         marked = derived.learned(sql, made_by, clean=clean)
         mark = {"erasure": row.id, "kind": row.kind}
         files = derived.take_datasets(sql, row.tenant, ids) if whole else []
+        files += derived.take_recordings(sql, row.tenant, row.id, row.found.get("contents", ()))
         taken = derived.take_made(sql, made_by, marked, mark=mark, policy=row.models)
         told = {each["id"]: each for each in [*row.found.get("models", ()), *taken.models]}
         found = {
@@ -154,8 +150,9 @@ def _take(desk: Desk, row: Row[Any]) -> Row[Any]:
             "models": list(told.values()),
             "aliases": sorted({*row.found.get("aliases", ()), *taken.aliases}),
             "jobs": sorted({*row.found.get("jobs", ()), *made_by}),
-            "pending": [] if whole else erasing.pending(sql, row.tenant, row.dataset),
+            "pending": [] if whole else erasing.pending(sql, row.tenant, row.dataset, formats=formats),
             "descendants": derived.descendants(sql, row.tenant, ids) if whole else [],
+            "elsewhere": _elsewhere(sql, row) if row.kind == erasures.TRACK else [],
         }
         noted = erasures.note(sql, row, found)
         new = {each["id"] for each in row.found.get("models", ())}
@@ -173,6 +170,14 @@ def _ids_of_name(sql: Connection, row: Row[Any]) -> list[str]:
     """Those that are deleted too: models may have learned from them."""
     mine = (dataset_table.c.tenant == row.tenant) & (dataset_table.c.name == row.dataset)
     return list(sql.execute(select(dataset_table.c.id).where(mine)).scalars())
+
+
+def _elsewhere(sql: Connection, row: Row[Any]) -> list[str]:
+    """The datasets of other names that may hold the same row, or do hold the same recording."""
+    changed = _dataset_ids(row)
+    found = derived.descendants(sql, row.tenant, changed) + derived.sources(sql, changed, row.dataset)
+    found += features.holders(sql, row.tenant, row.found["contents"])
+    return sorted({each for each in found if each.rpartition("@")[0] != row.dataset})
 
 
 def _once(files: list[Json]) -> list[Json]:

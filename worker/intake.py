@@ -36,6 +36,7 @@ def _read(desk: Desk, row: Row[Any]) -> Ending:
     if row.format == datasets.INTERACTIONS:
         return interactions_intake.run(desk, row)
     desk.enter("fetching")
+    bases = desk.bases(row)
     files = [tables.UploadedFile(file.name, desk.fetch_upload(file)) for file in desk.uploads(row)]
     desk.enter("reading")
     ingested = tables.run(files, columns=row.columns, out_dir=desk.scratch, progress=desk.report_rows)
@@ -43,6 +44,9 @@ def _read(desk: Desk, row: Row[Any]) -> Ending:
     parts = desk.put_parts(row, ingested.paths)
 
     def record(sql: Connection) -> Json:
+        # A row that was erased meanwhile must not live on in another version.
+        for base in bases:
+            datasets.demand_unchanged(sql, base)
         datasets.mark_ready(sql, row.id, parts=parts, profile=ingested.profile)
         return {"dataset": row.id, "rows": ingested.profile["rows"], "warnings": ingested.profile["warnings"]}
 

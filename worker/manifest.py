@@ -19,6 +19,10 @@ from worker.formats.source import rejection
 TABLE_SUFFIXES = frozenset({".csv", ".tsv"})
 REFERENCE_SUFFIXES = frozenset({".mid", ".midi"})
 MANIFEST = ("manifest.csv", "manifest.tsv")
+# Manifests of ours, each with the rows of all before it: of a version whose labels were corrected
+# (worker/correcting.py), and of one that has lost recordings (worker/erased_recordings.py).
+CORRECTED, REMAINING = "etude.corrected.csv", "etude.remaining.csv"
+WHOLE = (CORRECTED, REMAINING)
 
 # The roles that only audio has, each with the names that people give to such a column.
 ROLE_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -66,8 +70,9 @@ class Uploads:
 def sort(names: Sequence[str]) -> Uploads:
     """Tell the manifest from the recordings. Raises JobFailed when that cannot be told."""
     tables = [name for name in names if _suffix(name) in TABLE_SUFFIXES]
+    ours = [name for name in tables if name in WHOLE]
     named = [name for name in tables if PurePosixPath(name).name.lower() in MANIFEST]
-    chosen = named or tables
+    chosen = ours or named or tables
     if len(chosen) > 1:
         said = f"expected one manifest, received {len(chosen)}: call it manifest.csv"
         faults = [Fault(said, file=name, code="manifest_ambiguous") for name in chosen]

@@ -12,19 +12,22 @@ from etude.errors import EtudeError
 MODELS = click.Choice(["keep", "delete", "retrain"])
 
 
-@click.command(short_help="Erase a dataset, or a listener of it, with what was made of it.")
+@click.command(short_help="Erase a dataset, or a listener or a track of it, with what was made of it.")
 @click.argument("dataset")
 @click.option("--listener", help="Only what this one has played, by id or by pseudonym.")
+@click.option("--track", help="Only this recording, or the row of this id, by its key.")
 @click.option("--models", type=MODELS, required=True, help="What becomes of the models that have learned from it.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options.as_json
-def erase(dataset: str, listener: str | None, models: str, yes: bool, as_json: bool) -> None:
+def erase(dataset: str, listener: str | None, track: str | None, models: str, yes: bool, as_json: bool) -> None:
     """Erase all versions of a dataset by its name, or the one that NAME@3 or an id means; nothing brings it back."""
-    what = f"what {listener} has played in {dataset}" if listener else dataset
+    if listener and track:
+        raise click.UsageError("Name a listener or a track, not both.")
+    what = f"what {listener} has played in {dataset}" if listener else f"{track} in {dataset}" if track else dataset
     if not yes:
         click.confirm(f"Erase {what} and what was made of it, for good ({models} the models)?", abort=True, err=True)
     with Client() as client:
-        decided = client.erase(dataset, listener=listener, models=models)
+        decided = client.erase(dataset, listener=listener, track=track, models=models)
         client.wait_for_erasure(decided["id"])
         answer = client.receipt(decided["id"])
         show.as_json(answer) if as_json else show_erasures.receipt(answer)

@@ -21,12 +21,14 @@ class Erasures:
 
     _transport: Transport
 
-    def erase(self, dataset: str, *, models: str, listener: str | None = None) -> Json:
-        """Decide that a dataset, or what one listener has played, is erased with what was made of it; returns at once.
+    def erase(self, dataset: str, *, models: str, listener: str | None = None, track: str | None = None) -> Json:
+        """Decide that a dataset is erased with what was made of it, or what one listener has played, or one track.
 
-        `models`: keep, delete or retrain those that have learned from it. Nothing brings the data back.
+        `track`: the key of a row, of a recording or of a table with ids. `models`: keep, delete or retrain those that
+        have learned from it. Returns at once; nothing brings the data back.
         """
-        subject = {"dataset": dataset} if listener is None else {"dataset": dataset, "listener": listener}
+        one = {"listener": listener, "track": track}
+        subject = {"dataset": dataset, **{name: key for name, key in one.items() if key is not None}}
         return self._transport.post("/v1/erasures", {"subject": subject, "models": models})
 
     def erasures(self, *, limit: int | None = None) -> Iterator[Json]:

@@ -368,3 +368,16 @@ def test_two_versions_are_judged_side_by_side_and_one_is_silent_where_it_is_unsu
     assert "judged@1 was trained on rows of this dataset" in judged.out + judged.err
     assert scored.code == 0 and "given no label" in scored.out, scored.err
     assert wrong.code == 2 and "expected auto, or label=share" in wrong.err
+
+
+def test_one_row_is_erased_and_the_receipt_says_so(shell: Shell, songs: Path) -> None:
+    assert shell.run("upload", str(songs), "--target", "genre", "--name", "fewer").code == 0
+
+    both = shell.run("erase", "fewer", "--listener", "s3", "--track", "s3", "--models", "keep", "--yes")
+    erased = shell.run("erase", "fewer", "--track", "s3", "--models", "keep", "--yes")
+    again = shell.run("erase", "fewer", "--track", "s3", "--models", "keep", "--yes")
+
+    assert both.code == 2 and "a listener or a track" in both.err
+    assert erased.code == 0, erased.err
+    assert "fewer@1 is rewritten." in erased.out and "r-" in erased.out and "s3" not in erased.out
+    assert again.code == 0 and "Nothing of it was found." in again.out

@@ -46,3 +46,15 @@ def test_other_ids_are_none(text: str) -> None:
 def test_without_a_pepper_there_is_none() -> None:
     with pytest.raises(ValueError, match="pepper"):
         pseudonyms.of("", "ten_1", "plays", "alice")
+    with pytest.raises(ValueError, match="pepper"):
+        pseudonyms.of_row("", "ten_1", "songs", "a.wav")
+
+
+def test_a_row_has_another_than_a_listener_of_the_same_id() -> None:
+    of_row = pseudonyms.of_row(PEPPER, "ten_1", "plays", "alice")
+
+    assert of_row.startswith("r-")
+    assert of_row[2:] != pseudonyms.of(PEPPER, "ten_1", "plays", "alice")[2:]
+    assert of_row != pseudonyms.of_row(PEPPER, "ten_1", "songs", "alice")
+    # What looks like a pseudonym may be the key of a row.
+    assert pseudonyms.of_row(PEPPER, "ten_1", "plays", of_row) != of_row

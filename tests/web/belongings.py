@@ -129,7 +129,7 @@ def _end(sql: Connection, job: str, state: str) -> str:
 
 def _erasure(sql: Connection, settings: Settings, tenant: str, name: str) -> str:
     factories.make_dataset(sql, tenant, name=name)
-    return str(erasures.decide(sql, Wanted(tenant, "key_nobody", name, None, "keep", settings.pepper)).id)
+    return str(erasures.decide(sql, Wanted(tenant, "key_nobody", name, None, None, "keep", settings.pepper)).id)
 
 
 def _schedule(sql: Connection, settings: Settings, tenant: str, name: str, dataset: str) -> str:

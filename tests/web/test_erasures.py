@@ -36,6 +36,10 @@ def songs(database: Database, tenant: str) -> str:
         return make_dataset(sql, tenant, name="songs", profile=SONGS)
 
 
+def keyed_by(column: str) -> Any:
+    return {**SONGS, "roles": {**SONGS["roles"], "id": column}}  # type: ignore[dict-item]
+
+
 def erase(caller: Caller, models: str = "keep", **subject: str) -> Any:
     return caller.call("POST", "/v1/erasures", {"subject": subject, "models": models})
 
@@ -85,7 +89,14 @@ def test_jobs_on_it_are_told_to_end_and_schedules_that_name_it_pause(
         ({"subject": {"dataset": "songs"}}, "invalid_request"),
         ({"subject": {}, "models": "keep"}, "invalid_request"),
         ({"subject": {"dataset": "plays", "listener": " "}, "models": "keep"}, "invalid_request"),
-        ({"subject": {"dataset": "plays", "track": "x"}, "models": "keep"}, "invalid_request"),
+        ({"subject": {"dataset": "plays", "listener": "x", "track": "x"}, "models": "keep"}, "invalid_request"),
+        ({"subject": {"dataset": "keyed", "track": ""}, "models": "keep"}, "invalid_request"),
+        ({"subject": {"dataset": "plays", "track": "x"}, "models": "keep"}, "track_unsupported"),
+        ({"subject": {"dataset": "songs", "track": "x"}, "models": "keep"}, "track_unsupported"),
+        ({"subject": {"dataset": "scores", "track": "x"}, "models": "keep"}, "track_unsupported"),
+        ({"subject": {"dataset": "two ways", "track": "x"}, "models": "keep"}, "track_unsupported"),
+        ({"subject": {"dataset": "nothing", "track": "x"}, "models": "keep"}, "unknown_reference"),
+        ({"subject": {"dataset": "unheard", "track": "x"}, "models": "keep"}, "dataset_not_ready"),
         ({"subject": {"dataset": "songs", "listener": "alice"}, "models": "keep"}, "not_interactions"),
         ({"subject": {"dataset": "unread", "listener": "alice"}, "models": "keep"}, "dataset_not_ready"),
     ],
@@ -95,6 +106,11 @@ def test_what_cannot_be_is_refused_and_decides_nothing(
 ) -> None:
     with database.transaction() as sql:
         make_dataset(sql, tenant, name="unread", format="interactions", state="open")
+        make_dataset(sql, tenant, name="unheard", format="audio", state="ingesting")
+        make_dataset(sql, tenant, name="scores", format="symbolic")
+        make_dataset(sql, tenant, name="keyed", profile=keyed_by("id"))
+        for version, column in enumerate(("id", "title"), 1):
+            make_dataset(sql, tenant, name="two ways", version=version, profile=keyed_by(column))
 
     answer = caller.call("POST", "/v1/erasures", body)
 
@@ -131,6 +147,27 @@ def test_a_listeners_id_is_kept_nowhere(caller: Caller, plays: str, database: Da
         kept = [dict(row) for table in (job_table, erasures, answers) for row in sql.execute(select(table)).mappings()]
     whole = json.dumps([kept, caller.call("GET", "/v1/audit-log").json], default=str)
     assert "alice-of-the-canaries" not in whole
+
+
+def test_the_key_of_a_track_is_kept_nowhere(caller: Caller, database: Database, tenant: str) -> None:
+    with database.transaction() as sql:
+        make_dataset(sql, tenant, name="tracks", format="audio", profile=keyed_by("etude.key"))
+
+    decided = erase(caller, dataset="tracks", track="canary.wav")
+    twice = erase(caller, dataset="tracks", track="canary.wav")
+    another = erase(caller, dataset="tracks", track="b.wav")
+
+    assert (decided.status_code, another.status_code) == (202, 202), decided.text
+    assert (twice.status_code, twice.json["code"]) == (409, "erasure_under_way")
+    subject = decided.json["subject"]
+    assert (subject["kind"], subject["dataset"], subject["version"]) == ("track", "tracks", None)
+    assert subject["pseudonym"].startswith("r-")
+    assert another.json["subject"]["pseudonym"] != subject["pseudonym"]
+    log = caller.call("GET", f"/v1/audit-log?object={subject['pseudonym']}").json["data"]
+    assert [(row["action"], row["made"]) for row in log] == [("erasures.decide", decided.json["id"])]
+    with database.reading() as sql:
+        kept = [dict(row) for table in (job_table, erasures, answers) for row in sql.execute(select(table)).mappings()]
+    assert "canary" not in json.dumps([kept, caller.call("GET", "/v1/audit-log").json], default=str)
 
 
 def test_it_is_not_cancelled_and_what_has_failed_is_retried(

@@ -18,9 +18,17 @@ Json = dict[str, Any]
 KEY = "key_auditor"
 
 
-def decide(post: Post, tenant: str, dataset: str, *, listener: str | None = None, policy: str = "keep") -> Row[Any]:
+def decide(
+    post: Post,
+    tenant: str,
+    dataset: str,
+    *,
+    listener: str | None = None,
+    track: str | None = None,
+    policy: str = "keep",
+) -> Row[Any]:
     """An erasure as the door decides it."""
-    wanted = Wanted(tenant, KEY, dataset, listener, policy, post.settings.pepper)
+    wanted = Wanted(tenant, KEY, dataset, listener, track, policy, post.settings.pepper)
     with post.database.transaction() as sql:
         return erasures.decide(sql, wanted)
 
@@ -38,13 +46,22 @@ def find(post: Post, row: Row[Any]) -> Row[Any]:
         return erasures.find(sql, row.tenant, row.id)
 
 
-def learn(post: Post, tenant: str, dataset: str, *, model: str, canary: str, action: str = "train") -> Row[Any]:
+def learn(
+    post: Post,
+    tenant: str,
+    dataset: str,
+    *,
+    model: str,
+    canary: str,
+    action: str = "train",
+    kind: str = "recommendation",
+) -> Row[Any]:
     """A version that a training of a dataset has made: its files hold `canary`, among them kept rows."""
     with post.database.reading() as sql:
         sha256 = sql.execute(select(factories.datasets.c.sha256).where(factories.datasets.c.id == dataset)).scalar()
     lineage = {"dataset": {"id": dataset, "sha256": sha256}}
     with post.database.transaction() as sql:
-        job = factories.make_job(sql, tenant, datasets=[dataset], kind="recommendation", model=model, action=action)
+        job = factories.make_job(sql, tenant, datasets=[dataset], kind=kind, model=model, action=action)
         claim = claims.claim_next(sql, "train", worker=post.worker, skills=runner.skills(), lease_s=30.0)
     assert claim is not None
     assert claim.job_id == job

@@ -35,16 +35,22 @@ def write(path: Path, hz: float, **rest: Any) -> bytes:
 
 
 def upload(
-    post: Post, tenant: str, files: Mapping[str, bytes], *, base: str | None = None, **columns: Any
+    post: Post,
+    tenant: str,
+    files: Mapping[str, bytes],
+    *,
+    base: str | None = None,
+    name: str = "tracks",
+    **columns: Any,
 ) -> tuple[str, str]:
     """An uploaded and committed dataset; returns its id and its ingest job's."""
     with post.database.transaction() as sql:
-        row = datasets.create(sql, tenant, name="tracks", format="audio", columns=columns, base=base)
-    for place, (name, content) in enumerate(files.items()):
+        row = datasets.create(sql, tenant, name=name, format="audio", columns=columns, base=base)
+    for place, (file, content) in enumerate(files.items()):
         key = places.dataset_file(tenant, row.id, f"file-{place}")
         stored = post.storage.put(key, [content])
         with post.database.transaction() as sql:
-            datasets.add_file(sql, tenant, row.id, name=name, key=key, stored=stored)
+            datasets.add_file(sql, tenant, row.id, name=file, key=key, stored=stored)
     with post.database.transaction() as sql:
         return row.id, datasets.begin_ingest(sql, tenant, row.id)
 

@@ -254,6 +254,24 @@ def test_the_erased_go_whether_or_not_they_are_asked_for(
         held.drop_erased(sql)
 
 
+def test_a_track_that_was_erased_from_it_is_gone_from_memory(
+    held: Catalogues, database: Database, storage: Storage, tenant: str
+) -> None:
+    dataset, left = make_audio(database, storage, tenant, KEYS), make_audio(database, storage, tenant, KEYS[1:])
+    find(held, database, tenant, dataset)
+    with database.reading() as sql:
+        parts = datasets.find(sql, tenant, left).parts
+    change(database, dataset, parts=parts, sha256="1" * 64)
+
+    asked = find(held, database, tenant, dataset).catalogue.keys
+    change(database, dataset, sha256="2" * 64)
+    with database.reading() as sql:
+        held.drop_erased(sql)
+
+    assert asked == KEYS[1:]
+    assert held.held() == []
+
+
 def test_a_damaged_table_is_told_and_so_is_a_missing_one_and_nothing_is_left_behind(
     held: Catalogues, database: Database, storage: Storage, tenant: str, tmp_path: Path
 ) -> None:

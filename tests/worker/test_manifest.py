@@ -109,6 +109,13 @@ def test_the_manifest_is_the_only_table_or_the_one_that_is_called_so() -> None:
     assert named.references == ["notes/a.csv", "notes/b.csv", "a.mid"]
 
 
+@pytest.mark.parametrize("ours", ["etude.corrected.csv", "etude.remaining.csv"])
+def test_one_of_ours_goes_before_all_other_tables(ours: str) -> None:
+    found = manifest.sort(["a.wav", "notes.csv", "manifest.csv", ours])
+
+    assert (found.manifest, found.references) == (ours, ["notes.csv", "manifest.csv"])
+
+
 def test_two_tables_of_which_none_is_called_a_manifest_are_refused() -> None:
     with pytest.raises(JobFailed, match=r"call it manifest\.csv") as refused:
         manifest.sort(["a.wav", "x.csv", "y.csv"])
