@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection, Engine, Float, create_engine, event
@@ -15,9 +15,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
-from shared import tenancy
+from shared import sealed_columns, tenancy
 from shared.errors import Unavailable
+from shared.sealing.cells import Cells
 from shared.settings import Settings
+
+if TYPE_CHECKING:
+    from shared.sealing.key_store import KeyStore
 
 # A writer waits this long for another before the client is told to come back.
 BUSY_MS = 5000
@@ -70,6 +74,7 @@ class Database:
         # process queue here instead, each woken as soon as it is its turn.
         self._turn = self._new_turn()
         self._synchronous = settings.sqlite_synchronous
+        self._cells = Cells(lambda: _open_keys(settings))
         options: dict[str, Any] = {
             "pool_size": pool_size, "max_overflow": 16, "pool_timeout": 5,
             # A third of the time of json's, and every row has several such columns.
@@ -95,6 +100,8 @@ class Database:
                 event.listen(engine, "do_connect", postgres.connector(whose))
         for engine in (self._writing, self._reading):
             event.listen(engine, "before_execute", tenancy.narrow, retval=True)
+            event.listen(engine, "before_execute", sealed_columns.note)
+            setattr(engine.dialect, sealed_columns.CELLS, self._cells)
         driver = self._reading.dialect.loaded_dbapi
         self._away = (driver.OperationalError, driver.InterfaceError)
         self._place = "?" if self.is_sqlite else "%s"
@@ -164,6 +171,7 @@ class Database:
         self._reading.dispose(close=False)
         # A thread of the parent may have held it at the fork.
         self._turn = self._new_turn()
+        self._cells.forget()
 
     def truncate_log(self) -> None:
         """Have SQLite's log, which still holds what was overwritten, emptied; unless somebody reads just then."""
@@ -179,6 +187,7 @@ class Database:
             event.listen(pool, "checkin", _close_late)
             # One that came back in between.
             pool.dispose()
+        self._cells.close()
 
     def _new_turn(self) -> AbstractContextManager[object]:
         return _Turn(self._busy_ms / 1000) if self.is_sqlite else nullcontext()
@@ -221,6 +230,16 @@ def _close_late(connection: Any, _: Any) -> None:  # Any: the driver's own objec
     # The pool that it returns to was given up, and would leave it to the garbage collector.
     if connection is not None:
         connection.close()
+
+
+def _open_keys(settings: Settings) -> "KeyStore":
+    # Loaded where it is needed: it has a Database itself.
+    from shared.sealing.key_store import KeyStore
+    from shared.storage import Storage
+
+    keys = KeyStore(settings)
+    # Not by the storage if it can be helped: what has used it must not fork.
+    return keys if keys.resume() else Storage(settings).open_keys()
 
 
 def _dump(value: Any) -> str:  # Any: whatever JSON holds

@@ -23,6 +23,8 @@ from sqlalchemy import (
     text,
 )
 
+from shared.sealed_columns import Sealed
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -482,12 +484,12 @@ webhooks = Table(
     metadata,
     Column("id", Id, primary_key=True),
     Column("tenant", Id, ForeignKey("tenants.id"), nullable=False),
-    Column("url", Text, nullable=False),
+    Column("url", Sealed("webhooks.url"), nullable=False),
     Column("events", JSON, nullable=False),
-    Column("description", Name),
-    Column("secret", Name, nullable=False),
+    Column("description", Sealed("webhooks.description")),
+    Column("secret", Sealed("webhooks.secret"), nullable=False),
     # Signed with this one, too, until then: so that a receiver can change over.
-    Column("old_secret", Name),
+    Column("old_secret", Sealed("webhooks.secret")),
     Column("old_secret_until", Double),
     Column("state", String(16), nullable=False),
     # Why it was switched off; null when a client did.
@@ -507,7 +509,7 @@ deliveries = Table(
     Column("tenant", Id, nullable=False),
     Column("webhook", Id, nullable=False),
     Column("type", String(32), nullable=False),
-    Column("body", Text, nullable=False),
+    Column("body", Sealed("deliveries.body"), nullable=False),
     Column("state", String(16), nullable=False),
     Column("attempts", Integer, nullable=False),
     # Each try: when, how long, which status, or what went wrong instead.

@@ -105,8 +105,7 @@ def create(sql: Connection, tenant: str, *, url: str, events: list[str], descrip
 
 
 def _new_secret() -> str:
-    # Kept as it is, unlike an API key: each signature is made with it, so a digest would not do, and whoever can read
-    # it can read all that it protects, for what is sent are ids and states of rows beside it.
+    # Kept sealed, and no digest of it as of an API key: each signature is made with it.
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 

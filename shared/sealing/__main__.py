@@ -8,10 +8,12 @@ from sqlalchemy.exc import DBAPIError
 
 from shared import settings
 from shared.backup import progress
+from shared.database import Database
 from shared.errors import EtudeError
-from shared.sealing import old_files, rotating
+from shared.sealing import old_cells, old_files, rotating
 from shared.sealing.key_store import KeyStore
 from shared.storage import Storage
+from shared.tenancy import EVERYONE
 
 ALL = "all"
 
@@ -25,7 +27,7 @@ def main() -> None:
         prog="python -m shared.sealing", description="Seal what still lies open; wrap the keys with newer ones."
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("seal", help="seal the files from before everything was sealed")
+    commands.add_parser("seal", help="seal the files and rows from before everything was sealed")
     rotate = commands.add_parser("rotate", help="wrap keys with newer keys; no file is touched")
     which = rotate.add_mutually_exclusive_group(required=True)
     which.add_argument("--root", action="store_true", help="with the first of the root keys that are given")
@@ -40,19 +42,26 @@ def main() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> str:
-    storage = Storage(settings.read())
+    chosen = settings.read()
+    storage = Storage(chosen)
     keys = storage.open_keys()
     if arguments.command == "seal":
-        return _seal(storage, keys)
+        database = Database(chosen, whose=EVERYONE)
+        try:
+            return _seal(storage, keys, database)
+        finally:
+            database.close()
     if arguments.root:
         return _rotate_root(keys)
     return _rotate_tenants(keys, arguments.tenant)
 
 
-def _seal(storage: Storage, keys: KeyStore) -> str:
+def _seal(storage: Storage, keys: KeyStore, database: Database) -> str:
     done = sum(1 for _ in progress.shown("sealed", old_files.seal_all(storage), old_files.count(keys)))
-    left = old_files.count(keys)
-    return f"{done:,} files are sealed; {left:,} still lie open." + (" Say it again." if left else "")
+    rows = sum(1 for _ in progress.shown("sealed", old_cells.seal_all(database), old_cells.count(database)))
+    left = old_files.count(keys) + old_cells.count(database)
+    more = " Say it again." if left else ""
+    return f"{done:,} files and {rows:,} rows are sealed; {left:,} still lie open.{more}"
 
 
 def _rotate_root(keys: KeyStore) -> str:

@@ -64,6 +64,11 @@ class KeyStore:
         self._store = self._begin(list(list_plain())) if found is None else found
         return self._store.id
 
+    def resume(self) -> bool:
+        """Open the store without a look at the files; returns whether it has begun. Raises Unavailable as `check`."""
+        self._store = self.check()
+        return self._store is not None
+
     def check(self) -> Store | None:
         """The store, if it has begun. Raises Unavailable (`keys_wrong`) when the root key is not its own."""
         _make_private(self.url)

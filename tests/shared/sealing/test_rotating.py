@@ -183,5 +183,5 @@ def test_the_command_says_what_it_did(filled: Storage, settings: Settings) -> No
     assert (nobody.returncode, nobody.stderr) == (1, "No tenant ten_9 has a key.\n")
     assert "2 keys of tenants were wrapped anew" in root.stdout and "take it out of the settings" in root.stdout
     assert old.returncode == 1 and "The keys were wrapped with the root key" in old.stderr
-    assert sealed.stdout == "0 files are sealed; 0 still lie open.\n"
+    assert sealed.stdout == "0 files and 0 rows are sealed; 0 still lie open.\n"
     assert read_all(both)
