@@ -9,7 +9,7 @@ from sqlalchemy import select, update
 from shared import claims, job_list, jobs
 from shared.claims import Skills
 from shared.database import Database, now
-from shared.tables import attempts
+from shared.tables import attempts, tenants
 from shared.tables import jobs as table
 from tests.factories import SKILLS, claim, make_job
 
@@ -132,6 +132,17 @@ def test_what_a_job_took_counts_and_not_what_was_expected_of_it(database: Databa
             make_job(sql, other, expected_s=1.0)
 
     assert run_all(database, takes_s=1.0).index(mine) <= 1
+
+
+def test_help_is_charged_to_whose_job_it_is_and_to_nobody_else(database: Database, tenant: str, other: str) -> None:
+    with database.transaction() as sql:
+        make_job(sql, tenant, expected_s=1.0)
+        helped = claim(sql)
+        claims.charge_help(sql, helped, 100.0)
+        claims.succeed(sql, helped, result={}, cost={})
+        served = dict(sql.execute(select(tenants.c.id, tenants.c.served_until)).all())
+
+    assert served[tenant] > 99 and served[other] == 0
 
 
 def test_a_short_job_overtakes_a_long_one_of_its_tenant(database: Database, tenant: str) -> None:
