@@ -133,7 +133,7 @@ CASES = [
         "web/test_server.py::test_an_upload_that_is_cut_off_leaves_nothing_and_can_be_sent_again",
     )),
     Case("H51", "a flood of submissions by one tenant", "429", ("rate_limited", "too_many_jobs"), (
-        f"{SUBMISSIONS}a_flood_is_turned_away_and_the_other_tenant_is_not_behind_it",
+        f"{SUBMISSIONS}a_flood_is_turned_away_and_the_other_tenant_is_served",
         "web/test_quotas.py::test_what_is_above_the_limit_is_refused_until_something_has_begun",
         "shared/test_turns.py::test_with_one_worker_a_tenant_with_one_job_does_not_wait_for_all_of_another",
     )),

@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from sqlalchemy import Connection, create_engine, event, make_url, select, text, update
+from sqlalchemy import Column, Connection, Text, create_engine, event, make_url, select, text, type_coerce, update
 from werkzeug.test import TestResponse
 
 from shared import keys, tenancy
 from shared.backup import engines
 from shared.database import Database, now
+from shared.sealed_columns import Sealed
 from shared.settings import Settings
 from shared.tables import keys as key_table
 from shared.tables import metadata
@@ -362,11 +363,17 @@ def shown(answer: TestResponse, named: str) -> tuple[int, str, list[tuple[str, s
     return answer.status_code, body, headers
 
 
+def shown_as_it_lies(column: Column[Any]) -> Any:
+    return type_coerce(column, Text) if isinstance(column.type, Sealed) else column
+
+
 def rows_of(settings: Settings, tenant: str) -> dict[str, list[str]]:
     """Every row of a tenant; of its keys and answers none, which its own requests change."""
     with engines.snapshot(make_url(settings.database_url)) as sql:
         return {
-            table.name: sorted(map(repr, sql.execute(select(table).where(table.c.tenant == tenant))))
+            table.name: sorted(
+                map(repr, sql.execute(select(*map(shown_as_it_lies, table.c)).where(table.c.tenant == tenant)))
+            )
             for table in metadata.sorted_tables
             if "tenant" in table.c and table.name not in ("keys", "answers")
         }
