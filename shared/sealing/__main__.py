@@ -46,6 +46,7 @@ def _run(arguments: argparse.Namespace) -> str:
     storage = Storage(chosen)
     keys = storage.open_keys()
     if arguments.command == "seal":
+        # An operator seals what lies open, whosever it is.
         database = Database(chosen, whose=EVERYONE)
         try:
             return _seal(storage, keys, database)
