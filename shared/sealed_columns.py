@@ -1,7 +1,7 @@
 """Columns whose cells are sealed: a type, and a listener that tells it whose row is written.
 
 A type is told a value and nothing of its row. So the listener looks at the statement first: the tenant is the
-connection's (`Database.of`), or that of the rows that are inserted.
+connection's (`Database.of`), that of the rows that are inserted, or the one that the condition of an update names.
 """
 
 import functools
