@@ -271,7 +271,7 @@ def test_consent_that_is_withdrawn_marks_what_has_learned_and_moves_nothing(call
     assert [(each["model"], each["aliases"], each["marks"]) for each in said["models"]] == [
         ("songs@1", ["champion"], [mark]), ("songs@2", [], [mark]),
     ]  # fmt: skip
-    assert "erased" in said["what_to_do"]
+    assert "POST /v1/erasures" in said["what_to_do"]
     assert caller.call("GET", CHAMPION).json["version"] == 1
     for alias in ("champion", "candidate"):
         refused = caller.call("PUT", f"/v1/models/songs/aliases/{alias}", {"version": 2})
