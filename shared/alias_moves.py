@@ -54,8 +54,8 @@ def page(sql: Connection, model_id: str, alias: str, *, limit: int, before: int 
 
 def of_model(sql: Connection, model_id: str) -> dict[str, list[Row[Any]]]:
     """Every alias that a model has had, each with its moves, the last first."""
-    named = select(aliases.c.alias).where(aliases.c.model == model_id).distinct().order_by(aliases.c.alias)
-    return {alias: page(sql, model_id, alias, limit=SHOWN, before=None) for alias in sql.execute(named).scalars()}
+    named = sorted(sql.execute(select(aliases.c.alias).where(aliases.c.model == model_id).distinct()).scalars())
+    return {alias: page(sql, model_id, alias, limit=SHOWN, before=None) for alias in named}
 
 
 # A card tells so many moves of each alias; its history has them all.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, exists, func, select, update
+from sqlalchemy import Connection, Row, Text, delete, exists, func, select, type_coerce, update
 
 from shared import audit_log, settings
 from shared.audit_log import BEGINNING, Entry
@@ -62,10 +62,14 @@ def _follow(sql: Connection, head: Row[Any]) -> Iterator[str]:
         yield f"{head.tenant}: the chain ends at row {seq}, and its head is at row {head.seq}"
 
 
+# The object is sealed, and hashed so: whoever follows the chain needs no key.
+_AS_IT_LIES = [type_coerce(each, Text).label(each.name) if each is table.c.object else each for each in table.c]
+
+
 def _rows(sql: Connection, head: Row[Any]) -> Iterator[Row[Any]]:
     """All of a tenant up to its head, some at a time: a log may be larger than memory."""
     mine, last = (table.c.tenant == head.tenant) & (table.c.seq <= head.seq), -1
-    chosen = select(table).where(mine).order_by(table.c.seq).limit(AT_ONCE)
+    chosen = select(*_AS_IT_LIES).where(mine).order_by(table.c.seq).limit(AT_ONCE)
     while found := sql.execute(chosen.where(table.c.seq > last)).all():
         yield from found
         last = found[-1].seq

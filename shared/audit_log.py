@@ -14,6 +14,7 @@ import orjson
 from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from shared import sealed_columns
 from shared.database import now
 from shared.errors import Unavailable
 from shared.tables import audit_heads, audit_log
@@ -76,7 +77,10 @@ def append(sql: Connection, entry: Entry) -> None:
     To be called last: the head is held until the commit, and the tenant's next writer waits for it.
     """
     named = None if entry.object is None else entry.object[:OBJECT_CHARACTERS]
-    said: Json = {**vars(entry), "object": named}
+    # Sealed here, for the statements below pass the column's type by. The chain is of what lies there: a hash of what
+    # was said would let somebody who has no key try names.
+    cell = None if named is None else sealed_columns.seal_name(sql, audit_log.c.object, entry.tenant, named)
+    said: Json = {**vars(entry), "object": cell}
     write = _chain_in_one if sql.dialect.name == "postgresql" else _chain
     if not write(sql, said):
         head = {"tenant": entry.tenant, "seq": 0, "hash": BEGINNING, "kept_from": 1, "kept_previous": BEGINNING}
@@ -121,7 +125,7 @@ def _chain_in_one(sql: Connection, said: Json) -> bool:
 
 
 def digest(row: Json) -> str:
-    """The SHA-256 of a row: of what it says, of its place and moment, and of the hash before it."""
+    """The SHA-256 of a row as it lies: of what it says, of its place and moment, and of the hash before it."""
     rest = f"\n{row['seq']}\n{round(row['at'] * 1e6)}\n{row['previous']}"
     return hashlib.sha256((_first_line(row) + rest).encode()).hexdigest()
 

@@ -220,7 +220,7 @@ def beat(sql: Connection, claim: Claim, chunk: Chunk) -> Wish:
 def finish(sql: Connection, claim: Claim, chunk: Chunk, output: Json) -> None:
     """Record what a chunk came to, once. Raises ClaimLost when the attempt or the chunk is another's by now."""
     claims.note_progress(sql, claim)
-    _write(sql, chunk, state=DONE, lease_until=None, output=output, ended_at=now())
+    _write(sql, claim, chunk, state=DONE, lease_until=None, output=output, ended_at=now())
     if helped_s := helped(output)["compute_s"]:
         claims.charge_help(sql, claim, helped_s)
 
@@ -233,7 +233,7 @@ def give_back(sql: Connection, chunk: Chunk) -> None:
 def fail(sql: Connection, claim: Claim, chunk: Chunk, error: EtudeError) -> None:
     """Open a chunk again that could not be scored: for another worker, then in halves."""
     claims.hold(sql, claim)
-    _write(sql, chunk, state=OPEN, lease_until=None, losses=chunk.losses + 1, error=error.as_json())
+    _write(sql, claim, chunk, state=OPEN, lease_until=None, losses=chunk.losses + 1, error=error.as_json())
 
 
 def lose(sql: Connection, worker: str, error: EtudeError) -> None:
@@ -341,8 +341,14 @@ def _new(tenant: str, job_id: str, first: int, rows: int) -> Json:
 
 def _reopen(sql: Connection, which: ColumnElement[bool], error: EtudeError | None = None) -> None:
     """Open again, with a fence that nobody holds; with an error it counts as a loss."""
-    lost = {} if error is None else {"losses": chunks.c.losses + 1, "error": error.as_json()}
-    sql.execute(update(chunks).where(which).values(state=OPEN, lease_until=None, fence=chunks.c.fence + 1, **lost))
+    again = update(chunks).where(which).values(state=OPEN, lease_until=None, fence=chunks.c.fence + 1)
+    if error is None:
+        sql.execute(again)
+        return
+    lost = again.values(losses=chunks.c.losses + 1, error=error.as_json())
+    # What was said is sealed, and so written tenant by tenant.
+    for tenant in sql.execute(select(chunks.c.tenant).where(which).distinct()).scalars().all():
+        sql.execute(lost.where(chunks.c.tenant == tenant))
 
 
 def _is_mine(chunk: Chunk) -> ColumnElement[bool]:
@@ -353,8 +359,9 @@ def _is(job_id: str, first: int, fence: int) -> ColumnElement[bool]:
     return (chunks.c.job == job_id) & (chunks.c.first == first) & (chunks.c.fence == fence)
 
 
-def _write(sql: Connection, chunk: Chunk, **values: Any) -> None:
-    if sql.execute(update(chunks).where(_is_mine(chunk)).values(**values)).rowcount == 0:
+def _write(sql: Connection, claim: Claim, chunk: Chunk, **values: Any) -> None:
+    mine = (chunks.c.tenant == claim.tenant) & _is_mine(chunk)
+    if sql.execute(update(chunks).where(mine).values(**values)).rowcount == 0:
         raise _lost(chunk)
 
 

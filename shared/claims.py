@@ -233,7 +233,7 @@ def claim_next(
         "resumed_from": resumed_from,
     }  # fmt: skip
     sql.execute(_BEGIN, attempt)
-    history.note(sql, row.id, "state", {"state": RUNNING, "stage": "starting", "attempt": row.attempt})
+    history.note(sql, row.tenant, row.id, "state", {"state": RUNNING, "stage": "starting", "attempt": row.attempt})
     return as_claim(row, worker, lease_s)
 
 
@@ -287,7 +287,7 @@ def beat(sql: Connection, claim: Claim, *, progress: Json | None = None, cost: J
 def enter(sql: Connection, claim: Claim, stage: str) -> None:
     """Say which stage the attempt has reached."""
     _write(sql, claim, stage=stage, progress=None)
-    history.note(sql, claim.job_id, "stage", {"state": RUNNING, "stage": stage})
+    history.note(sql, claim.tenant, claim.job_id, "stage", {"state": RUNNING, "stage": stage})
 
 
 def hold(sql: Connection, claim: Claim) -> None:
@@ -318,7 +318,7 @@ def record_epochs(sql: Connection, claim: Claim, rows: list[Json]) -> None:
 def record_checkpoint(sql: Connection, claim: Claim, checkpoint: Json) -> None:
     """Make a written checkpoint the one to resume from; progress was made, so losses count from nought again."""
     _write(sql, claim, checkpoint=checkpoint, losses=0)
-    history.note(sql, claim.job_id, "checkpoint", {"at": checkpoint["at"]})
+    history.note(sql, claim.tenant, claim.job_id, "checkpoint", {"at": checkpoint["at"]})
 
 
 def skip_checkpoint(sql: Connection, claim: Claim, checkpoint: Json, *, reason: str) -> None:
@@ -327,7 +327,7 @@ def skip_checkpoint(sql: Connection, claim: Claim, checkpoint: Json, *, reason: 
     before = checkpoint["before"] and checkpoint["before"]["at"]
     mine = (attempts.c.job == claim.job_id) & (attempts.c.fence == claim.fence)
     sql.execute(update(attempts).where(mine).values(resumed_from=before))
-    history.note(sql, claim.job_id, "checkpoint_unreadable", {"at": checkpoint["at"], "reason": reason})
+    history.note(sql, claim.tenant, claim.job_id, "checkpoint_unreadable", {"at": checkpoint["at"], "reason": reason})
 
 
 def succeed(sql: Connection, claim: Claim, *, result: Json, cost: Json, files: list[Json] | None = None) -> None:
@@ -359,8 +359,8 @@ def park(sql: Connection, claim: Claim, *, progress: Json, cost: Json) -> None:
     held = {"lease_owner": PARKED, "lease_until": now() + PARKED_S}
     _write(sql, claim, stage="searching", progress=progress, cost=cost, **held)
     _settle(sql, claim)
-    history.close_attempt(sql, claim.job_id, claim.fence, outcome="parked", error=None)
-    history.note(sql, claim.job_id, "stage", {"state": RUNNING, "stage": "searching", "outcome": "parked"})
+    history.close_attempt(sql, claim.tenant, claim.job_id, claim.fence, outcome="parked", error=None)
+    history.note(sql, claim.tenant, claim.job_id, "stage", {"state": RUNNING, "stage": "searching", "outcome": "parked"})
 
 
 def draw(sql: Connection, claim: Claim, *, params: Json, budget: Json) -> None:
@@ -398,7 +398,8 @@ def stall(sql: Connection, claim: Claim, error: EtudeError, *, cost: Json) -> No
 
 
 def _is_mine(claim: Claim) -> ColumnElement[bool]:
-    return (jobs.c.id == claim.job_id) & (jobs.c.fence == claim.fence) & (jobs.c.state == RUNNING)
+    mine = (jobs.c.tenant == claim.tenant) & (jobs.c.id == claim.job_id)
+    return mine & (jobs.c.fence == claim.fence) & (jobs.c.state == RUNNING)
 
 
 def _write(sql: Connection, claim: Claim, **values: Any) -> None:
@@ -414,15 +415,15 @@ def _lost(claim: Claim) -> ClaimLost:
 def _end(sql: Connection, claim: Claim, state: str, *, outcome: str, **values: Any) -> None:
     _write(sql, claim, state=state, stage=None, lease_owner=None, lease_until=None, ended_at=now(), **values)
     _settle(sql, claim)
-    history.close_attempt(sql, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
-    history.note(sql, claim.job_id, "state", {"state": state, "outcome": outcome})
+    history.close_attempt(sql, claim.tenant, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
+    history.note(sql, claim.tenant, claim.job_id, "state", {"state": state, "outcome": outcome})
 
 
 def _requeue(sql: Connection, claim: Claim, *, outcome: str, **values: Any) -> None:
     _write(sql, claim, state=QUEUED, stage=None, lease_owner=None, lease_until=None, **values)
     _settle(sql, claim)
-    history.close_attempt(sql, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
-    history.note(sql, claim.job_id, "state", {"state": QUEUED, "reason": outcome, "outcome": outcome})
+    history.close_attempt(sql, claim.tenant, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
+    history.note(sql, claim.tenant, claim.job_id, "state", {"state": QUEUED, "reason": outcome, "outcome": outcome})
 
 
 def charge_help(sql: Connection, claim: Claim, helped_s: float) -> None:

@@ -52,7 +52,8 @@ class Database:
     """Opens transactions; an absent, locked or full database becomes Unavailable.
 
     On PostgreSQL it shows no row of any tenant unless it was opened for EVERYONE (shared/tenancy.py), or is asked `of`
-    one. SQLite shows all that a statement asks for.
+    one. SQLite shows all that a statement asks for. `erases` has what is deleted overwritten; `seals` goes without
+    saying but for the key store, which is asked while a cell is sealed (shared/sealed_columns.py).
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Database:
         pool_size: int = 5,
         busy_ms: int = BUSY_MS,
         erases: bool = False,
+        seals: bool = True,
     ) -> None:
         self.url = settings.database_url
         # Said to PostgreSQL at the beginning of each transaction: a setting and its value.
@@ -100,7 +102,8 @@ class Database:
                 event.listen(engine, "do_connect", postgres.connector(whose))
         for engine in (self._writing, self._reading):
             event.listen(engine, "before_execute", tenancy.narrow, retval=True)
-            event.listen(engine, "before_execute", sealed_columns.note)
+            if seals:
+                event.listen(engine, "before_execute", sealed_columns.note)
             setattr(engine.dialect, sealed_columns.CELLS, self._cells)
         driver = self._reading.dialect.loaded_dbapi
         self._away = (driver.OperationalError, driver.InterfaceError)

@@ -136,8 +136,9 @@ def submit_ingest(
 
 def files(sql: Connection, dataset_id: str) -> list[Row[Any]]:
     """The uploaded files in the order of their names, which is the order of the rows."""
-    chosen = select(dataset_files).where(dataset_files.c.dataset == dataset_id).order_by(dataset_files.c.name)
-    return list(sql.execute(chosen).all())
+    chosen = select(dataset_files).where(dataset_files.c.dataset == dataset_id)
+    # Not by SQL, to which the names are sealed.
+    return sorted(sql.execute(chosen).all(), key=lambda file: str(file.name))
 
 
 def mark_ready(

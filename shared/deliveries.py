@@ -110,7 +110,8 @@ def _as_claim(row: Row[Any]) -> Claim:
 def record(sql: Connection, claim: Claim, tried: Tried) -> None:
     """Write down what a try came to, and what follows from it: done, another try, or the webhook switched off."""
     said = {"at": claim.at, "took_s": round(tried.took_s, 3), "status": tried.status, "error": tried.error}
-    mine = (deliveries.c.id == claim.id) & (deliveries.c.attempts == claim.attempts) & (deliveries.c.state == WAITING)
+    this = (deliveries.c.tenant == claim.tenant) & (deliveries.c.id == claim.id)
+    mine = this & (deliveries.c.attempts == claim.attempts) & (deliveries.c.state == WAITING)
     values = {"log": [*claim.log, said][-TRIES_KEPT:], "lease_until": None, **_next(claim, tried)}
     if sql.execute(update(deliveries).where(mine).values(values)).rowcount == 0:
         # Switched off or deleted meanwhile, or in the hands of another: it is not for this try to say.
@@ -136,11 +137,11 @@ def _note_failure(sql: Connection, claim: Claim, tried: Tried) -> None:
     sql.execute(update(webhooks).where(mine, webhooks.c.failing_since.is_(None)).values(failing_since=now()))
     if tried.status == GONE:
         said = "The receiver answered 410 Gone."
-        return hooks.disable(sql, claim.webhook, {"code": "webhook_gone", "detail": said})
+        return hooks.disable(sql, claim.tenant, claim.webhook, {"code": "webhook_gone", "detail": said})
     is_dead = mine & (webhooks.c.failing_since < now() - PATIENCE_S)
     if sql.execute(select(webhooks.c.id).where(is_dead)).first() is not None:
         said = f"Nothing has arrived for {PATIENCE_S / 86_400:g} days."
-        hooks.disable(sql, claim.webhook, {"code": "webhook_failing", "detail": said})
+        hooks.disable(sql, claim.tenant, claim.webhook, {"code": "webhook_failing", "detail": said})
     return None
 
 

@@ -111,7 +111,7 @@ def submit_waiting(sql: Connection, seen: Row[Any], settings: Settings) -> bool:
     if oldest is None:
         return False
     said = _submit(Taken(sql, taken, seen.at, settings))
-    mine = (table.c.schedule == seen.id) & (table.c.due_at == oldest)
+    mine = (table.c.tenant == seen.tenant) & (table.c.schedule == seen.id) & (table.c.due_at == oldest)
     sql.execute(update(table).where(mine).values(fired_at=seen.at, **said))
     return True
 
@@ -255,7 +255,8 @@ def _refuse(taken: Taken, refusal: RequestRefused) -> Json:
 def _pause(sql: Connection, row: Row[Any], error: EtudeError) -> None:
     drop_waiting(sql, row.id)
     change = {"state": PAUSED, "next_at": None, "error": error.as_json(), "revision": schedules.c.revision + 1}
-    sql.execute(update(schedules).where(schedules.c.id == row.id).values(change))
+    mine = (schedules.c.tenant == row.tenant) & (schedules.c.id == row.id)
+    sql.execute(update(schedules).where(mine).values(change))
     _tell(sql, row, "schedule.paused", error.as_json())
 
 

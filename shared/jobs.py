@@ -88,7 +88,7 @@ def submit(sql: Connection, new: NewJob) -> Row[Any]:
             {"tenant": row.tenant, "job": row.id, "name": name, "value": value} for name, value in new.labels.items()
         ]
         sql.execute(insert(job_labels), rows)
-    history.note(sql, row.id, "state", {"state": QUEUED})
+    history.note(sql, row.tenant, row.id, "state", {"state": QUEUED})
     return row
 
 
@@ -101,7 +101,7 @@ def cancel(sql: Connection, tenant: str, job_id: str, *, keep: str | None = None
         .values(state=CANCELLED, ended_at=now(), cancel_requested_at=now(), revision=jobs.c.revision + 1)
     )
     if taken.rowcount == 1:
-        return history.note(sql, job_id, "state", {"state": CANCELLED})
+        return history.note(sql, tenant, job_id, "state", {"state": CANCELLED})
     asked = sql.execute(
         update(jobs)
         .where(mine, jobs.c.state == RUNNING)
@@ -112,7 +112,7 @@ def cancel(sql: Connection, tenant: str, job_id: str, *, keep: str | None = None
         )
     )
     if asked.rowcount == 1:
-        return history.note(sql, job_id, "cancel_requested", {"keep": keep})
+        return history.note(sql, tenant, job_id, "cancel_requested", {"keep": keep})
     raise _why_not(sql, tenant, job_id, "cancelled")
 
 
@@ -138,7 +138,7 @@ def retry(sql: Connection, tenant: str, job_id: str) -> str:
     ).one_or_none()
     if row is None:
         raise _why_not(sql, tenant, job_id, "retried")
-    history.note(sql, job_id, "state", {"state": QUEUED})
+    history.note(sql, tenant, job_id, "state", {"state": QUEUED})
     return str(row.queue)
 
 

@@ -167,10 +167,13 @@ class Keyring:
 
 
 _FIND = (
-    select(keys, tenants.c.suspended_at, is_living().label("is_living"), now().label("at"))
+    select(
+        keys.c.id, keys.c.tenant, keys.c.digest, keys.c.scopes, keys.c.last_used_at, tenants.c.suspended_at,
+        is_living().label("is_living"), now().label("at"),
+    )
     .join(tenants, tenants.c.id == keys.c.tenant)
     .where(keys.c.id == bindparam("key"))
-)
+)  # fmt: skip
 
 
 def _digest(pepper: str, secret: str) -> str:

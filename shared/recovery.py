@@ -44,33 +44,34 @@ def lose(sql: Connection, worker: str, *, cause: EtudeError = GONE) -> list[str]
 
 def expire(sql: Connection) -> int:
     """Fail the waiting jobs whose deadline has passed; a running one is told by its own worker."""
-    waiting = select(table.c.id).where(table.c.state == QUEUED, table.c.deadline_at < now())
-    late = sql.execute(waiting.limit(REAPED_AT_ONCE)).scalars().all()
-    return sum(_expire(sql, job_id) for job_id in late)
+    waiting = select(table.c.tenant, table.c.id).where(table.c.state == QUEUED, table.c.deadline_at < now())
+    late = sql.execute(waiting.limit(REAPED_AT_ONCE)).all()
+    return sum(_expire(sql, row.tenant, row.id) for row in late)
 
 
 def cancel_left_over(sql: Connection) -> int:
     """End the jobs that came back to the queue, lost or drained, after the client had asked for their end."""
     unwanted = (table.c.state == QUEUED) & table.c.cancel_requested_at.is_not(None)
     change = {"state": CANCELLED, "ended_at": now(), "revision": table.c.revision + 1}
-    ended = sql.execute(update(table).where(unwanted).values(change).returning(table.c.id)).scalars().all()
-    for job_id in ended:
-        history.note(sql, job_id, "state", {"state": CANCELLED})
+    ended = sql.execute(update(table).where(unwanted).values(change).returning(table.c.tenant, table.c.id)).all()
+    for row in ended:
+        history.note(sql, row.tenant, row.id, "state", {"state": CANCELLED})
     return len(ended)
 
 
-def _expire(sql: Connection, job_id: str) -> bool:
+def _expire(sql: Connection, tenant: str, job_id: str) -> bool:
     error = {
         "title": "The job failed", "code": "deadline_passed", "retryable": True,
         "detail": "The deadline passed while the job waited: allow more time, or add workers.",
     }  # fmt: skip
     taken = sql.execute(
         update(table)
-        .where(table.c.id == job_id, table.c.state == QUEUED, table.c.deadline_at < now())
+        .where(table.c.tenant == tenant, table.c.id == job_id)
+        .where(table.c.state == QUEUED, table.c.deadline_at < now())
         .values(state=FAILED, ended_at=now(), error=error, revision=table.c.revision + 1)
     )
     if taken.rowcount == 1:
-        history.note(sql, job_id, "state", {"state": FAILED, "reason": "deadline_passed"})
+        history.note(sql, tenant, job_id, "state", {"state": FAILED, "reason": "deadline_passed"})
     return taken.rowcount == 1
 
 
@@ -85,7 +86,8 @@ def requeue_lost(sql: Connection, row: Row[Any], cause: EtudeError, *, still: Co
     change: dict[str, Any] = {"state": FAILED, "ended_at": now(), "error": error} if is_over else {"state": QUEUED}
     taken = sql.execute(
         update(table)
-        .where(table.c.id == row.id, table.c.fence == row.fence, table.c.state == RUNNING, still)
+        .where(table.c.tenant == row.tenant, table.c.id == row.id)
+        .where(table.c.fence == row.fence, table.c.state == RUNNING, still)
         .values(
             fence=table.c.fence + 1,
             losses=losses,
@@ -98,6 +100,6 @@ def requeue_lost(sql: Connection, row: Row[Any], cause: EtudeError, *, still: Co
     )
     if taken.rowcount == 0:
         return False
-    history.close_attempt(sql, row.id, row.fence, outcome="lost", error=error)
-    history.note(sql, row.id, "state", {"state": change["state"], "reason": cause.code, "outcome": "lost"})
+    history.close_attempt(sql, row.tenant, row.id, row.fence, outcome="lost", error=error)
+    history.note(sql, row.tenant, row.id, "state", {"state": change["state"], "reason": cause.code, "outcome": "lost"})
     return True

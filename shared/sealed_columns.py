@@ -1,83 +1,190 @@
-"""Columns whose cells are sealed: a type, and a listener that tells it whose row is written.
+"""Columns whose cells are sealed: three types, and a listener that lets them know whose row it is.
 
-A type is told a value and nothing of its row. So the listener looks at the statement first: the tenant is the
-connection's (`Database.of`), that of the rows that are inserted, or the one that the condition of an update names.
+A type is told a value and nothing of its row. So the listener keeps the statement at hand, and a type that has to seal
+looks there: the tenant is the connection's (`Database.of`), that of the rows that are inserted, or the one that the
+conditions name. What is read needs none of that: a cell names its tenant.
 """
 
 import functools
 import threading
-from operator import eq
+from operator import eq, ne
 from typing import Any
 
-from sqlalchemy import BinaryExpression, Connection, Dialect, Insert, Text, Update
+import orjson
+from sqlalchemy import JSON, BinaryExpression, BindParameter, Column, Connection, Dialect, Insert, String, Text
 from sqlalchemy.sql import visitors
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.sql.operators import in_op, is_, is_not, not_in_op
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from shared.sealing.cells import Cells
+from shared.sealing.cells import MARKS, Cells
 from shared.tenancy import OPTION
 
+# The owner of what is no tenant's.
+NOBODY = "-"
 # Where a dialect, of which an engine has its own, keeps what seals.
 CELLS = "etude_cells"
 
-_whose = threading.local()
+_present = threading.local()
 
 
-class Sealed(TypeDecorator[str]):
-    """Text that lies sealed. `what` is what it holds: columns of one `what` may be copied into each other."""
+class _Unread(TypeEngine.Comparator[Any]):
+    """Of what is sealed anew each time, SQL can tell no more than whether it is there."""
+
+    allowed: frozenset[Any] = frozenset({is_, is_not})
+
+    def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:  # Any: as SQLAlchemy has it
+        is_null_asked = op in (eq, ne) and other == (None,)
+        if op not in self.allowed and not is_null_asked:
+            raise TypeError(f"{self.expr}: SQL cannot read what is sealed, so not say {op.__name__} of it")
+        return super().operate(op, *other, **kwargs)
+
+    reverse_operate = operate
+
+
+class _Equal(_Unread):
+    """Of names, which are sealed alike each time, it can also tell whether they are equal."""
+
+    allowed = frozenset({is_, is_not, eq, ne, in_op, not_in_op})
+
+    def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:  # Any: as SQLAlchemy has it
+        for each in other:
+            if isinstance(each, Column) and getattr(each.type, "what", None) != self.expr.type.what:  # type: ignore[attr-defined]
+                raise TypeError(f"{self.expr} and {each} are not sealed alike, so are never equal")
+        return super().operate(op, *other, **kwargs)
+
+    reverse_operate = operate
+
+
+class _SealedText(TypeDecorator[str]):
+    """Text that lies sealed; `length` is what was declared before."""
 
     impl = Text
     cache_ok = True
+
+    def __init__(self, what: str, length: int | None = None, *, whose: str | None = None) -> None:
+        super().__init__()
+        self.what, self.length, self.whose = what, length, whose
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        # SQLite takes texts of any length, and would copy the whole table to have it said.
+        is_declared = self.length is not None and dialect.name == "sqlite"
+        return dialect.type_descriptor(String(self.length) if is_declared else Text())
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else self.seal(_cells(dialect), self.whose or _whose(self.what), value)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else _cells(dialect).open(self.what, value)
+
+    def seal(self, cells: Cells, tenant: str, value: str) -> str:
+        raise NotImplementedError
+
+
+class Sealed(_SealedText):
+    """Text of which the database can tell nothing. `what` is what it holds: columns of one `what` may be copied into
+    each other.
+    """
+
+    comparator_factory = _Unread
+
+    def seal(self, cells: Cells, tenant: str, value: str) -> str:
+        return cells.seal(tenant, self.what, value)
+
+
+class SealedName(_SealedText):
+    """A name, of which the database can tell whether it equals another of its tenant and `what`: it is found by it,
+    and unique. `whose` is its owner where that is not the row's tenant.
+    """
+
+    comparator_factory = _Equal
+
+    def seal(self, cells: Cells, tenant: str, value: str) -> str:
+        return cells.seal_name(tenant, self.what, value)
+
+
+class SealedJson(TypeDecorator[Any]):
+    """JSON that lies sealed, as a JSON text: the database takes it for JSON as before."""
+
+    impl = JSON
+    cache_ok = True
+    comparator_factory = _Unread
 
     def __init__(self, what: str) -> None:
         super().__init__()
         self.what = what
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
         if value is None:
             return None
-        tenant = getattr(_whose, "tenant", None)
-        if tenant is None:
-            raise LookupError(f"whose {self.what}? Ask the Database `of` a tenant, or insert rows that name one")
-        return _cells(dialect).seal(tenant, self.what, value)
+        return _cells(dialect).seal(_whose(self.what), self.what, orjson.dumps(value).decode())
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else _cells(dialect).open(self.what, value)
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        # From before, which may be anything.
+        if not isinstance(value, str) or not value.startswith(MARKS):
+            return value
+        return orjson.loads(_cells(dialect).open(self.what, value))
 
 
 def note(sql: Connection, statement: Any, many: Any, one: Any, options: Any) -> None:  # Any: as SQLAlchemy has it
-    """A listener of `before_execute`, after that of the tenancy: whose rows a statement writes, if it says so."""
-    # Others are not looked at: while a cell is sealed, its key is looked for by statements of this very thread.
-    if isinstance(statement, Insert | Update) and _is_sealed(statement.table):
-        _whose.tenant = sql.get_execution_options().get(OPTION) or _said(statement, many, one)
+    """A listener of `before_execute`, after that of the tenancy: keep at hand what a type may have to look at."""
+    _present.statement = (sql.get_execution_options().get(OPTION), statement, many, one)
 
 
-def _said(statement: Insert | Update, many: Any, one: Any) -> str | None:
-    return _inserted(statement, many, one) if isinstance(statement, Insert) else _asked_for(statement)
+def seal_name(sql: Connection, column: Column[Any], tenant: str, value: str) -> str:
+    """The cell of a name, for a statement that passes the types by."""
+    return _cells(sql.dialect).seal_name(tenant, column.type.what, value)  # type: ignore[attr-defined]
 
 
-def _asked_for(statement: Update) -> str | None:
-    """The tenant whose rows alone are changed, by the condition of the statement."""
-    condition = statement.whereclause
-    for each in () if condition is None else visitors.iterate(condition):
-        if isinstance(each, BinaryExpression) and each.operator is eq and each.left is statement.table.c.tenant:
-            found: str | None = getattr(each.right, "value", None)
-            return found
-    return None
+def is_sealed(column: Any) -> bool:  # Any: a column, or what stands for one
+    return isinstance(column.type, _SealedText | SealedJson)
 
 
-@functools.cache
-def _is_sealed(table: Any) -> bool:  # Any: whatever rows are written to
-    return any(isinstance(column.type, Sealed) for column in table.c)
+def _whose(what: str) -> str:
+    tenant, statement, many, one = getattr(_present, "statement", (None, None, None, None))
+    found: str | None = tenant or _said(statement, many, one)
+    if found is None:
+        raise LookupError(f"whose {what}? Ask the Database `of` a tenant, or name one tenant in the statement")
+    return found
 
 
-def _inserted(statement: Insert, many: Any, one: Any) -> str | None:
-    # By names, or by columns.
-    given = {getattr(column, "key", column): value for column, value in (statement._values or {}).items()}
-    if "tenant" in given:
-        return getattr(given["tenant"], "value", None)
-    rows = [*(many or ()), *([one] if one else [])]
-    tenants = {row.get("tenant") for row in rows}
+def _said(statement: Any, many: Any, one: Any) -> str | None:  # Any: as in `note`
+    given = [*(many or ()), *([one] if one else [])]
+    if isinstance(statement, Insert):
+        return _inserted(statement, given)
+    found = {_value(each.right, given) for each in visitors.iterate(statement) if _names_tenant(each)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _names_tenant(part: Any) -> bool:
+    if not isinstance(part, BinaryExpression) or part.operator is not eq:
+        return False
+    return getattr(part.left, "key", None) == OPTION and isinstance(part.right, BindParameter)
+
+
+def _value(parameter: Any, given: list[Any]) -> str | None:
+    """Of a parameter, what this execution gives it, or what stands in the statement."""
+    said = {row[parameter.key] for row in given if parameter.key in row}
+    return said.pop() if len(said) == 1 else parameter.value
+
+
+def _inserted(statement: Insert, given: list[Any]) -> str | None:
+    values = _values(statement)
+    if OPTION in values:
+        parameter = values[OPTION]
+        return _value(parameter, given) if isinstance(parameter, BindParameter) else None
+    tenants = {row.get(OPTION) for row in given}
     return tenants.pop() if len(tenants) == 1 else None
+
+
+def _values(statement: Insert) -> dict[str, Any]:
+    # By names, or by columns.
+    given: Any = statement._values or {}
+    return {getattr(column, "key", column): value for column, value in given.items()}
+
+
+@functools.lru_cache(maxsize=64)
+def sealed_of(table: Any) -> tuple[Any, ...]:  # Any: whatever has columns
+    return tuple(column for column in table.c if is_sealed(column))
 
 
 def _cells(dialect: Dialect) -> Cells:

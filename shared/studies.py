@@ -85,9 +85,10 @@ def stop(sql: Connection, search: str, reason: Json) -> None:
     """Let no further trial begin, and say why; those that run go on to their end."""
     waiting = (table.c.parent == search) & (table.c.state == QUEUED)
     # Held first: of two that see it is enough, the second finds nothing left.
-    sql.execute(update(table).where(table.c.id == search).values(revision=table.c.revision + 1))
+    held = update(table).where(table.c.id == search).values(revision=table.c.revision + 1).returning(table.c.tenant)
+    tenant = sql.execute(held).scalar_one()
     if _cancel(sql, waiting):
-        history.note(sql, search, STOPPED, reason)
+        history.note(sql, tenant, search, STOPPED, reason)
 
 
 def settle(sql: Connection, search: str) -> None:
@@ -99,7 +100,7 @@ def settle(sql: Connection, search: str) -> None:
         return
     elapsed_s = sql.execute(select(now() - table.c.started_at).where(table.c.id == search)).scalar_one()
     progress = _progress(held, list_trials(sql, search), elapsed_s)
-    sql.execute(update(table).where(parked).values(progress=progress))
+    sql.execute(update(table).where(table.c.tenant == held.tenant, parked).values(progress=progress))
     if progress["done"] == progress["total"]:
         _wake(sql, held)
 
@@ -161,13 +162,13 @@ def _wake(sql: Connection, search: Row[Any]) -> bool:
     )
     if taken.rowcount == 0:
         return False
-    history.note(sql, search.id, "state", {"state": QUEUED, "reason": "searched"})
+    history.note(sql, search.tenant, search.id, "state", {"state": QUEUED, "reason": "searched"})
     return True
 
 
 def _cancel(sql: Connection, which: ColumnElement[bool]) -> int:
     change = {"state": CANCELLED, "ended_at": now(), "revision": table.c.revision + 1}
-    ended = sql.execute(update(table).where(which).values(change).returning(table.c.id)).scalars().all()
-    for job_id in ended:
-        history.note(sql, job_id, "state", {"state": CANCELLED})
+    ended = sql.execute(update(table).where(which).values(change).returning(table.c.tenant, table.c.id)).all()
+    for row in ended:
+        history.note(sql, row.tenant, row.id, "state", {"state": CANCELLED})
     return len(ended)

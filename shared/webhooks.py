@@ -8,13 +8,12 @@ import secrets
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, String, bindparam, cast, delete, func, insert, null, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, null, or_, select, update
 
 from shared import ids, moments
 from shared.database import now
 from shared.errors import NotAllowedNow, NotFound
 from shared.tables import deliveries, jobs, models, tenants, versions, webhooks
-from shared.tenancy import owned
 
 ACTIVE, DISABLED = "active", "disabled"
 WAITING, DELIVERED, FAILED = "waiting", "delivered", "failed"
@@ -43,15 +42,15 @@ _TOLD_OF_JOB = (
     .where(jobs.c.id == bindparam("job"), jobs.c.parent.is_(None), webhooks.c.state == ACTIVE)
     .with_for_update(read=True, key_share=True, skip_locked=True, of=webhooks)
 )
-_REFERENCE = (
-    select(models.c.name + "@" + cast(versions.c.number, String))
-    .join(versions, versions.c.model == models.c.id)
-    .where(owned(versions, jobs.c.tenant), owned(models, jobs.c.tenant))
+_VERSIONS = (
+    select(models.c.name, versions.c.number, versions.c.id, versions.c.job)
+    .join(versions, (versions.c.tenant == models.c.tenant) & (versions.c.model == models.c.id))
+    .where(models.c.tenant == bindparam("of"))
+    .where(or_(versions.c.job == bindparam("job"), versions.c.id == bindparam("used")))
 )
 _JOB = select(
-    jobs.c.id, jobs.c.state, jobs.c.action, jobs.c.kind, jobs.c.model, jobs.c.schedule, jobs.c.error,
-    _REFERENCE.where(versions.c.job == jobs.c.id).scalar_subquery().label("made"),
-    _REFERENCE.where(versions.c.id == jobs.c.version).scalar_subquery().label("used"),
+    jobs.c.id, jobs.c.tenant, jobs.c.state, jobs.c.action, jobs.c.kind, jobs.c.model, jobs.c.version, jobs.c.schedule,
+    jobs.c.error,
 ).where(jobs.c.id == bindparam("job"))  # fmt: skip
 
 
@@ -70,9 +69,12 @@ def tell_end(sql: Connection, job_id: str, state: str) -> None:
 
 def _data(sql: Connection, job_id: str) -> Json:
     row = sql.execute(_JOB, {"job": job_id}).one()
+    found = sql.execute(_VERSIONS, {"of": row.tenant, "job": row.id, "used": row.version}).all()
+    # What it made goes before what it used.
+    named = sorted(found, key=lambda each: each.job != row.id)
+    model = f"{named[0].name}@{named[0].number}" if named else row.model
     return {
-        "job": row.id, "state": row.state, "action": row.action, "kind": row.kind,
-        "model": row.made or row.used or row.model, "schedule": row.schedule, "error": (row.error or {}).get("code"),
+        "job": row.id, "state": row.state, "action": row.action, "kind": row.kind, "model": model, "schedule": row.schedule, "error": (row.error or {}).get("code"),
     }  # fmt: skip
 
 
@@ -137,9 +139,9 @@ def change(sql: Connection, tenant: str, webhook_id: str, values: Json) -> Row[A
     return row
 
 
-def disable(sql: Connection, webhook_id: str, error: Json) -> None:
+def disable(sql: Connection, tenant: str, webhook_id: str, error: Json) -> None:
     """Switch a webhook off because of what its receiver did; what still waits for it is not sent any more."""
-    sql.execute(update(webhooks).where(webhooks.c.id == webhook_id).values(state=DISABLED, error=error))
+    sql.execute(update(webhooks).where(_is(tenant, webhook_id)).values(state=DISABLED, error=error))
     _give_up(sql, webhook_id)
 
 

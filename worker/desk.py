@@ -104,7 +104,7 @@ class Desk:
         with self.database.transaction() as sql:
             claims.hold(sql, self.claim)
             for warning in warnings:
-                history.note(sql, self.claim.job_id, "warning", warning)
+                history.note(sql, self.claim.tenant, self.claim.job_id, "warning", warning)
 
     def dataset_rows(self) -> list[Row[Any]]:
         """The rows of the job's datasets, in the order in which they were named."""

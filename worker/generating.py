@@ -66,7 +66,7 @@ def generate(desk: Desk) -> Ending:
 
     def record(sql: Connection) -> Json:
         for warning in said["warnings"]:
-            history.note(sql, desk.claim.job_id, "warning", warning)
+            history.note(sql, desk.claim.tenant, desk.claim.job_id, "warning", warning)
         return said
 
     return Ending(record, files, is_partial=composition.is_over_budget)

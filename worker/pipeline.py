@@ -107,7 +107,7 @@ def score(desk: Desk) -> Ending:
             ended = {} if whole.stopped_by is None else {"stopped_by": whole.stopped_by}
             return {**summary, "rows_total": opened.total, **ended}
         for warning in told.warnings:
-            history.note(sql, desk.claim.job_id, "warning", warning)
+            history.note(sql, desk.claim.tenant, desk.claim.job_id, "warning", warning)
         chunks.forget(sql, desk.claim)
         return summary
 

@@ -110,7 +110,7 @@ def settle(sql: Connection, desk: Desk, number: int, version: NewVersion, measur
     # Asked before the alias moves: it may be the one that the rival stands at.
     compared = _compared(sql, desk, version, measured)
     told = {"alias": desk.claim.promote["alias"], **_move(sql, desk, number, measured), **compared}
-    history.note(sql, desk.claim.job_id, "promotion", told)
+    history.note(sql, desk.claim.tenant, desk.claim.job_id, "promotion", told)
     return {"promotion": told}
 
 

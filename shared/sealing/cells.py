@@ -1,30 +1,43 @@
-"""Cells of SQL under a key of their tenant's: AES-256-GCM, bound to the tenant and to what the cell holds.
+"""Cells of SQL under keys of their tenant's, bound to the tenant and to what the cell holds.
 
-A cell is text: `s1`, the tenant, and the nonce and what was sealed in base64, with points between. Its key is an object
-key of the key store (docs/decisions/0023), so that it is wrapped, rotated and destroyed as those of files are.
+A cell is text: a mark, the tenant, and what was sealed in base64, with points between. `s1` is AES-256-GCM, another one
+each time. `n1` is AES-SIV (RFC 5297), the same one each time, so that the database can tell whether two names are equal,
+and nothing else of them. The keys are derived from an object key of the key store (docs/decisions/0023), so that they
+are wrapped, rotated and destroyed as those of files are.
 """
 
 import base64
 import hashlib
 import hmac
+import os
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, AESSIV
 
 from shared.errors import Damaged, Unavailable
-from shared.sealing.segments import Tampered
-from shared.sealing.wrapping import bind, unwrap, wrap
+from shared.sealing.wrapping import NONCE_BYTES, bind
 
 if TYPE_CHECKING:
     # Which has a database of its own, and this is a part of every database.
     from shared.sealing.key_store import KeyStore
 
-MARK = "s1"
-# Another use of the key must not come to the same.
-PURPOSE = b"etude cells 1"
+TEXT, NAME = "s1", "n1"
+MARKS = (f"{TEXT}.", f"{NAME}.")
+# Two uses of one key must not come to the same.
+PURPOSES = {TEXT: b"etude cells 1", NAME: b"etude names 1"}
 # A key that was destroyed elsewhere opens nothing here after so long.
 CACHED_S = 5.0
+
+
+class Ciphers(NamedTuple):
+    """Of one tenant."""
+
+    texts: AESGCM
+    names: AESSIV
 
 
 class Cells:
@@ -33,22 +46,35 @@ class Cells:
     def __init__(self, open_keys: "Callable[[], KeyStore]") -> None:
         self._open_keys, self._lock = open_keys, threading.Lock()
         self._store: KeyStore | None = None
-        self._known: dict[str, tuple[bytes, float]] = {}
+        self._known: dict[str, tuple[Ciphers, float]] = {}
 
     def seal(self, tenant: str, what: str, text: str) -> str:
         """The cell of a tenant that holds `text`, for good a cell of `what`."""
-        sealed = wrap(self._key(tenant, make=True), text.encode(), bind("cell", tenant, what))
-        return f"{MARK}.{tenant}.{base64.b64encode(sealed).decode()}"
+        nonce = os.urandom(NONCE_BYTES)
+        sealed = self._of(tenant, make=True).texts.encrypt(nonce, text.encode(), bind("cell", tenant, what))
+        return f"{TEXT}.{tenant}.{_shown(nonce + sealed)}"
+
+    def seal_name(self, tenant: str, what: str, name: str) -> str:
+        """The one cell of a tenant that holds this name as a `what`."""
+        # Nothing at all is a name, too, and this is why there is something before it.
+        sealed = self._of(tenant, make=True).names.encrypt(b"=" + name.encode(), [bind("cell", tenant, what)])
+        return f"{NAME}.{tenant}.{_shown(sealed)}"
 
     def open(self, what: str, cell: str) -> str:
         """What a cell holds; one from before cells were sealed holds itself. Raises Damaged, Unavailable."""
+        if not cell.startswith(MARKS):
+            return cell
         mark, _, rest = cell.partition(".")
-        tenant, point, sealed = rest.partition(".")
-        if mark != MARK or not point:
+        tenant, point, shown = rest.partition(".")
+        if not point:
             return cell
         try:
-            return unwrap(self._key(tenant, make=False), base64.b64decode(sealed), bind("cell", tenant, what)).decode()
-        except (Tampered, ValueError) as cause:
+            sealed, bound = base64.b64decode(shown), bind("cell", tenant, what)
+            ciphers = self._of(tenant, make=False)
+            if mark == NAME:
+                return ciphers.names.decrypt(sealed, [bound])[1:].decode()
+            return ciphers.texts.decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], bound).decode()
+        except (InvalidTag, ValueError) as cause:
             raise Damaged("A cell of the database was changed, or its key is another one: restore it.") from cause
 
     def forget(self) -> None:
@@ -59,16 +85,19 @@ class Cells:
         if self._store is not None:
             self._store.close()
 
-    def _key(self, tenant: str, *, make: bool) -> bytes:
+    def _of(self, tenant: str, *, make: bool) -> Ciphers:
+        known = self._known.get(tenant)
         now = time.monotonic()
-        with self._lock:
-            known = self._known.get(tenant)
         if known is not None and known[1] > now:
             return known[0]
-        key = hmac.digest(self._secret(tenant, make=make), PURPOSE, hashlib.sha256)
+        secret = self._secret(tenant, make=make)
+        ciphers = Ciphers(
+            AESGCM(hmac.digest(secret, PURPOSES[TEXT], hashlib.sha256)),
+            AESSIV(hmac.digest(secret, PURPOSES[NAME], hashlib.sha512)),
+        )
         with self._lock:
-            self._known[tenant] = (key, now + CACHED_S)
-        return key
+            self._known[tenant] = (ciphers, now + CACHED_S)
+        return ciphers
 
     def _secret(self, tenant: str, *, make: bool) -> bytes:
         if self._store is None:
@@ -89,3 +118,7 @@ class Cells:
 def place_of(tenant: str) -> str:
     """Where the key lies: in the folder of its tenant, and goes with it."""
     return f"t/{tenant}/cells"
+
+
+def _shown(sealed: bytes) -> str:
+    return base64.b64encode(sealed).decode()

@@ -45,7 +45,7 @@ class KeyStore:
         self.url, self.roots = settings.keys_url, root_keys.read(settings)
         # Written down to the disk where it matters, and then by `_sync`: a commit that does it holds everybody up.
         placed = replace(settings, database_url=settings.keys_url, sqlite_synchronous="NORMAL")
-        self._database = Database(placed, pool_size=POOL_SIZE, erases=True)
+        self._database = Database(placed, pool_size=POOL_SIZE, erases=True, seals=False)
         self._store: Store | None = None
         self._cache: dict[str, Cached] = {}
         self._lock = threading.Lock()

@@ -1,13 +1,25 @@
-"""Seals the cells of SQL that were written before such were sealed; until then they are read as they lie."""
+"""Seals the cells of SQL that were written before such were sealed.
+
+Of what nobody searches by, a cell from before is read as it lies. A name from before is found by nobody, so that
+processes do not start until these are sealed (`demand_names`).
+"""
 
 from collections.abc import Iterator
+from typing import Any
 
-from sqlalchemy import ColumnElement, Table, Text, func, or_, select, type_coerce, update
+from sqlalchemy import Column, ColumnElement, Connection, Table, Text, cast, func, or_, select, type_coerce, update
 
 from shared.database import Database
-from shared.sealed_columns import Sealed
-from shared.sealing.cells import MARK
-from shared.tables import metadata
+from shared.sealed_columns import SealedJson, SealedName, sealed_of
+from shared.sealing.cells import MARKS
+from shared.settings import SettingsWrong
+from shared.tables import audit_log, datasets, metadata, models, rights_entries, schedules, tenants
+
+# Never changed, so what lies open there stays so.
+LEDGERS = (audit_log, rights_entries)
+# The last to be sealed, and few rows beside jobs: where these are done, all are.
+LAST = (schedules, models, datasets, tenants)
+ROWS_AT_ONCE = 200
 
 
 def count(database: Database) -> int:
@@ -20,26 +32,59 @@ def count(database: Database) -> int:
 
 
 def seal_all(database: Database) -> Iterator[str]:
-    """Seal row by row, each in a transaction of its own; yields its id."""
+    """Seal some rows at a time, of one tenant in one transaction; yields the table's name, a row a time."""
     for table in _tables():
-        with database.reading() as sql:
-            rows = sql.execute(select(table.c.id, table.c.tenant).where(_is_open(table))).all()
+        for tenant in _owners(database, table):
+            mine = database if tenant is None else database.of(tenant)
+            while sealed := _seal_some(mine, table):
+                yield from [table.name] * sealed
+
+
+def demand_names(database: Database) -> None:
+    """Raise SettingsWrong where names lie open, by which nothing would be found."""
+    with database.reading() as sql:
+        if any(_lies_open(sql, table) for table in LAST):
+            raise SettingsWrong("Names lie open from an earlier release: say `python -m shared.sealing seal` first.")
+
+
+def _lies_open(sql: Connection, table: Table) -> bool:
+    return sql.execute(select(table.c.id).where(_is_open_cell(table.c.name)).limit(1)).first() is not None
+
+
+def _seal_some(database: Database, table: Table) -> int:
+    keys, sealed = list(table.primary_key), sealed_of(table)
+    chosen = select(*(_raw(key).label(f"key_{key.name}") for key in keys), *sealed).where(_is_open(table))
+    with database.transaction() as sql:
+        rows = sql.execute(chosen.limit(ROWS_AT_ONCE).with_for_update()).all()
         for row in rows:
-            mine = database.of(row.tenant)
-            with mine.transaction() as sql:
-                found = sql.execute(select(*_sealed(table)).where(table.c.id == row.id).with_for_update()).one_or_none()
-                if found is not None:
-                    sql.execute(update(table).where(table.c.id == row.id).values(dict(found._mapping)))
-            yield row.id
+            this = [_raw(key) == row._mapping[f"key_{key.name}"] for key in keys]
+            sql.execute(update(table).where(*this).values({each: row._mapping[each] for each in sealed}))
+    return len(rows)
+
+
+def _owners(database: Database, table: Table) -> list[str | None]:
+    if "tenant" not in table.c:
+        return [None]
+    with database.reading() as sql:
+        return list(sql.execute(select(table.c.tenant).where(_is_open(table)).distinct()).scalars())
 
 
 def _tables() -> list[Table]:
-    return [table for table in metadata.sorted_tables if _sealed(table)]
+    known = [table for table in metadata.sorted_tables if sealed_of(table) and table not in LEDGERS]
+    return [table for table in known if table not in LAST] + list(LAST)
 
 
-def _sealed(table: Table) -> list[ColumnElement[str]]:
-    return [column for column in table.c if isinstance(column.type, Sealed)]
+def _raw(column: Column[Any]) -> ColumnElement[Any]:
+    """As it lies, to be compared with what lies there."""
+    return type_coerce(column, Text) if isinstance(column.type, SealedName) else column
 
 
 def _is_open(table: Table) -> ColumnElement[bool]:
-    return or_(*(type_coerce(column, Text).not_like(f"{MARK}.%") for column in _sealed(table)))
+    return or_(*(_is_open_cell(column) for column in sealed_of(table)))
+
+
+def _is_open_cell(column: Column[Any]) -> ColumnElement[bool]:
+    if not isinstance(column.type, SealedJson):
+        return ~or_(*(type_coerce(column, Text).like(f"{mark}%") for mark in MARKS))
+    shown = cast(column, Text)
+    return shown.not_in(["null"]) & ~or_(*(shown.like(f'"{mark}%') for mark in MARKS))

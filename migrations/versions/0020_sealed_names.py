@@ -1,0 +1,42 @@
+"""room for sealed names: text of any length where names were; SQLite takes it as it is"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0020"
+down_revision = "0019"
+branch_labels = None
+depends_on = None
+
+COLUMNS = {
+    "tenants": {"name": 255},
+    "keys": {"name": 255},
+    "answers": {"key": 255},
+    "datasets": {"name": 255},
+    "dataset_files": {"name": 255},
+    "rights_entries": {"consent_basis": 255, "holder": 255, "source": 255, "reason": 255},
+    "jobs": {"model": 255},
+    "job_labels": {"name": 64, "value": 255},
+    "schedules": {"name": 255},
+    "models": {"name": 255},
+    "aliases": {"alias": 64, "reason": 255},
+    "erasures": {"dataset": 255},
+}
+
+
+def upgrade() -> None:
+    for table, columns in COLUMNS.items():
+        for name, length in columns.items():
+            _change(table, name, sa.String(length=length), sa.Text())
+
+
+def downgrade() -> None:
+    # What is sealed stays sealed, and may be too long: an older release could not read it either.
+    for table, columns in COLUMNS.items():
+        for name, length in columns.items():
+            _change(table, name, sa.Text(), sa.String(length=length))
+
+
+def _change(table: str, name: str, old: sa.types.TypeEngine[str], new: sa.types.TypeEngine[str]) -> None:
+    if op.get_bind().dialect.name == "postgresql":
+        op.alter_column(table, name, existing_type=old, type_=new)
