@@ -63,13 +63,13 @@ def _follow(sql: Connection, head: Row[Any]) -> Iterator[str]:
 
 
 # The object is sealed, and hashed so: whoever follows the chain needs no key.
-_AS_IT_LIES = [type_coerce(each, Text).label(each.name) if each is table.c.object else each for each in table.c]
+AS_IT_LIES = [type_coerce(each, Text).label(each.name) if each is table.c.object else each for each in table.c]
 
 
 def _rows(sql: Connection, head: Row[Any]) -> Iterator[Row[Any]]:
     """All of a tenant up to its head, some at a time: a log may be larger than memory."""
     mine, last = (table.c.tenant == head.tenant) & (table.c.seq <= head.seq), -1
-    chosen = select(*_AS_IT_LIES).where(mine).order_by(table.c.seq).limit(AT_ONCE)
+    chosen = select(*AS_IT_LIES).where(mine).order_by(table.c.seq).limit(AT_ONCE)
     while found := sql.execute(chosen.where(table.c.seq > last)).all():
         yield from found
         last = found[-1].seq

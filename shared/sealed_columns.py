@@ -33,7 +33,7 @@ class _Unread(TypeEngine.Comparator[Any]):
     allowed: frozenset[Any] = frozenset({is_, is_not})
 
     def operate(self, op: Any, *other: Any, **kwargs: Any) -> Any:  # Any: as SQLAlchemy has it
-        is_null_asked = op in (eq, ne) and other == (None,)
+        is_null_asked = op in (eq, ne) and other[0] is None
         if op not in self.allowed and not is_null_asked:
             raise TypeError(f"{self.expr}: SQL cannot read what is sealed, so not say {op.__name__} of it")
         return super().operate(op, *other, **kwargs)
@@ -59,7 +59,6 @@ class _SealedText(TypeDecorator[str]):
     """Text that lies sealed; `length` is what was declared before."""
 
     impl = Text
-    cache_ok = True
 
     def __init__(self, what: str, length: int | None = None, *, whose: str | None = None) -> None:
         super().__init__()
@@ -68,7 +67,7 @@ class _SealedText(TypeDecorator[str]):
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         # SQLite takes texts of any length, and would copy the whole table to have it said.
         is_declared = self.length is not None and dialect.name == "sqlite"
-        return dialect.type_descriptor(String(self.length) if is_declared else Text())
+        return String(self.length) if is_declared else Text()
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else self.seal(_cells(dialect), self.whose or _whose(self.what), value)
@@ -85,6 +84,7 @@ class Sealed(_SealedText):
     each other.
     """
 
+    cache_ok = True
     comparator_factory = _Unread
 
     def seal(self, cells: Cells, tenant: str, value: str) -> str:
@@ -96,6 +96,7 @@ class SealedName(_SealedText):
     and unique. `whose` is its owner where that is not the row's tenant.
     """
 
+    cache_ok = True
     comparator_factory = _Equal
 
     def seal(self, cells: Cells, tenant: str, value: str) -> str:

@@ -30,9 +30,9 @@ def cancel_what_waits(house: House) -> None:
     """As jobs.cancel does it, of all at once: one by one it would take longer than all the rest."""
     with house.database.transaction() as sql:
         cancelled = update(table).where(table.c.state == QUEUED).values(state=CANCELLED, ended_at=now())
-        left = sql.execute(cancelled.returning(table.c.id)).scalars().all()
+        left = sql.execute(cancelled.returning(table.c.tenant, table.c.id)).all()
         for job in left:
-            history.note(sql, job, "state", {"state": CANCELLED})
+            history.note(sql, job.tenant, job.id, "state", {"state": CANCELLED})
 
 
 def test_39_ten_thousand_waiting_jobs_cost_at_most_two_rings_each(house: House) -> None:

@@ -357,7 +357,7 @@ def test_events_are_numbered_without_a_gap_and_end_where_the_row_is(database: Da
         job_id = make_job(sql, tenant)
         taken = claim(sql)
         claims.enter(sql, taken, "training")
-        history.note(sql, job_id, "warning", {"code": "leakage_suspected"})
+        history.note(sql, tenant, job_id, "warning", {"code": "leakage_suspected"})
         claims.succeed(sql, taken, result={}, cost=COST)
 
     with database.reading() as sql:

@@ -174,7 +174,7 @@ def test_a_position_that_is_still_to_come_is_refused(database: Database, tenant:
 def test_an_event_of_the_version_before_gets_its_place_by_itself(database: Database, tenant: str) -> None:
     with database.transaction() as sql:
         job = make_job(sql, tenant)
-        history.note(sql, job, "warning", {"code": "leakage_suspected"})
+        history.note(sql, tenant, job, "warning", {"code": "leakage_suspected"})
         sql.execute(update(events).where(events.c.seq == 9).values(type="x"))
 
     with database.reading() as sql:

@@ -223,8 +223,8 @@ def test_only_what_waits_beyond_its_deadline_expires(database: Database, tenant:
 
         assert recovery.expire(sql) == 2
         # As if each had been found late a moment ago, and had changed since.
-        assert not recovery._expire(sql, running.job_id)
-        assert not recovery._expire(sql, in_time)
+        assert not recovery._expire(sql, tenant, running.job_id)
+        assert not recovery._expire(sql, tenant, in_time)
 
         assert touched(before, look(sql)) == {("jobs", late), ("jobs", too_late)}
 
@@ -317,7 +317,7 @@ def test_an_attempt_that_has_ended_stays_as_it_ended(database: Database, tenant:
         claims.succeed(sql, mine, result={}, cost=COST)
         before = look(sql)
 
-        history.close_attempt(sql, mine.job_id, mine.fence, outcome="lost", error=None)
+        history.close_attempt(sql, tenant, mine.job_id, mine.fence, outcome="lost", error=None)
 
         assert not touched(before, look(sql))
 
@@ -329,6 +329,6 @@ def test_an_earlier_attempt_that_is_closed_again_does_not_close_the_one_that_run
         mine = take(sql, tenant)
         before = look(sql)
 
-        history.close_attempt(sql, mine.job_id, mine.fence - 2, outcome="lost", error=None)
+        history.close_attempt(sql, tenant, mine.job_id, mine.fence - 2, outcome="lost", error=None)
 
         assert not touched(before, look(sql))

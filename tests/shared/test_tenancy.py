@@ -53,7 +53,7 @@ def test_what_is_inserted_is_of_the_connections_tenant(database: Database, tenan
         theirs = make_job(sql, other)
 
     with pytest.raises(DBAPIError), database.of(tenant).transaction() as sql:
-        history.note(sql, theirs, "warning", {})
+        history.note(sql, other, theirs, "warning", {})
 
     row = {
         "id": ids.new("whk"), "tenant": other, "url": "https://example.org", "events": [], "secret": "x",

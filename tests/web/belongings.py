@@ -78,16 +78,16 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
         training = version.job
         scoring = _score(sql, tenant, dataset, model, version.id, "succeeded")
         failed = _score(sql, tenant, dataset, model, version.id, "failed")
-        audit = _end(sql, factories.make_job(sql, tenant, action="audit", model=None, datasets=[dataset]), "succeeded")
+        audit = _end(sql, tenant, factories.make_job(sql, tenant, action="audit", model=None, datasets=[dataset]), "succeeded")
         sql.execute(update(job_table).where(job_table.c.id == audit).values(result={"target": TARGET}))
         for file, content in (("audit.jsonl", RANKED), ("audit.index", INDEX)):
             stored = Storage(settings).put(f"t/{tenant}/{file}", [content])
             of = {"tenant": tenant, "job": audit, "name": file, "key": f"t/{tenant}/{file}", "rows": 1}
             sql.execute(insert(outputs).values(**of, **vars(stored)))
         audits.decide(sql, audit, [audits.Decision(0, "reject", None)], key="key_nobody")
-        search = _end(sql, factories.make_job(sql, tenant, action="tune", datasets=[dataset]), "succeeded")
+        search = _end(sql, tenant, factories.make_job(sql, tenant, action="tune", datasets=[dataset]), "succeeded")
         trial = factories.make_job(sql, tenant, action="trial", parent=search, params={"number": 0})
-        _end(sql, trial, "succeeded")
+        _end(sql, tenant, trial, "succeeded")
         schedule = _schedule(sql, settings, tenant, name, dataset)
         hook = webhooks.create(sql, tenant, url="https://example.org/x", events=["*"], description=name)
         delivery = webhooks.ping(sql, tenant, hook.id)
@@ -105,7 +105,7 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
 
 def _other_kind(sql: Connection, tenant: str, name: str, kind: str, dataset: Json) -> None:
     registry.make_version(sql, tenant, name=name, lineage={**registry.lineage(), "dataset": dataset})
-    sql.execute(update(model_table).where(model_table.c.name == name).values(kind=kind))
+    sql.execute(update(model_table).where(model_table.c.tenant == tenant, model_table.c.name == name).values(kind=kind))
 
 
 def _score(sql: Connection, tenant: str, dataset: str, model: str, version: str, state: str) -> str:
@@ -117,13 +117,13 @@ def _score(sql: Connection, tenant: str, dataset: str, model: str, version: str,
     sql.execute(insert(epochs).values(**of, epoch=1, metrics={"epoch": 1, "loss": 1.0}))
     for name in ("predictions.csv",):
         sql.execute(insert(outputs).values(**of, name=name, **SPARE_FILE))
-    return _end(sql, job, state)
+    return _end(sql, tenant, job, state)
 
 
-def _end(sql: Connection, job: str, state: str) -> str:
+def _end(sql: Connection, tenant: str, job: str, state: str) -> str:
     ended = {"state": state, "ended_at": 1_700_000_000.0, "cost": {"compute_s": 7.5}}
     sql.execute(update(job_table).where(job_table.c.id == job).values(ended))
-    history.note(sql, job, "state", {"state": state})
+    history.note(sql, tenant, job, "state", {"state": state})
     return job
 
 

@@ -62,7 +62,7 @@ def test_a_client_that_comes_again_misses_nothing_and_hears_nothing_twice(
     with database.transaction() as sql:
         job = make_job(sql, tenant)
         for at in range(4):
-            history.note(sql, job, "checkpoint", {"at": at})
+            history.note(sql, tenant, job, "checkpoint", {"at": at})
 
     first = Listener(server, f"/v1/jobs/{job}/events")
     seen = first.wait_for(5)[:3]
@@ -133,7 +133,7 @@ def test_a_filter_of_types_and_of_a_job(server: Server, database: Database, tena
     with database.transaction() as sql:
         make_job(sql, tenant)
         wanted = make_job(sql, tenant)
-        history.note(sql, wanted, "warning", {"code": "leakage_suspected"})
+        history.note(sql, tenant, wanted, "warning", {"code": "leakage_suspected"})
 
     _, warnings, _ = server.call("GET", "/v1/events?type=warning,promotion")
     _, of_one, _ = server.call("GET", f"/v1/events?job={wanted}")
@@ -186,7 +186,7 @@ def test_an_id_of_an_event_that_has_not_been_is_refused(server: Server, database
         job = make_job(sql, tenant)
         longer = make_job(sql, tenant)
         for at in range(5):
-            history.note(sql, longer, "checkpoint", {"at": at})
+            history.note(sql, tenant, longer, "checkpoint", {"at": at})
 
     # The last id of the other job is one that this job has not come to.
     of_another = server.call("GET", f"/v1/jobs/{job}/events", Accept="text/event-stream", **{"Last-Event-ID": "6"})
@@ -338,7 +338,7 @@ def test_a_slow_reader_makes_no_memory_grow_and_can_go_on(server: Server, databa
     with database.transaction() as sql:
         job = make_job(sql, tenant)
         for at in range(2000):
-            history.note(sql, job, "warning", {"code": "leakage_suspected", "detail": f"{at} " + "x" * 4000})
+            history.note(sql, tenant, job, "warning", {"code": "leakage_suspected", "detail": f"{at} " + "x" * 4000})
     server.call("GET", "/healthz")
     before = server.worker().memory_info().rss
     idle = []

@@ -130,7 +130,7 @@ def test_cells_from_before_are_read_and_sealed_once(database: Database, tenant: 
     with database.reading() as sql:
         assert sql.execute(select(table.c.url, table.c.secret)).one() == (URL, "whsec_old")
     assert (old_cells.count(database), list(old_cells.seal_all(database)), old_cells.count(database)) == (
-        1, ["whk_old"], 0
+        1, ["webhooks"], 0
     )  # fmt: skip
     assert list(old_cells.seal_all(database)) == []
     with database.reading() as sql:
