@@ -1,5 +1,9 @@
-"""`python -m migrations.upgrade`: bring the database to the newest schema; any number of processes may say it."""
+"""`python -m migrations.upgrade`: bring the database to the newest schema, and seal what a release before left open.
 
+Any number of processes may say it.
+"""
+
+import sys
 from pathlib import Path
 
 from alembic import command
@@ -7,6 +11,11 @@ from alembic.config import Config
 from sqlalchemy import Connection, create_engine
 
 from shared import settings
+from shared.database import Database
+from shared.errors import EtudeError
+from shared.sealing import old_cells
+from shared.settings import Settings
+from shared.tenancy import EVERYONE
 
 # One number of our own, so that two hosts that start together migrate one after the other.
 ADVISORY_LOCK = 5_803_311
@@ -30,5 +39,23 @@ def upgrade(database_url: str, revision: str = "head") -> None:
     engine.dispose()
 
 
+def seal_names(chosen: Settings) -> int:
+    """Seal the cells of SQL from before names were sealed, which nothing else would find; returns how many rows."""
+    database = Database(chosen, whose=EVERYONE)
+    try:
+        return sum(1 for _ in old_cells.seal_all(database)) if old_cells.has_open_names(database) else 0
+    finally:
+        database.close()
+
+
+def main() -> None:
+    chosen = settings.read()
+    upgrade(chosen.database_url)
+    try:
+        seal_names(chosen)
+    except EtudeError as error:
+        sys.exit(f"The names of an earlier release could not be sealed: {error.detail}")
+
+
 if __name__ == "__main__":
-    upgrade(settings.read().database_url)
+    main()

@@ -287,7 +287,7 @@ def beat(sql: Connection, claim: Claim, *, progress: Json | None = None, cost: J
 def enter(sql: Connection, claim: Claim, stage: str) -> None:
     """Say which stage the attempt has reached."""
     _write(sql, claim, stage=stage, progress=None)
-    history.note(sql, claim.tenant, claim.job_id, "stage", {"state": RUNNING, "stage": stage})
+    _note(sql, claim, "stage", {"state": RUNNING, "stage": stage})
 
 
 def hold(sql: Connection, claim: Claim) -> None:
@@ -318,7 +318,7 @@ def record_epochs(sql: Connection, claim: Claim, rows: list[Json]) -> None:
 def record_checkpoint(sql: Connection, claim: Claim, checkpoint: Json) -> None:
     """Make a written checkpoint the one to resume from; progress was made, so losses count from nought again."""
     _write(sql, claim, checkpoint=checkpoint, losses=0)
-    history.note(sql, claim.tenant, claim.job_id, "checkpoint", {"at": checkpoint["at"]})
+    _note(sql, claim, "checkpoint", {"at": checkpoint["at"]})
 
 
 def skip_checkpoint(sql: Connection, claim: Claim, checkpoint: Json, *, reason: str) -> None:
@@ -327,7 +327,7 @@ def skip_checkpoint(sql: Connection, claim: Claim, checkpoint: Json, *, reason: 
     before = checkpoint["before"] and checkpoint["before"]["at"]
     mine = (attempts.c.job == claim.job_id) & (attempts.c.fence == claim.fence)
     sql.execute(update(attempts).where(mine).values(resumed_from=before))
-    history.note(sql, claim.tenant, claim.job_id, "checkpoint_unreadable", {"at": checkpoint["at"], "reason": reason})
+    _note(sql, claim, "checkpoint_unreadable", {"at": checkpoint["at"], "reason": reason})
 
 
 def succeed(sql: Connection, claim: Claim, *, result: Json, cost: Json, files: list[Json] | None = None) -> None:
@@ -359,8 +359,10 @@ def park(sql: Connection, claim: Claim, *, progress: Json, cost: Json) -> None:
     held = {"lease_owner": PARKED, "lease_until": now() + PARKED_S}
     _write(sql, claim, stage="searching", progress=progress, cost=cost, **held)
     _settle(sql, claim)
-    history.close_attempt(sql, claim.tenant, claim.job_id, claim.fence, outcome="parked", error=None)
-    history.note(sql, claim.tenant, claim.job_id, "stage", {"state": RUNNING, "stage": "searching", "outcome": "parked"})
+    _close(sql, claim, outcome="parked", error=None)
+    history.note(
+        sql, claim.tenant, claim.job_id, "stage", {"state": RUNNING, "stage": "searching", "outcome": "parked"}
+    )
 
 
 def draw(sql: Connection, claim: Claim, *, params: Json, budget: Json) -> None:
@@ -408,6 +410,14 @@ def _write(sql: Connection, claim: Claim, **values: Any) -> None:
         raise _lost(claim)
 
 
+def _note(sql: Connection, claim: Claim, type_: str, data: Json) -> None:
+    history.note(sql, claim.tenant, claim.job_id, type_, data)
+
+
+def _close(sql: Connection, claim: Claim, *, outcome: str, error: Json | None) -> None:
+    history.close_attempt(sql, claim.tenant, claim.job_id, claim.fence, outcome=outcome, error=error)
+
+
 def _lost(claim: Claim) -> ClaimLost:
     return ClaimLost(f"Job {claim.job_id}: attempt {claim.attempt} is no longer the one that counts.")
 
@@ -415,15 +425,15 @@ def _lost(claim: Claim) -> ClaimLost:
 def _end(sql: Connection, claim: Claim, state: str, *, outcome: str, **values: Any) -> None:
     _write(sql, claim, state=state, stage=None, lease_owner=None, lease_until=None, ended_at=now(), **values)
     _settle(sql, claim)
-    history.close_attempt(sql, claim.tenant, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
-    history.note(sql, claim.tenant, claim.job_id, "state", {"state": state, "outcome": outcome})
+    _close(sql, claim, outcome=outcome, error=values.get("error"))
+    _note(sql, claim, "state", {"state": state, "outcome": outcome})
 
 
 def _requeue(sql: Connection, claim: Claim, *, outcome: str, **values: Any) -> None:
     _write(sql, claim, state=QUEUED, stage=None, lease_owner=None, lease_until=None, **values)
     _settle(sql, claim)
-    history.close_attempt(sql, claim.tenant, claim.job_id, claim.fence, outcome=outcome, error=values.get("error"))
-    history.note(sql, claim.tenant, claim.job_id, "state", {"state": QUEUED, "reason": outcome, "outcome": outcome})
+    _close(sql, claim, outcome=outcome, error=values.get("error"))
+    _note(sql, claim, "state", {"state": QUEUED, "reason": outcome, "outcome": outcome})
 
 
 def charge_help(sql: Connection, claim: Claim, helped_s: float) -> None:

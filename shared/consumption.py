@@ -51,9 +51,7 @@ def _key(group: Json) -> str:
     return str(group["key"])
 
 
-def _sums(
-    tenant: str, groups: tuple[ColumnElement[Any], ...], since: float | None, until: float | None
-) -> Select[Any]:
+def _sums(tenant: str, groups: tuple[ColumnElement[Any], ...], since: float | None, until: float | None) -> Select[Any]:
     of_labels = any(column.table is job_labels for column in groups if isinstance(column, Column))
     rows: FromClause = jobs.join(job_labels, job_labels.c.job == jobs.c.id) if of_labels else jobs
     sums = [func.sum(jobs.c.cost[name].as_float()).label(name) for name in SUMS]

@@ -15,7 +15,12 @@ Json = dict[str, Any]
 # Built once: putting a statement together costs as much as running it.
 _NEXT = select(func.coalesce(func.max(events.c.seq), 0) + 1).where(events.c.job == bindparam("job")).scalar_subquery()
 _NOTE = insert(events).values(
-    tenant=bindparam("tenant"), job=bindparam("job"), seq=_NEXT, at=now(), type=bindparam("type"), data=bindparam("data")
+    tenant=bindparam("tenant"),
+    job=bindparam("job"),
+    seq=_NEXT,
+    at=now(),
+    type=bindparam("type"),
+    data=bindparam("data"),
 )
 _CLOSE = (
     update(attempts)
@@ -39,8 +44,6 @@ def note(sql: Connection, tenant: str, job_id: str, type_: str, data: Mapping[st
         webhooks.tell_end(sql, job_id, data["state"])
 
 
-def close_attempt(
-    sql: Connection, tenant: str, job_id: str, fence: int, *, outcome: str, error: Json | None
-) -> None:
+def close_attempt(sql: Connection, tenant: str, job_id: str, fence: int, *, outcome: str, error: Json | None) -> None:
     """Say how an attempt ended; one that has ended stays as it is."""
     sql.execute(_CLOSE, {"whose": tenant, "of": job_id, "at": fence, "outcome": outcome, "error": error})

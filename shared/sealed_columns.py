@@ -152,11 +152,12 @@ def _said(statement: Any, many: Any, one: Any) -> str | None:  # Any: as in `not
     given = [*(many or ()), *([one] if one else [])]
     if isinstance(statement, Insert):
         return _inserted(statement, given)
-    found = {_value(each.right, given) for each in visitors.iterate(statement) if _names_tenant(each)}
+    parts: Any = visitors.iterate(statement)
+    found = {_value(each.right, given) for each in parts if _names_tenant(each)}
     return found.pop() if len(found) == 1 else None
 
 
-def _names_tenant(part: Any) -> bool:
+def _names_tenant(part: Any) -> bool:  # Any: whatever a statement is made of
     if not isinstance(part, BinaryExpression) or part.operator is not eq:
         return False
     return getattr(part.left, "key", None) == OPTION and isinstance(part.right, BindParameter)
@@ -165,7 +166,8 @@ def _names_tenant(part: Any) -> bool:
 def _value(parameter: Any, given: list[Any]) -> str | None:
     """Of a parameter, what this execution gives it, or what stands in the statement."""
     said = {row[parameter.key] for row in given if parameter.key in row}
-    return said.pop() if len(said) == 1 else parameter.value
+    value: str | None = said.pop() if len(said) == 1 else parameter.value
+    return value
 
 
 def _inserted(statement: Insert, given: list[Any]) -> str | None:

@@ -74,7 +74,8 @@ def _data(sql: Connection, job_id: str) -> Json:
     named = sorted(found, key=lambda each: each.job != row.id)
     model = f"{named[0].name}@{named[0].number}" if named else row.model
     return {
-        "job": row.id, "state": row.state, "action": row.action, "kind": row.kind, "model": model, "schedule": row.schedule, "error": (row.error or {}).get("code"),
+        "job": row.id, "state": row.state, "action": row.action, "kind": row.kind, "model": model,
+        "schedule": row.schedule, "error": (row.error or {}).get("code"),
     }  # fmt: skip
 
 

@@ -1,9 +1,9 @@
 """Cells of SQL under keys of their tenant's, bound to the tenant and to what the cell holds.
 
 A cell is text: a mark, the tenant, and what was sealed in base64, with points between. `s1` is AES-256-GCM, another one
-each time. `n1` is AES-SIV (RFC 5297), the same one each time, so that the database can tell whether two names are equal,
-and nothing else of them. The keys are derived from an object key of the key store (docs/decisions/0023), so that they
-are wrapped, rotated and destroyed as those of files are.
+each time. `n1` is AES-SIV (RFC 5297), the same one each time, so that the database can tell whether two names are
+equal, and nothing else of them. The keys are derived from an object key of the key store (docs/decisions/0023), so
+that they are wrapped, rotated and destroyed as those of files are.
 """
 
 import base64

@@ -78,7 +78,9 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
         training = version.job
         scoring = _score(sql, tenant, dataset, model, version.id, "succeeded")
         failed = _score(sql, tenant, dataset, model, version.id, "failed")
-        audit = _end(sql, tenant, factories.make_job(sql, tenant, action="audit", model=None, datasets=[dataset]), "succeeded")
+        audit = _end(
+            sql, tenant, factories.make_job(sql, tenant, action="audit", model=None, datasets=[dataset]), "succeeded"
+        )
         sql.execute(update(job_table).where(job_table.c.id == audit).values(result={"target": TARGET}))
         for file, content in (("audit.jsonl", RANKED), ("audit.index", INDEX)):
             stored = Storage(settings).put(f"t/{tenant}/{file}", [content])
