@@ -96,6 +96,7 @@ def cut(sql: Connection, claim: Claim, *, total: int, size: int, resume_of: str 
             **_new(claim.tenant, claim.job_id, each.first, each.rows),
             "state": DONE,
             "output": _unpaid(each),
+            "key": each.key,
             "ended_at": each.ended_at,
         }
         for each in done
@@ -220,7 +221,7 @@ def beat(sql: Connection, claim: Claim, chunk: Chunk) -> Wish:
 def finish(sql: Connection, claim: Claim, chunk: Chunk, output: Json) -> None:
     """Record what a chunk came to, once. Raises ClaimLost when the attempt or the chunk is another's by now."""
     claims.note_progress(sql, claim)
-    _write(sql, claim, chunk, state=DONE, lease_until=None, output=output, ended_at=now())
+    _write(sql, claim, chunk, state=DONE, lease_until=None, output=output, key=output["file"]["key"], ended_at=now())
     if helped_s := helped(output)["compute_s"]:
         claims.charge_help(sql, claim, helped_s)
 
@@ -290,8 +291,7 @@ def present(sql: Connection, job_id: str) -> Sequence[Row[Any]]:
 
 def named(sql: Connection, folder: str) -> set[str]:
     """The keys under a folder of an attempt that a chunk names: its own, or one of a job that goes on from it."""
-    key = chunks.c.output["file"]["key"].as_string()
-    chosen = select(key).where(chunks.c.state == DONE, key.startswith(folder, autoescape=True))
+    chosen = select(chunks.c.key).where(chunks.c.state == DONE, chunks.c.key.startswith(folder, autoescape=True))
     return set(sql.execute(chosen).scalars())
 
 
@@ -300,10 +300,9 @@ def forget_old(sql: Connection, *, after_s: float, at_most: int) -> list[str]:
     is_old = jobs.c.state.in_(ENDED) & (jobs.c.ended_at < now() - after_s)
     mine = chunks.alias("mine")
     old = select(jobs.c.id).where(is_old, exists().where(mine.c.job == jobs.c.id)).limit(at_most)
-    gone = sql.execute(delete(chunks).where(chunks.c.job.in_(old)).returning(chunks.c.output)).scalars().all()
-    keys = {output["file"]["key"] for output in gone if output is not None}
-    key = chunks.c.output["file"]["key"].as_string()
-    kept = set(sql.execute(select(key).where(key.in_(keys))).scalars()) if keys else set()
+    gone = sql.execute(delete(chunks).where(chunks.c.job.in_(old)).returning(chunks.c.key)).scalars().all()
+    keys = {key for key in gone if key is not None}
+    kept = set(sql.execute(select(chunks.c.key).where(chunks.c.key.in_(keys))).scalars()) if keys else set()
     return sorted(keys - kept)
 
 

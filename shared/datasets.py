@@ -87,7 +87,8 @@ def has_name(sql: Connection, tenant: str, name: str) -> bool:
 def add_file(sql: Connection, tenant: str, dataset_id: str, *, name: str, key: str, stored: Stored) -> str | None:
     """Record an uploaded file; a second one of the same name replaces the first, whose key is returned."""
     demand_open(sql, tenant, dataset_id)
-    same = (dataset_files.c.dataset == dataset_id) & (dataset_files.c.name == name)
+    mine = (dataset_files.c.tenant == tenant) & (dataset_files.c.dataset == dataset_id)
+    same = mine & (dataset_files.c.name == name)
     replaced: str | None = sql.execute(select(dataset_files.c.key).where(same)).scalar()
     sql.execute(dataset_files.delete().where(same))
     name_file(

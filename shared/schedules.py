@@ -160,7 +160,8 @@ def _there(row: Row[Any] | None) -> Row[Any]:
 
 def _write(sql: Connection, row: Row[Any], values: Json) -> Row[Any]:
     """Change a schedule; a scheduler that has seen it as it was fires nothing."""
-    change = update(table).where(table.c.id == row.id).values(revision=table.c.revision + 1, **values)
+    mine = (table.c.tenant == row.tenant) & (table.c.id == row.id)
+    change = update(table).where(mine).values(revision=table.c.revision + 1, **values)
     return sql.execute(change.returning(table)).one()
 
 

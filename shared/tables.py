@@ -418,8 +418,9 @@ chunks = Table(
     Column("losses", Integer, nullable=False),
     Column("worker", Name),
     Column("lease_until", Double),
-    # What it left behind: files by name, how many rows could not be scored, and what adds up over chunks.
-    Column("output", JSON),
+    # What it left behind: a file, how many rows could not be scored, and what adds up over chunks; and the file's key.
+    Column("output", SealedJson("score_chunks.output")),
+    Column("key", Text, index=True),
     Column("error", SealedJson("score_chunks.error")),
     Column("started_at", Double),
     Column("ended_at", Double),

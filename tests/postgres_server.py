@@ -103,10 +103,10 @@ class Server:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def start() -> Server:
-    """Start a server, or take the one that ETUDE_TEST_DATABASE_URL names."""
+def start(*, demand_own: bool = False) -> Server:
+    """Start a server, or take the one that ETUDE_TEST_DATABASE_URL names, unless it has to be our own."""
     given = os.environ.get("ETUDE_TEST_DATABASE_URL")
-    if given:
+    if given and not demand_own:
         return Server(given_url=given)
     folder = Path(tempfile.mkdtemp(prefix="etude-pg-"))
     folder.chmod(0o755)

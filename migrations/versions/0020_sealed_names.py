@@ -1,4 +1,4 @@
-"""room for sealed names: text of any length where names were; SQLite takes it as it is"""
+"""room for sealed names, as text of any length, and the key of a chunk's file beside its output, to be sealed"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -24,13 +24,24 @@ COLUMNS = {
 }
 
 
+KEYS = {
+    "sqlite": "UPDATE score_chunks SET key = json_extract(output, '$.file.key') WHERE output IS NOT NULL",
+    "postgresql": "UPDATE score_chunks SET key = output -> 'file' ->> 'key' WHERE output IS NOT NULL",
+}
+
+
 def upgrade() -> None:
+    op.add_column("score_chunks", sa.Column("key", sa.Text(), nullable=True))
+    op.execute(KEYS[op.get_bind().dialect.name])
+    op.create_index("ix_score_chunks_key", "score_chunks", ["key"])
     for table, columns in COLUMNS.items():
         for name, length in columns.items():
             _change(table, name, sa.String(length=length), sa.Text())
 
 
 def downgrade() -> None:
+    op.drop_index("ix_score_chunks_key", "score_chunks")
+    op.drop_column("score_chunks", "key")
     # What is sealed stays sealed, and may be too long: an older release could not read it either.
     for table, columns in COLUMNS.items():
         for name, length in columns.items():
@@ -38,5 +49,6 @@ def downgrade() -> None:
 
 
 def _change(table: str, name: str, old: sa.types.TypeEngine[str], new: sa.types.TypeEngine[str]) -> None:
+    # SQLite takes texts of any length, whatever was declared, and would copy the whole table to have it said.
     if op.get_bind().dialect.name == "postgresql":
         op.alter_column(table, name, existing_type=old, type_=new)

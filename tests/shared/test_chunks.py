@@ -16,6 +16,7 @@ from shared.tables import tenants
 from tests import factories
 
 SKILLS = Skills(["score"], ["classification"])
+FILE = {"key": "chunk"}
 BROKEN = EtudeError("It broke.", code="row_unscorable")
 
 
@@ -52,7 +53,7 @@ def fail(database: Database, claim: Claim, chunk: Chunk) -> None:
 
 def finish(database: Database, claim: Claim, chunk: Chunk) -> None:
     with database.transaction() as sql:
-        chunks.finish(sql, claim, chunk, {"rows": chunk.rows})
+        chunks.finish(sql, claim, chunk, {"rows": chunk.rows, "file": FILE})
 
 
 def test_a_job_is_cut_once(database: Database, tenant: str) -> None:
@@ -122,7 +123,7 @@ def test_what_a_guest_does_is_charged_once_however_often_the_job_is_tried(databa
     chunk = take(database, helper)
     assert chunk is not None
     with database.transaction() as sql:
-        chunks.finish(sql, helper, chunk, {"rows": chunk.rows, "helped": {"compute_s": 600.0}})
+        chunks.finish(sql, helper, chunk, {"rows": chunk.rows, "file": FILE, "helped": {"compute_s": 600.0}})
     charged = served_s(database, tenant)
     assert charged > 590
     for _ in range(2):
@@ -262,7 +263,7 @@ def test_what_another_job_has_done_is_taken_over_and_the_gaps_are_cut(database: 
         (16, 3, "open"), (19, 1, "open"),
     ]  # fmt: skip
     with database.reading() as sql:
-        assert [each.output for each in chunks.done_from(sql, claim.job_id, 4)] == [{"rows": 4}]
+        assert [each.output for each in chunks.done_from(sql, claim.job_id, 4)] == [{"rows": 4, "file": FILE}]
 
 
 def test_old_chunks_are_forgotten_and_their_files_when_no_other_job_names_them(database: Database, tenant: str) -> None:

@@ -460,7 +460,7 @@ def test_what_waited_and_is_refused_in_the_end_says_so(database: Database, tenan
 def test_a_job_that_an_older_release_took_is_refused_by_its_fields(
     database: Database, tenant: str, settings: Settings
 ) -> None:
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         schedule = make(sql, tenant, settings)
         sql.execute(update(table).values(job={"action": "train", "dataset": "songs", "speed": 3}))
 

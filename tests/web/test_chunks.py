@@ -70,7 +70,7 @@ def test_what_each_worker_has_done_is_told_with_where_it_is(
     with database.transaction() as sql:
         done = chunks.take(sql, guest, lease_s=30)
         assert done is not None
-        chunks.finish(sql, guest, done, {"rows": done.rows})
+        chunks.finish(sql, guest, done, {"rows": done.rows, "file": {"key": "chunk"}})
 
     said = client.get(f"/v1/jobs/{claim.job_id}/chunks?limit=1", headers=headers(database, settings, tenant)).json
 

@@ -191,10 +191,10 @@ def test_a_ping_is_a_delivery_with_its_body_and_its_tries(caller: Caller) -> Non
     assert "whsec_" not in json.dumps(shown)
 
 
-def test_deliveries_are_listed_by_page_and_by_state(caller: Caller, database: Database) -> None:
+def test_deliveries_are_listed_by_page_and_by_state(caller: Caller, database: Database, tenant: str) -> None:
     address = f"/v1/webhooks/{make(caller)['id']}"
     made = [caller.call("POST", f"{address}/ping").json["id"] for _ in range(3)]
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         tried = {"state": "failed", "ended_at": now(), "log": [{"at": 0, "took_s": 1, "status": 500, "error": None}]}
         sql.execute(update(table).where(table.c.id == made[1]).values(tried))
 
