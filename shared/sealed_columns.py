@@ -114,9 +114,9 @@ class SealedJson(TypeDecorator[Any]):
         super().__init__()
         self.what = what
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        if value is None:
-            return None
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        if value is None or value is JSON.NULL:
+            return value
         return _cells(dialect).seal(_whose(self.what), self.what, orjson.dumps(value).decode())
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:

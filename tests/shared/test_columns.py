@@ -127,7 +127,7 @@ def test_where_one_cell_may_be_a_number_the_worker_tells(
 def test_of_a_version_of_an_older_release_the_worker_tells(
     database: Database, tenant: str, settings: Settings, model: None
 ) -> None:
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         sql.execute(update(versions).values(lineage={"dataset": {"format": "table"}}))
 
     assert refusal(database, tenant, settings, FITS[:1]) is None

@@ -81,7 +81,8 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
         audit = _end(
             sql, tenant, factories.make_job(sql, tenant, action="audit", model=None, datasets=[dataset]), "succeeded"
         )
-        sql.execute(update(job_table).where(job_table.c.id == audit).values(result={"target": TARGET}))
+        ranked = (job_table.c.tenant == tenant) & (job_table.c.id == audit)
+        sql.execute(update(job_table).where(ranked).values(result={"target": TARGET}))
         for file, content in (("audit.jsonl", RANKED), ("audit.index", INDEX)):
             stored = Storage(settings).put(f"t/{tenant}/{file}", [content])
             of = {"tenant": tenant, "job": audit, "name": file, "key": f"t/{tenant}/{file}", "rows": 1}

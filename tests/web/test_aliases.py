@@ -224,7 +224,7 @@ def evaluate(database: Database, tenant: str, version: str, against: str, differ
     """An evaluation of two versions on the same rows, as a worker has ended it."""
     told = {"accuracy": {"difference": difference, "interval": [low, difference + 0.1], "p": 0.01}}
     result = {"rows": 500, "against": {"model": against, "differences": told}}
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         job = factories.make_job(
             sql, tenant, action="evaluate", version=version, params={"against": against}, model="songs"
         )

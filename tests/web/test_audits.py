@@ -54,7 +54,7 @@ def make_audit(
     lines = [json.dumps(line(row, target)).encode() + b"\n" for row in reversed(range(ROWS))]
     marks = [sum(map(len, lines[:place])) for place in range(0, ROWS, 100)] + [sum(map(len, lines))]
     contents = {"audit.jsonl": b"".join(lines), "audit.index": b"".join(each.to_bytes(8, "little") for each in marks)}
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         job = make_job(sql, tenant, action="audit", model=None, datasets=[dataset])
         done = {"state": state, "result": {"target": target}, "ended_at": 1.0}
         sql.execute(update(job_table).where(job_table.c.id == job).values(done))
@@ -308,7 +308,7 @@ def test_an_audit_of_another_tenant_is_not_found(
 def test_what_is_no_audit_or_has_not_ended_has_no_suspects(
     caller: Caller, database: Database, storage: Storage, tenant: str, songs: str
 ) -> None:
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         training = make_job(sql, tenant, datasets=[songs])
     failed = make_audit(database, storage, tenant, songs, state="failed")
 

@@ -127,7 +127,7 @@ def test_a_version_of_null_everywhere_is_shown(caller: Caller, database: Databas
             "roc_auc": {"value": 0.5, "interval": [None, None]},
         }
     }
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         make_version(sql, tenant, metrics=broken)
         sql.execute(update(versions).values(lineage={"dataset": {}, "params": {}, "split": None, "code": None}))
 
@@ -231,7 +231,7 @@ def test_the_page_draws_how_it_was_learned_and_how_sure_it_may_be(
         {"lower": 0.5, "upper": 0.75, "rows": 4, "confidence": 0.6, "accuracy": 0.5},
         {"lower": 0.75, "upper": 1.0, "rows": 4, "confidence": 0.9, "accuracy": 1.0},
     ]
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         make_version(sql, tenant, metrics={"validation": {"calibration": {"reliability": reliability}}})
         job = sql.execute(select(versions.c.job)).scalar_one()
         of = {"tenant": tenant, "job": job}

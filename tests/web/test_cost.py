@@ -70,7 +70,7 @@ def test_jobs_of_an_older_release_tell_only_where_there_are_no_others(
     caller: Caller, database: Database, tenant: str
 ) -> None:
     old = train(caller, database, tenant)
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         sql.execute(update(job_table).where(job_table.c.id == old).values(estimate={"model_s": 1.0, "seconds": 1.0}))
 
     first = caller.call("POST", "/v1/estimate", JOB).json["jobs"]

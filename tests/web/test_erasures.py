@@ -178,7 +178,7 @@ def test_it_is_not_cancelled_and_what_has_failed_is_retried(
     assert (cancelled.status_code, cancelled.json["code"]) == (409, "erasure_decided")
     early = caller.call("GET", f"/v1/erasures/{decided['id']}/receipt")
     assert (early.status_code, early.json["code"]) == (409, "erasure_not_done")
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         failed = {"state": "failed", "error": {"code": "integrity", "detail": "damaged"}}
         sql.execute(update(job_table).where(job_table.c.id == decided["job"]).values(failed))
     assert caller.call("GET", f"/v1/erasures/{decided['id']}").json["state"] == "failed"

@@ -323,7 +323,7 @@ def test_predictions_say_their_terms_in_a_header(
     address = f"/v1/jobs/{belongings.scoring}/predictions"
     Storage(settings).put(SPARE_FILE["key"], [b"a"])
     before = caller.call("GET", address, Accept="text/csv")
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         told = update(jobs).where(jobs.c.id == belongings.scoring).values(result={"rights": carried})
         sql.execute(told)
 

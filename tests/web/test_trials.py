@@ -117,7 +117,7 @@ def test_trials_stand_below_their_search_alone(caller: Caller, database: Databas
     assert caller.call("GET", f"/v1/jobs/{trials[0]}").json["params"] == {"number": 0}
 
 
-def test_the_leader_board_has_the_best_first(caller: Caller, database: Database) -> None:
+def test_the_leader_board_has_the_best_first(caller: Caller, database: Database, tenant: str) -> None:
     search = submit(caller, metric="log_loss").json["id"]
     trials = plan(database, search, 5)
     ends = [
@@ -126,7 +126,7 @@ def test_the_leader_board_has_the_best_first(caller: Caller, database: Database)
         {"state": "failed", "error": {"code": "training_diverged"}},
         {"state": "succeeded", "result": {"value": 0.3, "epochs": 9, "stopped_by": "early_stopping"}},
     ]
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         for number, end in enumerate(ends):
             params = {"number": number, "axes": {"seed": number}}
             sql.execute(update(job_table).where(job_table.c.id == trials[number]).values(params=params, **end))
@@ -145,10 +145,12 @@ def test_the_leader_board_has_the_best_first(caller: Caller, database: Database)
     assert [trial["number"] for trial in second["data"]] == [1, 2] and second["next_cursor"] == "4"
 
 
-def test_finals_stand_before_the_trials_that_they_decide_between(caller: Caller, database: Database) -> None:
+def test_finals_stand_before_the_trials_that_they_decide_between(
+    caller: Caller, database: Database, tenant: str
+) -> None:
     search = submit(caller).json["id"]
     trials = plan(database, search, 2)
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         params = [{"number": 0, "axes": {"seed": 1}}, {"number": 1, "axes": {}, "final": True}]
         for trial, said, value in zip(trials, params, (0.9, 0.6), strict=True):
             change = {"params": said, "state": "succeeded", "result": {"value": value}}

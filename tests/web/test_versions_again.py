@@ -100,7 +100,7 @@ def test_a_format_that_there_is_not_is_refused(caller: Caller, dataset: str, for
 def test_a_kind_without_an_export_is_refused_with_those_that_have_one(
     database: Database, caller: Caller, tenant: str, kind: str
 ) -> None:
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         make_version(sql, tenant, name="odes")
         sql.execute(update(models).where(models.c.name == "odes").values(kind=kind))
 

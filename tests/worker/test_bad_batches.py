@@ -173,12 +173,12 @@ def test_a_schedule_whose_next_dataset_has_other_columns_pauses_and_names_them(
     said = {"name": "nightly", "cron": "0 3 * * *", "timezone": "UTC", "job": job, "overlap": "skip",
             "misfire": "once", "misfire_grace_s": 3600.0}  # fmt: skip
     columns = canonical.music(ROWS)
-    with post.database.transaction() as sql:
+    with post.database.of(tenant).transaction() as sql:
         sql.execute(update(dataset_table).where(dataset_table.c.id == dataset).values(name="nightly"))
         schedule = schedules.create(sql, tenant, said, post.settings)
     del columns["energy"]
     changed = store(post, tenant, tmp_path / "changed", columns)
-    with post.database.transaction() as sql:
+    with post.database.of(tenant).transaction() as sql:
         newest = dataset_table.c.id == changed
         sql.execute(update(dataset_table).where(newest).values(name="nightly", version=2))
         due = select(schedule_table, literal(schedule.next_at).label("at"))

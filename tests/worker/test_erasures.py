@@ -94,7 +94,7 @@ def test_each_artefact_of_a_receipt_is_gone_with_its_key(post: Post, tenant: str
 
 def test_a_dataset_is_gone_at_once_and_then_its_bytes(post: Post, tenant: str, tmp_path: Path) -> None:
     dataset = working.store_dataset(post, tenant, tmp_path)
-    with post.database.transaction() as sql:
+    with post.database.of(tenant).transaction() as sql:
         sql.execute(update(dataset_table).where(dataset_table.c.id == dataset).values(name="songs"))
     model = learn(post, tenant, dataset, model="genre", canary="Canary")
     scored = score(post, tenant, dataset, canary="Canary")

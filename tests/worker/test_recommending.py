@@ -448,7 +448,7 @@ def test_what_leaves_no_event_is_refused(post: Post, tenant: str, dataset: str) 
 
 def test_a_champion_that_cannot_be_learned_anew_is_told_and_ends_nothing(post: Post, tenant: str, dataset: str) -> None:
     promote(post, tenant, dataset, **QUICK)
-    with post.database.transaction() as sql:
+    with post.database.of(tenant).transaction() as sql:
         sql.execute(update(version_table).values(lineage={"dataset": {"id": dataset, "sha256": "0"}}))
 
     job = train(post, tenant, dataset)

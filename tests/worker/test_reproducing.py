@@ -66,7 +66,7 @@ def ask(post: Post, tenant: str, version: Row[Any]) -> str:
 
 
 def change(post: Post, version: Row[Any], **values: Any) -> None:
-    with post.database.transaction() as sql:
+    with post.database.of(version.tenant).transaction() as sql:
         sql.execute(update(versions).where(versions.c.id == version.id).values(values))
 
 

@@ -138,7 +138,7 @@ def test_an_attempt_that_lost_its_claim_finishes_nothing(post: Post, tenant: str
     under_way = Working(post)
     working.wait_for_epochs(post, job)
 
-    with post.database.transaction() as sql:
+    with post.database.of(tenant).transaction() as sql:
         recovery.lose(sql, post.worker)
         sql.execute(update(job_table).where(job_table.c.id == job).values(params=SHORT, checkpoint=None))
     under_way.join()

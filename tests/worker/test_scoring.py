@@ -314,7 +314,7 @@ def grown(post: Post, tenant: str, folder: Path, *, rows: int, version: int) -> 
     columns = {name: values[:rows] for name, values in canonical.music(ROWS + 40, seed=4).items()}
     (folder / f"v{version}").mkdir()
     dataset = working.store_table(post, tenant, folder / f"v{version}", columns, id="piece")
-    with post.database.transaction() as sql:
+    with post.database.of(tenant).transaction() as sql:
         mine = dataset_table.c.id == dataset
         sql.execute(update(dataset_table).where(mine).values(name="catalogue", version=version))
     return dataset

@@ -22,7 +22,7 @@ from sqlalchemy import (
 
 from shared.backup import engines
 from shared.database import Database
-from shared.sealed_columns import Sealed
+from shared.sealed_columns import SealedJson, is_sealed
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import jobs, metadata
@@ -79,7 +79,7 @@ def make_value(column: Column[Any], number: int) -> Any:
     }
     if f"{column.table.name}.{column.name}" in chosen:
         return chosen[f"{column.table.name}.{column.name}"]
-    if isinstance(column.type, JSON):
+    if isinstance(column.type, JSON | SealedJson):
         return [null() if column.nullable else [], JSON.NULL, {"é": [1.10, None, "\u2028"]}][number]
     for sort, value in ((Boolean, number == 1), (Integer, number), (Double, number + 0.1)):
         if isinstance(column.type, sort):
@@ -105,7 +105,7 @@ def shown(column: Column[Any]) -> Any:
     if column is jobs.c.lease_until:
         return column.is_not(None)
     # Sealed cells as they lie: no two sealings of a text are alike.
-    return cast(column, Text) if isinstance(column.type, JSON | Sealed) else column
+    return cast(column, Text) if isinstance(column.type, JSON) or is_sealed(column) else column
 
 
 def files_of(settings: Settings) -> dict[str, bytes]:
