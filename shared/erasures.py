@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from shared import audit_log, datasets, ids, jobs, pseudonyms, rowed, schedules
 from shared.audit_log import Entry
@@ -66,9 +66,10 @@ def decide(sql: Connection, wanted: Wanted) -> Row[Any]:
     row = sql.execute(insert(table).values(values).returning(table)).one()
     # The job names its erasure, not the datasets: that these are gone is no reason to end it.
     params = {"erasure": row.id, "dataset": subject.name}
-    sql.execute(update(job_table).where(job_table.c.id == job.id).values(params=params))
+    mine = (job_table.c.tenant == wanted.tenant) & (job_table.c.id == job.id)
+    sql.execute(update(job_table).where(mine).values(params=params))
     found = _bury(sql, wanted.tenant, subject) if subject.kind == DATASET else {}
-    sql.execute(update(table).where(table.c.id == row.id).values(found=found))
+    sql.execute(update(table).where(_is(row)).values(found=found))
     tell(sql, row, "decide", row.id, status=202)
     return find(sql, wanted.tenant, row.id)
 
@@ -196,9 +197,14 @@ def refuse_cancel(sql: Connection, tenant: str, job_id: str) -> None:
 
 def note(sql: Connection, row: Row[Any], found: Json) -> Row[Any]:
     """Keep what was found, so that an attempt after this one knows of it."""
-    return sql.execute(update(table).where(table.c.id == row.id).values(found=found).returning(table)).one()
+    return sql.execute(update(table).where(_is(row)).values(found=found).returning(table)).one()
 
 
 def finish(sql: Connection, row: Row[Any], receipt: Json, signature: str) -> None:
     done = {"state": DONE, "receipt": receipt, "signature": signature, "done_at": now()}
-    sql.execute(update(table).where(table.c.id == row.id).values(done))
+    sql.execute(update(table).where(_is(row)).values(done))
+
+
+def _is(row: Row[Any]) -> ColumnElement[bool]:
+    mine: ColumnElement[bool] = (table.c.tenant == row.tenant) & (table.c.id == row.id)
+    return mine

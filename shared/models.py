@@ -141,7 +141,7 @@ def resolve(sql: Connection, tenant: str, reference: str, *, pointer: str) -> Ro
     if builtin.is_builtin(name):
         return _resolve_builtin(name, which, reference, pointer)
     model = sql.execute(select(models).where(models.c.tenant == tenant, models.c.name == name)).one_or_none()
-    row = None if model is None else _choose(sql, model.id, which)
+    row = None if model is None else _choose(sql, model, which)
     if row is None:
         raise _unknown(reference, pointer)
     return find_by_id(sql, row)
@@ -170,19 +170,20 @@ def _there(found: Any, said: str) -> Row[Any]:  # Any: a row, or what builtin ma
     return row
 
 
-def _choose(sql: Connection, model_id: str, which: str) -> str | None:
-    chosen = select(versions.c.id).where(versions.c.model == model_id)
+def _choose(sql: Connection, model: Row[Any], which: str) -> str | None:
+    chosen = select(versions.c.id).where(versions.c.model == model.id)
     if which.isdigit() and len(which) < 10:
         return sql.execute(chosen.where(versions.c.number == int(which))).scalar()
     if which not in ("", "latest"):
-        return version_at(sql, model_id, which)
-    champion = version_at(sql, model_id, CHAMPION) if which == "" else None
+        return version_at(sql, model, which)
+    champion = version_at(sql, model, CHAMPION) if which == "" else None
     return champion or sql.execute(chosen.order_by(versions.c.number.desc()).limit(1)).scalar()
 
 
-def version_at(sql: Connection, model_id: str, alias: str, at: float | None = None) -> str | None:
+def version_at(sql: Connection, model: Row[Any], alias: str, at: float | None = None) -> str | None:
     """The id of the version to which an alias points, or pointed at a moment; None when it pointed to nothing."""
-    chosen = select(aliases.c.version).where(aliases.c.model == model_id, aliases.c.alias == alias)
+    mine = (aliases.c.tenant == model.tenant) & (aliases.c.model == model.id)
+    chosen = select(aliases.c.version).where(mine, aliases.c.alias == alias)
     if at is not None:
         # Moments are told to the millisecond: what is told of a move lies a little before it.
         chosen = chosen.where(aliases.c.at < at + MOMENT_S)

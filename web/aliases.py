@@ -50,7 +50,7 @@ def move(call: Call, name: str, alias: str) -> Answer:
 def show(call: Call, name: str, alias: str) -> Answer:
     """The version to which an alias points, or pointed at a moment."""
     model = models.find(call.sql, call.caller.tenant, name)
-    found = models.version_at(call.sql, model.id, alias, read_moment(call.query.at))
+    found = models.version_at(call.sql, model, alias, read_moment(call.query.at))
     if found is None:
         raise NotFound("The alias points to nothing.")
     row = models.find_by_id(call.sql, found)
@@ -63,7 +63,7 @@ def history(call: Call, name: str, alias: str) -> Answer:
     """Every move of an alias, the last first."""
     page: RunsPage = call.query
     model = models.find(call.sql, call.caller.tenant, name)
-    if models.version_at(call.sql, model.id, alias) is None:
+    if models.version_at(call.sql, model, alias) is None:
         raise NotFound("The alias has never pointed to anything.")
     rows = alias_moves.page(call.sql, model.id, alias, limit=page.limit + 1, before=page.cursor)
     after = str(rows[-1].move) if len(rows) > page.limit else None

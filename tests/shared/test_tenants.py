@@ -20,7 +20,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
     """The command: its status, what it said and what it complained of."""
-    for name in ("HOME", "DATABASE_URL", "PEPPER"):
+    for name in ("HOME", "DATABASE_URL", "PEPPER", "ROOT_KEY"):
         monkeypatch.setenv(f"ETUDE_{name}", str(getattr(settings, name.lower())))
 
     def say(*arguments: str) -> tuple[int, str, str]:

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 from shared import keys, tenancy
 from shared.backup import engines
 from shared.database import Database, now
-from shared.sealed_columns import Sealed
+from shared.sealed_columns import is_sealed
 from shared.settings import Settings
 from shared.tables import keys as key_table
 from shared.tables import metadata
@@ -364,7 +364,7 @@ def shown(answer: TestResponse, named: str) -> tuple[int, str, list[tuple[str, s
 
 
 def shown_as_it_lies(column: Column[Any]) -> Any:
-    return type_coerce(column, Text) if isinstance(column.type, Sealed) else column
+    return type_coerce(column, Text) if is_sealed(column) else column
 
 
 def rows_of(settings: Settings, tenant: str) -> dict[str, list[str]]:

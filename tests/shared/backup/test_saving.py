@@ -42,8 +42,8 @@ def test_no_secret_is_in_it(settings: Settings, database: Database, tenant: str,
     save(guarded, folder)
 
     everything = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
-    assert b"a key" in everything
-    for secret in (settings.pepper, key.split("_")[2], "a-password"):
+    assert tenant.encode() in everything
+    for secret in (settings.pepper, key.split("_")[2], "a-password", "a key"):
         assert secret.encode() not in everything
     assert folder.stat().st_mode & 0o077 == 0
 
