@@ -36,7 +36,8 @@ def of_version(sql: Connection, version: Found, *, is_held: bool = False) -> Jso
     wanted = list(then) or rights.with_sources(sql, _named(sql, version.job))
     if is_held:
         rights.hold(sql, wanted)
-    return add_up([*of_datasets(sql, wanted, then=then), *base_weights(version.lineage)])
+    found = of_datasets(sql, wanted, then=then, learned_at=version.created_at)
+    return add_up([*found, *base_weights(version.lineage)])
 
 
 def of_predictions(sql: Connection, version: Found, dataset_ids: Sequence[str]) -> Json:
@@ -61,14 +62,24 @@ def _named(sql: Connection, job_id: str) -> list[str]:
 
 
 def of_datasets(
-    sql: Connection, dataset_ids: Sequence[str], *, then: dict[str, Json] | None = None, what: str = LEARNED_FROM
+    sql: Connection,
+    dataset_ids: Sequence[str],
+    *,
+    then: dict[str, Json] | None = None,
+    what: str = LEARNED_FROM,
+    learned_at: float | None = None,
 ) -> list[Json]:
-    """An input for each dataset: what holds of it now; `then` is what a training has seen of each."""
+    """An input for each dataset: what holds of it now; `then` is what a training has seen of each.
+
+    Marked is what has happened since `learned_at`, if something has learned from them.
+    """
     if not dataset_ids:
         return []
     rows = {row.id: row for row in sql.execute(select(datasets).where(datasets.c.id.in_(dataset_ids)))}
-    now = rights.standing(sql, dataset_ids)
-    return [_of_dataset(rows[each], now[each], (then or {}).get(each), what) for each in dataset_ids if each in rows]
+    now, seen = rights.standing(sql, dataset_ids), then or {}
+    there = [each for each in dataset_ids if each in rows]
+    marks = {each: _marks(now[each], seen.get(each), learned_at) for each in there}
+    return [{**_of_dataset(rows[each], now[each], seen.get(each), what), "marks": marks[each]} for each in there]
 
 
 def _of_dataset(row: Row[Any], now: Standing, then: Json | None, what: str) -> Json:
@@ -82,14 +93,15 @@ def _of_dataset(row: Row[Any], now: Standing, then: Json | None, what: str) -> J
         "commercial": licences.worst([answer for _, answer in found]),
         "consent": _consent(now, table), "holder": now.said["holder"], "source": now.said["source"],
     }  # fmt: skip
-    return {**said, "withheld_rows": (then or {}).get("withheld_rows"), "marks": _marks(now, then, what)}
+    return {**said, "withheld_rows": (then or {}).get("withheld_rows")}
 
 
-def _marks(now: Standing, then: Json | None, what: str) -> list[str]:
-    if what != LEARNED_FROM:
+def _marks(now: Standing, then: Json | None, learned_at: float | None) -> list[str]:
+    if learned_at is None:
         return []
     marks = [WITHDRAWN] if now.withdrawn_since(0 if then is None else then["entry"]) else []
-    return [*marks, EXPIRED] if now.consent == consenting.EXPIRED else marks
+    has_ended = now.consent == consenting.EXPIRED or now.has_ended_after(learned_at)
+    return [*marks, EXPIRED] if has_ended else marks
 
 
 def _licences(now: Standing, table: Json) -> list[tuple[str | None, str]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
-from shared import audit_log, datasets, ids, jobs, pseudonyms, rowed, schedules
+from shared import audit_log, datasets, ids, jobs, pseudonyms, quotas, rowed, schedules
 from shared.audit_log import Entry
 from shared.database import now
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound
@@ -55,6 +55,8 @@ def decide(sql: Connection, wanted: Wanted) -> Row[Any]:
     Raises InvalidRequest for a dataset that is not there or of which nothing is left to train from, NotAllowedNow while
     the same is being erased.
     """
+    # Two who ask for the same at once come one after the other, and the second is told so.
+    quotas.hold(sql, wanted.tenant)
     subject = _subject(sql, wanted)
     _refuse_twice(sql, wanted.tenant, subject)
     job = jobs.submit(sql, jobs.NewJob(tenant=wanted.tenant, action=ACTION, queue=LIGHT))

@@ -12,16 +12,25 @@ Named = Annotated[str, Field(min_length=1, max_length=255)]
 LEAST_EPSILON, MOST_EPSILON = 0.01, 1000.0
 # The accountant's own arithmetic is exact between them.
 LEAST_NOISE, MOST_NOISE = 0.1, 1000.0
+# Beneath it the tails that the accountant cuts off are larger, and nothing is below any epsilon.
+LEAST_DELTA = 1e-12
+# What is clipped and noised are float32: less would be nought, and so would the noise.
+LEAST_CLIP = 1e-6
+# In float32, too, a number less the middle of such bounds, divided by half their range, is a number.
+MOST_BOUND, LEAST_RANGE = 1e30, 1e-30
 MOST_ROWS = 1024
 
 
 def _rising(bounds: list[float]) -> list[float]:
     if bounds[0] >= bounds[1]:
         raise ValueError(f"expected the lower bound before the higher one, received {bounds}")
+    if bounds[1] - bounds[0] < LEAST_RANGE:
+        raise ValueError(f"expected bounds that lie {LEAST_RANGE:g} apart, received {bounds}")
     return bounds
 
 
-Bounds = Annotated[list[Float], Field(min_length=2, max_length=2), AfterValidator(_rising)]
+Bound = Annotated[Float, Field(ge=-MOST_BOUND, le=MOST_BOUND)]
+Bounds = Annotated[list[Bound], Field(min_length=2, max_length=2), AfterValidator(_rising)]
 Words = Annotated[list[Annotated[str, Field(max_length=255)]], Field(max_length=1000)]
 
 
@@ -31,9 +40,9 @@ class PrivateSteps(Closed):
     epsilon: Annotated[Float, Field(ge=LEAST_EPSILON, le=MOST_EPSILON)] | None = None
     noise_multiplier: Annotated[Float, Field(ge=LEAST_NOISE, le=MOST_NOISE)] | None = None
     # No unit moves the sum of a step by more than this.
-    clip_norm: Annotated[Float, Field(gt=0, le=1e6)] = 1.0
+    clip_norm: Annotated[Float, Field(ge=LEAST_CLIP, le=1e6)] = 1.0
     # One tenth of one over the number of units, where it is left out.
-    delta: Annotated[Float, Field(gt=0, lt=1)] | None = None
+    delta: Annotated[Float, Field(ge=LEAST_DELTA, lt=1)] | None = None
     # Noise that anybody can draw again hides nothing: with it a training can be reproduced, and has no epsilon.
     noise_seed: Annotated[Int, Field(ge=0, lt=2**63)] | None = None
 

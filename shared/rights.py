@@ -33,11 +33,11 @@ class Standing:
     # The number of its newest entry; 0: nobody has said anything.
     entry: int
     said: Json
-    # Of single rows, by key: what their newest entries say, each with its `number`.
+    # Of single rows, by key: what their newest entries say, each with its `state`.
     tracks: dict[str, Json]
     consent: str
-    # The number of the newest entry about the dataset as a whole.
-    whole: int
+    # The entries by which consent was withdrawn: number and moment, by row, the newest last; None is all rows.
+    withdrawals: dict[str | None, list[tuple[int, float]]]
 
     @property
     def commercial(self) -> str:
@@ -50,9 +50,18 @@ class Standing:
 
     def withdrawn_since(self, entry: int) -> list[int]:
         """The numbers of the entries by which consent is refused now and was not when entry `entry` was the newest."""
-        whole = [self.whole] if self.consent == REFUSED else []
-        rows = [said["number"] for said in self.tracks.values() if said["state"] == REFUSED]
-        return sorted(number for number in (*whole, *rows) if number > entry)
+        refused = [key for key, said in self.tracks.items() if said["state"] == REFUSED]
+        newest = [self.withdrawals[key][-1] for key in ([None] if self.consent == REFUSED else []) + refused]
+        return sorted(number for number, _ in newest if number > entry)
+
+    def is_withdrawn_after(self, moment: float) -> bool:
+        """Whether an entry has withdrawn consent since then, even if another has given it again."""
+        return any(at > moment for entries in self.withdrawals.values() for _, at in entries)
+
+    def has_ended_after(self, moment: float) -> bool:
+        """Whether the consent to a row has ended by itself since then."""
+        ends = [said["consent_until"] for said in self.tracks.values() if said["state"] == EXPIRED]
+        return any(end > moment for end in ends)
 
 
 def append(
@@ -148,15 +157,21 @@ def standing(sql: Connection, dataset_ids: Collection[str]) -> dict[str, Standin
 
 def _stand(dataset_id: str, entries: Sequence[Row[Any]], at: float) -> Standing:
     whole: Json = dict.fromkeys(SAID)
-    newest, tracks = 0, {}
+    nothing = whole
+    tracks: dict[str, Json] = {}
+    withdrawals: dict[str | None, list[tuple[int, float]]] = {}
     for row in entries:
         said = {name: getattr(row, name) for name in SAID}
+        before = whole if row.track is None else tracks.get(row.track, nothing)
+        # An entry about something else repeats a refusal, and withdraws nothing.
+        if said["consent"] == REFUSED != before["consent"]:
+            withdrawals.setdefault(row.track, []).append((row.number, row.at))
         if row.track is None:
-            whole, newest = said, row.number
+            whole = said
         else:
-            tracks[row.track] = {**said, "number": row.number, "state": _state(said, at)}
+            tracks[row.track] = {**said, "state": _state(said, at)}
     last = entries[-1].number if entries else 0
-    return Standing(dataset_id, last, whole, tracks, _state(whole, at), newest)
+    return Standing(dataset_id, last, whole, tracks, _state(whole, at), withdrawals)
 
 
 def _state(said: Json, at: float) -> str:

@@ -1,6 +1,6 @@
 """What a client may say of rights, as JSON: a closed schema for a new dataset and for an entry of the ledger."""
 
-from datetime import datetime
+from datetime import MAXYEAR, UTC, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
@@ -35,8 +35,10 @@ Json = dict[str, Any]
 
 def _read(text: str) -> str:
     try:
-        if datetime.fromisoformat(text).tzinfo is None:
-            raise ValueError("no zone")
+        moment = datetime.fromisoformat(text)
+        # Such a one cannot be told again, in UTC and to the millisecond.
+        if moment.tzinfo is None or moment.astimezone(UTC).year == MAXYEAR:
+            raise ValueError("no zone, or no year of ours")
     except (ValueError, OverflowError) as cause:
         raise ValueError(f"expected a moment such as 2027-11-24T12:00:00Z, received {text!r}") from cause
     return text

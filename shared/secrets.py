@@ -14,6 +14,12 @@ def pepper(home: Path) -> str:
     return str(json.loads(path.read_text())["pepper"])
 
 
+def pepper_there(home: Path) -> str:
+    """The secret that the embedded mode has made here; nothing where it has not, and none is made."""
+    path = home / "secrets.json"
+    return str(json.loads(path.read_text())["pepper"]) if path.exists() else ""
+
+
 def write_private(path: Path, content: dict[str, str]) -> None:
     """Write JSON with mode 600, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

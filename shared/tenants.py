@@ -4,12 +4,13 @@ The audit log of a tenant tells what was done here, with no key.
 """
 
 import argparse
+import dataclasses
 import sys
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from shared import audit_log, ids, keys, quotas, settings
+from shared import audit_log, ids, keys, quotas, secrets, settings
 from shared.audit_log import Entry
 from shared.database import Database, now
 from shared.issued_keys import DAY_S, EXPIRES_DAYS_AT_MOST
@@ -28,6 +29,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Do what was asked and print what came of it; a key goes to standard output alone, and once."""
     asked = _parser().parse_args(arguments)
     chosen = settings.read()
+    if not chosen.pepper:
+        # Of a service that `make up` runs.
+        chosen = dataclasses.replace(chosen, pepper=secrets.pepper_there(chosen.home))
     if asked.does in ("create", "key"):
         settings.demand(chosen, "pepper")
     database = Database(chosen, whose=EVERYONE)

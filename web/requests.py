@@ -13,6 +13,20 @@ from shared.rights_params import Rights
 from shared.schema import Closed, Float, Int
 from shared.wanted import Column, Columns, Labels, Name, NewJob, Reference, Requirement
 
+
+def _no_id(prefix: str) -> AfterValidator:
+    """Of what is named by its id or by its name: a name that looks like an id could never be told from one."""
+
+    def check(name: str) -> str:
+        if name.startswith(prefix):
+            raise ValueError(f"expected a name that does not begin with {prefix}, as ids do, received {name!r}")
+        return name
+
+    return AfterValidator(check)
+
+
+DatasetName = Annotated[Name, _no_id("ds_")]
+ScheduleName = Annotated[Name, _no_id("sch_")]
 Limit = Annotated[int, Field(ge=1, le=200)]
 # As long as a manifest's keys and cells may be and still stand in an address.
 TrackKey = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
@@ -72,7 +86,7 @@ OWNERS = {
 class NewDataset(Closed):
     """A dataset to be: its name takes the next version."""
 
-    name: Name
+    name: DatasetName
     format: Literal["table", "audio", "symbolic", "interactions"] = "table"
     columns: ColumnRoles = Field(default_factory=ColumnRoles)
     # What is hidden of each column before anything is written; of tables and plays, as CSV.
@@ -131,7 +145,7 @@ GraceS = Annotated[Float, Field(ge=0, le=2_592_000)]
 class NewSchedule(Closed):
     """A schedule to be: `cron` has five fields, `job` is a body of POST /v1/jobs."""
 
-    name: Name
+    name: ScheduleName
     cron: Cron
     timezone: Zone = "UTC"
     job: NewJob
@@ -147,7 +161,7 @@ def _left_out() -> Any:  # Any: nobody reads it; which fields a client named, py
 class ScheduleChange(Closed):
     """What shall be different of a schedule; what is left out stays."""
 
-    name: Name = Field(default_factory=_left_out)
+    name: ScheduleName = Field(default_factory=_left_out)
     cron: Cron = Field(default_factory=_left_out)
     timezone: Zone = Field(default_factory=_left_out)
     job: NewJob = Field(default_factory=_left_out)

@@ -142,7 +142,8 @@ class Streams:
 
     def _is_known(self, stream: Stream) -> bool:
         try:
-            self._keyring.identify(stream.authorization)
+            if self._keyring.identify(stream.authorization).is_suspended:
+                return False
         except Unauthorised:
             return False
         stream.known_at = time.monotonic()

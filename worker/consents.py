@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 
 from shared import carried_rights, rights
-from shared.consenting import FORBIDDING, REFUSED
+from shared.consenting import FORBIDDING
 from shared.errors import JobFailed, NotAllowedNow
 from shared.models import NewVersion
-from shared.tables import jobs, rights_entries
+from shared.tables import jobs
 from worker.desk import Desk
 
 Json = dict[str, Any]
@@ -28,19 +28,21 @@ def look(desk: Desk, rows: Sequence[Row[Any]]) -> frozenset[str]:
             carried_rights.refuse_withheld(sql, [row.id for row in rows])
         except NotAllowedNow as cause:
             raise JobFailed(cause.detail, code=cause.code) from cause
-        if _is_withdrawn_since(sql, desk, wanted):
+        began = _began(sql, desk)
+        if any(each.is_withdrawn_after(began) for each in rights.standing(sql, wanted).values()):
             raise _withdrawn()
         # In this order: what comes between the two is taken for withdrawn at the end, never overlooked.
         desk.rights_seen |= {each["id"]: each for each in carried_rights.of_datasets(sql, wanted)}
         standing = rights.standing(sql, wanted)
+    for each, now in standing.items():
+        desk.rights_seen[each]["withheld"] = now.withheld
     return frozenset().union(*(each.withheld for each in standing.values()))
 
 
-def _is_withdrawn_since(sql: Connection, desk: Desk, wanted: Sequence[str]) -> bool:
-    began = select(jobs.c.started_at).where(jobs.c.id == (desk.claim.parent or desk.claim.job_id))
-    later = rights_entries.c.at > func.coalesce(began.scalar_subquery(), 0)
-    refused = (rights_entries.c.consent == REFUSED) & rights_entries.c.dataset.in_(wanted)
-    return sql.execute(select(rights_entries.c.number).where(refused, later).limit(1)).first() is not None
+def _began(sql: Connection, desk: Desk) -> float:
+    """When the job did, or the search whose trial it is; 0 where nothing tells."""
+    chosen = select(jobs.c.started_at).where(jobs.c.id == (desk.claim.parent or desk.claim.job_id))
+    return float(sql.execute(chosen).scalar() or 0)
 
 
 def note_withheld(desk: Desk, dataset_id: str, count: int) -> None:
@@ -58,7 +60,8 @@ def carry(sql: Connection, desk: Desk, version: NewVersion) -> NewVersion:
     assert seen.keys() >= set(desk.claim.datasets)
     rights.hold(sql, seen)
     for dataset_id, now in rights.standing(sql, list(seen)).items():
-        if now.consent in FORBIDDING or now.withdrawn_since(seen[dataset_id]["entry"]):
+        before = seen[dataset_id]
+        if now.consent in FORBIDDING or now.withdrawn_since(before["entry"]) or now.withheld - before["withheld"]:
             raise _withdrawn()
     carried = carried_rights.of_training(sql, desk.claim.datasets, version.lineage, seen)
     return replace(version, lineage={**version.lineage, "rights": carried})

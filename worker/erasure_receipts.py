@@ -19,8 +19,8 @@ HANDED_OUT = "What was fetched before (predictions, archives of models, exports)
 FIGURES = "Figures about whole datasets and models stay: counts, metrics, params and events of jobs, and the audit log."
 LEDGER = "Entries of the ledger of rights that name the row by its key stay, for nothing of the ledger is ever deleted."
 LEARNED = (
-    "It has learned from what was erased, and is kept because that was chosen; no claim is made that it has forgotten. "
-    "It is marked in `erased_data`."
+    "It has learned from what was erased, or may have, and is kept because that was chosen; no claim is made that it "
+    "has forgotten. It is marked in `erased_data`."
 )
 
 

@@ -34,8 +34,10 @@ def receipt(answer: Json) -> None:
         out.print(escape(f"  {each['reference']} is {each['done']}."))
     gone = len(said["artefacts"]) + len(said["unnamed_files"])
     out.print(f"  {page.count(gone, 'file')} destroyed, key first.")
+    # Where nothing was found, an earlier erasure may have taken what a model has learned from.
+    learned = "has learned from it" if said["datasets"] else "may have learned from it"
     for each in said["models"]:
-        out.print(escape(f"  {each['reference']} has learned from it, and is {each['done']}."))
+        out.print(escape(f"  {each['reference']} {learned}, and is {each['done']}."))
     for alias in said["aliases_removed"]:
         out.print(escape(f"  {alias} points to nothing now."))
     for job in said["jobs_cancelled"]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, model_validator
 
+from shared.masking import transforms
 from shared.schema import Closed, Float, Int
 from shared.wanted import Column
 
@@ -13,10 +14,13 @@ GROUPED_AT_MOST = 10_000
 HOW = ("width", "edges", "date", "prefix", "groups")
 # Roles whose cells must stay what they are, or tell one row or one listener from another.
 BY_VALUE = ("weight", "time", "start", "end", "tempo", "notes")
+# Roles whose cells are words that are read: of other ones the terms of a row would be lost.
+TERMS = ("licence", "consent")
 
 Json = dict[str, Any]  # Any: JSON
 Number = Annotated[Float, Field(ge=-1e15, le=1e15)]
-Positive = Annotated[Float, Field(gt=0, le=1e15)]
+# Of less a grid of noise, or the number of bins, would be no finite number.
+Positive = Annotated[Float, Field(ge=1e-12, le=1e15)]
 Word = Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
@@ -57,6 +61,8 @@ class Generalise(Closed):
         words = [word for each in (self.groups or {}).values() for word in each]
         if len(words) > GROUPED_AT_MOST or len(set(words)) < len(words):
             raise ValueError(f"expected each word in one group, and {GROUPED_AT_MOST:,} words at most")
+        if any(transforms.is_missing(name) for name in self.groups or {}):
+            raise ValueError("expected names of groups that nobody reads as a missing cell, such as NA")
         return self
 
 
@@ -96,6 +102,8 @@ def misfits(masking: Mapping[str, Rule], roles: Mapping[str, Any]) -> Iterator[t
                 yield column, "expected no rule for the users: they always get pseudonyms"
             elif rule.rule == "drop":
                 yield column, f"expected another rule than drop for the column that is named as {role}"
+            elif role in TERMS and (rule.rule != "generalise" or rule.groups is None):
+                yield column, f"expected no rule but groups for the column that is named as {role}: it says the terms"
             elif rule.rule == "noise" and role not in (*BY_VALUE[:1], "target", "mask", "drop"):
                 yield column, f"expected no noise for the column that is named as {role}: nothing would be equal"
             elif rule.rule == "hash" and role in BY_VALUE:

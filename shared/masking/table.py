@@ -39,6 +39,8 @@ def mask(source: io.FileIO, plan: Plan, write: Callable[[str], None]) -> int:
     names, delimiter = _read_header(lines)
     chosen = _transforms(names, plan)
     kept = [name for name, change in zip(names, chosen, strict=True) if change is not None]
+    if not kept:
+        raise refuse("dataset_empty", "expected a column that stays, and the rules drop all of them")
     # Whatever could be taken for a delimiter, for whoever reads this finds out by the header which one it is.
     write(delimiter.join(_quoted(name) if QUOTED.search(name) else name for name in kept) + "\n")
     return Rows(names, chosen, delimiter, write).run(lines)
@@ -215,6 +217,9 @@ def _joined(cells: Sequence[str], delimiter: str) -> str:
     row = delimiter.join(cells)
     # A line that is empty would be no row.
     if not row or '"' in row or "\n" in row or "\r" in row or row.count(delimiter) != len(cells) - 1:
+        return delimiter.join(map(_quoted, cells)) + "\n"
+    # The header of one column tells nobody which delimiter it was.
+    if len(cells) == 1 and QUOTED.search(row):
         return delimiter.join(map(_quoted, cells)) + "\n"
     return row + "\n"
 

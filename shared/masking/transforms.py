@@ -38,7 +38,7 @@ def of(rule: Json, key: bytes, source: random.Random) -> Transform | None:
         case {"rule": "noise"}:
             return _noise(rule, source)
         case {"width": width}:
-            return lambda cell: shown(math.floor(number(cell) / width) * width)
+            return lambda cell: shown(_lower_end(number(cell), width))
         case {"edges": edges}:
             return lambda cell: shown(edges[max(0, bisect.bisect_right(edges, number(cell)) - 1)])
         case {"date": unit}:
@@ -65,6 +65,12 @@ def number(cell: str) -> float:
     if found is None or not math.isfinite(found):
         raise Unfit("expected a finite number")
     return found
+
+
+def _lower_end(value: float, width: float) -> float:
+    if not math.isfinite(value / width) or not math.isfinite(lower := math.floor(value / width) * width):
+        raise Unfit("expected a number that the width divides into bins: this one is too far from 0")
+    return lower
 
 
 def shown(value: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from sqlalchemy import select
 
-from shared import audit_chain, keys, tenants
+from shared import audit_chain, keys, secrets, tenants
 from shared.database import Database
 from shared.errors import Unauthorised
 from shared.keys import Keyring
@@ -35,6 +35,19 @@ def run(settings: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
         return status, said.out.strip(), said.err
 
     return say
+
+
+def test_beside_make_up_the_pepper_is_found_where_that_keeps_it(
+    run: Run, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ETUDE_PEPPER")
+    assert run("create", "early")[0] == 1
+
+    pepper = secrets.pepper(settings.home)
+    status, key, _ = run("create", "label")
+
+    assert status == 0
+    assert Keyring(database, pepper).identify(f"Bearer {key}").rank == keys.RANKS[keys.ADMIN]
 
 
 def test_a_tenant_is_made_with_a_key_that_is_told_once(run: Run, database: Database) -> None:

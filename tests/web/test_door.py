@@ -96,6 +96,12 @@ def test_a_giant_is_refused_with_its_computed_size(caller: Caller, dataset: str)
     assert "bytes" in answer.json["detail"]
 
 
+def test_a_name_that_reads_as_an_id_is_refused(caller: Caller) -> None:
+    answer = caller.call("POST", "/v1/datasets", {"name": "ds_songs"})
+
+    assert (answer.status_code, answer.json["errors"][0]["pointer"]) == (422, "/name")
+
+
 @pytest.mark.parametrize("reference", ["ds_nothing", "songs@99", "../../etc/passwd", "a@b@c"])
 def test_an_unknown_reference_is_named_with_its_pointer(caller: Caller, reference: str) -> None:
     answer = caller.call("POST", "/v1/jobs", training(reference))

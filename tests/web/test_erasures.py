@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,17 @@ from cryptography.exceptions import InvalidSignature
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
+from shared import erasures as deciding
 from shared import keys, schedules
 from shared.database import Database
+from shared.erasures import Wanted
+from shared.errors import NotAllowedNow
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import answers, erasures
 from shared.tables import jobs as job_table
 from tests.factories import SONGS, make_dataset, make_job
+from tests.waiting import until
 from tests.web.calling import Caller, a_key
 from tests.worker import working
 from worker import runner
@@ -119,6 +124,36 @@ def test_what_cannot_be_is_refused_and_decides_nothing(
     with database.reading() as sql:
         assert sql.execute(select(erasures)).all() == []
     assert caller.call("GET", f"/v1/datasets/{songs}").status_code == 200
+
+
+def test_of_two_that_ask_for_the_same_at_once_one_is_refused(
+    database: Database, settings: Settings, tenant: str, plays: str
+) -> None:
+    wanted = Wanted(tenant, "key_test", "plays", "ada", None, "retrain", settings.pepper)
+    refused: list[str | None] = []
+
+    def decide() -> None:
+        with database.of(tenant).transaction() as sql:
+            try:
+                deciding.decide(sql, wanted)
+            except NotAllowedNow as refusal:
+                refused.append(refusal.code)
+
+    second = threading.Thread(target=decide)
+    with database.of(tenant).transaction() as sql:
+        deciding.decide(sql, wanted)
+        second.start()
+        # On SQLite it waits for the one writer.
+        assert database.is_sqlite or until(lambda: _waits(database))
+    second.join(30)
+
+    assert refused == ["erasure_under_way"]
+
+
+def _waits(database: Database) -> bool:
+    said = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with database.reading() as sql:
+        return bool(sql.exec_driver_sql(said).scalar())
 
 
 @pytest.mark.parametrize("scope", [keys.READ, keys.SUBMIT])

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import DBAPIError
 
-from shared import models, rights
-from shared.database import Database
+from shared import carried_rights, models, rights
+from shared.database import Database, now
 from shared.errors import NotAllowedNow
 from shared.settings import Settings
 from shared.storage import Storage
@@ -99,6 +99,18 @@ def test_a_licence_that_nobody_knows_here_is_said_to_be_unknown(caller: Caller, 
         ({"consent": {"training": "sure"}}, 422, "invalid_request", "training"),
         ({"consent": {"training": "granted", "until": "2020-01-01T00:00:00Z"}}, 422, "consent_until_past", "to come"),
         ({"consent": {"training": "granted", "until": "soon"}}, 422, "invalid_request", "2027-11-24T12:00:00Z"),
+        (
+            {"consent": {"training": "granted", "until": "9999-12-31T23:59:59-14:00"}},
+            422,
+            "invalid_request",
+            "a moment",
+        ),
+        (
+            {"consent": {"training": "granted", "until": "0001-01-01T00:00:00+14:00"}},
+            422,
+            "invalid_request",
+            "a moment",
+        ),
         ({"consent": {"training": "granted", "until": "2199-01-01"}}, 422, "invalid_request", "2027-11-24T12:00:00Z"),
         ({"consent": {"training": "refused", "until": "2199-01-01T00:00:00Z"}}, 422, "invalid_request", "until"),
         ({}, 422, "invalid_request", "received none of them"),
@@ -280,6 +292,43 @@ def test_consent_that_is_withdrawn_marks_what_has_learned_and_moves_nothing(call
     assert caller.call("POST", "/v1/jobs", job).json["code"] == "consent_refused"
     page = caller.call("GET", "/v1/models/songs/versions/2/card?format=html")
     assert "Consent was withdrawn after it had learned" in page.text
+
+
+def test_what_was_refused_before_is_not_withdrawn_by_an_entry_about_something_else(
+    caller: Caller, tenant: str, database: Database
+) -> None:
+    profile = {**factories.SONGS, "roles": {**factories.SONGS["roles"], "id": "song"}}
+    with database.transaction() as sql:
+        dataset = factories.make_dataset(sql, tenant, name="songs", profile=profile)
+        rights.append(sql, tenant, dataset, {"consent": "refused"}, key="test", track="s1")
+        seen = carried_rights.of_datasets(sql, [dataset])
+        make_version(sql, tenant, datasets=[dataset], lineage={**lineage(dataset), "rights": {"inputs": seen}})
+
+    said = enter(caller, dataset, track="s1", holder="Ada").json
+
+    assert [each["marks"] for each in said["models"]] == [[]]
+    # Of a dataset itself nothing is said to have learned.
+    assert said["rights"]["marks"] == []
+    assert caller.call("PUT", CHAMPION, {"version": 1}).status_code == 200
+    again = enter(caller, dataset, track="s2", consent={"training": "refused"}).json
+    assert [each["marks"] for each in again["models"]] == [["consent_withdrawn_after_training"]]
+    assert again["rights"]["marks"] == []
+
+
+@pytest.mark.parametrize(("ended_at", "marks"), [(1.0, []), ("now", ["consent_expired"])])
+def test_the_end_of_a_rows_consent_marks_what_has_learned_before(
+    caller: Caller, database: Database, tenant: str, learned: str, ended_at: Any, marks: list[str]
+) -> None:
+    """A row whose consent had ended before was left out."""
+    with database.transaction() as sql:
+        entry = {"tenant": tenant, "dataset": learned, "number": 1, "track": "s1", "consent": "granted", "at": 0}
+        until = ended_at if ended_at != "now" else sql.execute(select(now())).scalar_one()
+        sql.execute(insert(rights_entries).values(**entry, consent_until=until))
+
+    said = caller.call("GET", "/v1/models/songs/versions/2").json["rights"]
+
+    assert said["marks"] == marks
+    assert caller.call("PUT", CHAMPION, {"version": 2}).status_code == (409 if marks else 200)
 
 
 def test_consent_ends_when_it_was_said_to(caller: Caller, database: Database, tenant: str, learned: str) -> None:

@@ -71,6 +71,7 @@ def test_without_a_zone_it_is_utc(caller: Caller) -> None:
         ({"timezone": "/etc/passwd"}, "/timezone", "expected a time zone such as Europe/Berlin"),
         ({"name": "a/b"}, "/name", "expected"),
         ({"name": ""}, "/name", "expected"),
+        ({"name": "sch_1"}, "/name", "does not begin with sch_"),
         ({"overlap": "wait"}, "/overlap", "expected 'skip', 'queue' or 'replace'"),
         ({"misfire": "twice"}, "/misfire", "expected 'skip', 'once' or 'all'"),
         ({"misfire_grace_s": -1}, "/misfire_grace_s", "greater than or equal to 0"),

@@ -11,7 +11,7 @@ from shared import claims, history, jobs
 from shared import keys as keyring
 from shared.database import Database
 from shared.settings import Settings
-from shared.tables import events, keys
+from shared.tables import events, keys, tenants
 from tests.conftest import PEPPER
 from tests.factories import claim, make_job
 from tests.waiting import until
@@ -265,6 +265,18 @@ def test_a_key_that_expires_ends_its_streams(server: Server, database: Database,
 
     with database.transaction() as sql:
         sql.execute(update(keys).values(expires_at=1.0))
+
+    listener.wait_end(limit_s=12)
+
+
+def test_the_streams_of_a_tenant_that_is_suspended_end(server: Server, database: Database, tenant: str) -> None:
+    with database.transaction() as sql:
+        make_job(sql, tenant)
+    listener = Listener(server, "/v1/events")
+    listener.wait_for(1)
+
+    with database.transaction() as sql:
+        sql.execute(update(tenants).values(suspended_at=1.0))
 
     listener.wait_end(limit_s=12)
 

@@ -7,17 +7,17 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from shared import jobs, rights
-from shared.database import Database
+from shared.database import Database, now
 from shared.errors import JobFailed
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.table_params import TableTraining
-from shared.tables import outputs, versions
+from shared.tables import outputs, rights_entries, versions
 from tests.worker import canonical, working
-from worker import consent_cells, ingest, learned, preparation, runner
+from worker import consent_cells, consents, ingest, learned, preparation, runner
 from worker.prediction_files import RIGHTS
 from worker.runner import Post
 
@@ -196,6 +196,43 @@ def test_consent_that_is_withdrawn_while_it_learns_leaves_nothing(
     assert (ended.state, ended.error["code"]) == (jobs.FAILED, "consent_withdrawn")
     with post.database.reading() as sql:
         assert sql.execute(select(versions.c.id)).all() == []
+
+
+def test_an_entry_about_something_else_withdraws_nothing(
+    post: Post, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = working.store_dataset(post, tenant, tmp_path)
+    track = str(canonical.music(60)["piece"][3])
+    enter(post, tenant, dataset, track=track, consent="refused")
+    publish = learned.publish
+
+    def late(desk: Any, made: Any, **said: Any) -> Any:
+        enter(post, tenant, dataset, track=track, holder="Ada")
+        # Nor to whoever looks once more, as another attempt does.
+        consents.look(desk, desk.dataset_rows())
+        return publish(desk, made, **said)
+
+    monkeypatch.setattr("worker.pipeline.publish", late)
+
+    assert learn(post, tenant, dataset).state == jobs.SUCCEEDED
+
+
+def test_a_rows_consent_that_ends_while_it_learns_leaves_nothing(
+    post: Post, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = working.store_dataset(post, tenant, tmp_path)
+    publish = learned.publish
+
+    def late(desk: Any, made: Any, **said: Any) -> Any:
+        with post.database.transaction() as sql:
+            entry = {"tenant": tenant, "dataset": dataset, "number": 1, "track": "a row", "consent": "granted", "at": 0}
+            sql.execute(insert(rights_entries).values(**entry, consent_until=now()))
+        return publish(desk, made, **said)
+
+    monkeypatch.setattr("worker.pipeline.publish", late)
+    ended = learn(post, tenant, dataset)
+
+    assert (ended.state, ended.error["code"]) == (jobs.FAILED, "consent_withdrawn")
 
 
 def test_what_was_refused_since_it_was_queued_is_not_begun(post: Post, tenant: str, tmp_path: Path) -> None:

@@ -68,6 +68,24 @@ def test_the_row_of_a_single_empty_cell_stays_a_row() -> None:
     assert masked(b"a,b\n1,\n2,x\n", plan) == b'b\n""\nx\n'
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_single_column_is_quoted_where_it_could_be_split(delimiter: str) -> None:
+    plan = Plan({"mail": {"rule": "drop"}})
+
+    out = masked(f'price{delimiter}mail\n"1,5;0\t"{delimiter}m\n2{delimiter}m\n'.encode(), plan)
+
+    assert out == b'price\n"1,5;0\t"\n2\n'
+
+
+def test_where_all_columns_are_dropped_nothing_is_taken() -> None:
+    plan = Plan({"mail": {"rule": "drop"}})
+
+    with pytest.raises(InvalidRequest, match="expected a column that stays") as refused:
+        masked(b"mail\nm\n", plan)
+
+    assert refused.value.code == "dataset_empty"
+
+
 def test_a_large_file_goes_through() -> None:
     row = b"m@x.org,account-77,41\n"
 

@@ -30,6 +30,7 @@ def generalise(**how: Any) -> dict[str, Any]:
         (generalise(width=10.0), "-0.5", "-10"),
         (generalise(width=0.1), "0.37", "0.3"),
         (generalise(width=1000.0), " 1e6 ", "1000000"),
+        (generalise(width=1e-12), "1e15", "1e+15"),
         (generalise(edges=[18.0, 30.0, 65.0]), "64.9", "30"),
         (generalise(edges=[18.0, 30.0, 65.0]), "65", "65"),
         (generalise(edges=[18.0, 30.0, 65.0]), "4", "18"),
@@ -50,6 +51,8 @@ def test_a_cell_becomes_what_it_belongs_to(rule: dict[str, Any], cell: str, expe
     [
         (generalise(width=10.0), "canary"),
         (generalise(width=10.0), "1e999"),
+        (generalise(width=1e-12), "1e300"),
+        (generalise(width=1.5), "-1.7976931348623157e308"),
         (generalise(edges=[1.0]), "canary"),
         (generalise(date="year"), "canary"),
         (generalise(date="year"), "2023-02-30"),
