@@ -160,6 +160,7 @@ class Worker(Open):
     started_at: str
     beat_at: str
     containment: str | None
+    devices: list[Json]
     job: Json | None
 
 
