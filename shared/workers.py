@@ -75,6 +75,13 @@ def every(sql: Connection, tenant: str = NOBODY) -> list[Row[Any]]:
     return list(sql.execute(chosen.order_by(workers.c.started_at.desc(), workers.c.name)).all())
 
 
+def contained(sql: Connection, *, lease_s: float) -> list[tuple[str, str, str]]:
+    """Those that beat and open uploads: name, queue, and the tier that keeps its decoders in; sorted by name."""
+    is_there = (workers.c.beat_at >= now() - lease_s) & workers.c.containment.is_not(None)
+    chosen = select(workers.c.name, workers.c.queue, workers.c.containment).where(is_there)
+    return sorted((row.name, row.queue, row.containment) for row in sql.execute(chosen))
+
+
 def busy(sql: Connection) -> set[str]:
     """The names of those that hold a job of any tenant."""
     return set(sql.execute(select(jobs.c.lease_owner).where(jobs.c.state == RUNNING)).scalars())

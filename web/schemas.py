@@ -328,3 +328,10 @@ class DeliveryList(Open):
 
 class Health(Open):
     status: str
+
+
+class Sandbox(Open):
+    status: str
+    at_least: str | None
+    tier: str | None
+    workers: list[Json]
