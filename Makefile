@@ -43,7 +43,7 @@ test: .venv/dev ## Run every test, AT_ONCE=3 side by side, with a real Redis, Po
 soak: .venv/dev ## Kill workers, Redis and the scheduler for MINUTES=10, on both databases; writes docs/soak.md
 	@$(PY) -m tests.faults --minutes $(or $(MINUTES),10)
 
-fuzz: .venv/dev ## Try nearly good files, bodies and calls for MINUTES=10; what ends a decoder is kept in fuzz/
+fuzz: .venv/fuzz ## Try nearly good files, bodies and calls for MINUTES=10; what ends a decoder is kept in fuzz/
 	@$(PY) -m tests.fuzz --minutes $(or $(MINUTES),10)
 
 lint: .venv/dev ## Check style and who imports whom
@@ -62,7 +62,7 @@ requirements: ## Resolve the hash-pinned lists again (maintainers; needs uv)
 			--python-version 3.11 -o requirements/$$name.txt -q || exit 1; done
 	uv pip compile --group traces -c requirements/dev.txt --universal --generate-hashes --no-header --no-annotate \
 		--python-version 3.11 -o requirements/traces.txt -q
-	@for group in pretrained accounting music; do \
+	@for group in pretrained accounting music fuzz; do \
 		uv pip compile --group $$group --no-deps --universal --generate-hashes --no-header --no-annotate \
 			--python-version 3.11 -o requirements/$$group.txt -q || exit 1; done
 
@@ -85,6 +85,10 @@ clean: ## Remove the environment and the local data
 
 .venv/traces: requirements/traces.txt .venv/run
 	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/traces.txt
+	@touch $@
+
+.venv/fuzz: requirements/fuzz.txt .venv/dev
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes -r requirements/fuzz.txt
 	@touch $@
 
 .venv/dev: requirements/dev.txt requirements/pretrained.txt requirements/accounting.txt client/pyproject.toml .venv/pyvenv.cfg

@@ -37,6 +37,7 @@ _CONTAINED = (
     .group_by(workers.c.queue, workers.c.containment)
 )
 _MEMORY = select(workers.c.queue, func.sum(workers.c.memory_bytes)).where(~_is_silent).group_by(workers.c.queue)
+_DEVICES = select(workers.c.name, workers.c.devices).where(~_is_silent, workers.c.devices.is_not(None))
 _TOLD = select(deliveries.c.id).where(deliveries.c.state == bindparam("state")).limit(COUNTED_AT_MOST).subquery()
 _DELIVERIES = select(func.count()).select_from(_TOLD)
 
@@ -51,6 +52,16 @@ class Queue:
 
 
 @dataclass(frozen=True)
+class Device:
+    """A graphics card as a worker has told of it."""
+
+    worker: str
+    index: int
+    used_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True)
 class Census:
     """How things stand at one moment."""
 
@@ -60,6 +71,7 @@ class Census:
     workers: dict[tuple[str, str], int]
     memory: dict[str, int]
     contained: dict[tuple[str, str], int]
+    devices: list[Device]
     deliveries: dict[str, int]
     counted: list[Counted]
 
@@ -72,6 +84,11 @@ def take(sql: Connection, chosen: Settings) -> Census:
         workers={(row[0], row[1]): row[2] for row in sql.execute(_WORKERS, {"lease_s": chosen.lease_s})},
         memory={row[0]: int(row[1] or 0) for row in sql.execute(_MEMORY, {"lease_s": chosen.lease_s})},
         contained={(row[0], row[1]): row[2] for row in sql.execute(_CONTAINED, {"lease_s": chosen.lease_s})},
+        devices=[
+            Device(row.name, each["index"], each["used_bytes"], each["total_bytes"])
+            for row in sql.execute(_DEVICES, {"lease_s": chosen.lease_s})
+            for each in row.devices
+        ],
         deliveries={
             state: int(sql.execute(_DELIVERIES, {"state": state}).scalar_one()) for state in ("waiting", "failed")
         },

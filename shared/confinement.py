@@ -83,6 +83,7 @@ def confine_fork(layers: Collection[str], reach: Reach) -> None:
 
 
 def limit(bounds: Bounds) -> None:
+    """Limit this process and all it starts for good, within the limits that it has already. Raises OSError."""
     limits = {
         resource.RLIMIT_CPU: (bounds.cpu_s, bounds.cpu_s + CPU_GRACE_S),
         resource.RLIMIT_FSIZE: (bounds.file_bytes, bounds.file_bytes),

@@ -639,4 +639,6 @@ workers = Table(
     Column("memory_bytes", BigInteger),
     # The tier of its decoders as measured at its start (shared/containment/tiers.py); null where it has none.
     Column("containment", String(32)),
+    # The memory of each card that it computes on, at its last beat (worker/device_memory.py); null where it has none.
+    Column("devices", JSON(none_as_null=True)),
 )

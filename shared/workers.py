@@ -1,6 +1,7 @@
 """The workers: who is there, since when, and who is leaving. A slot's name outlives its process; a boot does not."""
 
 import platform
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, exists, insert, select, update
@@ -13,6 +14,8 @@ from shared.tenancy import NOBODY, owned
 
 # Long enough that nobody misses who went on a Friday.
 KEPT_S = 7 * 24 * 3600.0
+
+Json = dict[str, Any]  # Any: JSON
 
 
 def name_of(queue: str, slot: str) -> str:
@@ -27,7 +30,7 @@ def boot(sql: Connection, name: str, *, boot: str, queue: str, pid: int, contain
     """
     row = {
         "boot": boot, "queue": queue, "pid": pid, "containment": containment,
-        "started_at": now(), "beat_at": now(), "draining_at": None,
+        "started_at": now(), "beat_at": now(), "draining_at": None, "devices": None,
     }  # fmt: skip
     taken = sql.execute(update(workers).where(workers.c.name == name).values(row))
     if taken.rowcount == 0:
@@ -35,13 +38,16 @@ def boot(sql: Connection, name: str, *, boot: str, queue: str, pid: int, contain
     return recovery.lose(sql, name)
 
 
-def beat(sql: Connection, name: str, *, memory_bytes: int | None = None) -> bool:
-    """Say that the worker lives, and what it takes; returns whether it could take a job: it holds none, and stays."""
+def beat(sql: Connection, name: str, *, memory_bytes: int | None = None, devices: Sequence[Json] | None = None) -> bool:
+    """Say that the worker lives, and what it takes; returns whether it could take a job: it holds none, and stays.
+
+    `devices` are the cards that it computes on, each `{index, name, used_bytes, total_bytes}`; None of no card.
+    """
     holds = exists().where(jobs.c.state == RUNNING, jobs.c.lease_owner == name)
     row = sql.execute(
         update(workers)
         .where(workers.c.name == name)
-        .values(beat_at=now(), memory_bytes=memory_bytes)
+        .values(beat_at=now(), memory_bytes=memory_bytes, devices=list(devices) if devices else None)
         .returning(workers.c.draining_at, holds.label("holds"))
     ).one_or_none()
     return row is not None and row.draining_at is None and not row.holds
@@ -67,6 +73,13 @@ def every(sql: Connection, tenant: str = NOBODY) -> list[Row[Any]]:
     )
     chosen = select(workers, silent_s, *job, since).select_from(rows)
     return list(sql.execute(chosen.order_by(workers.c.started_at.desc(), workers.c.name)).all())
+
+
+def contained(sql: Connection, *, lease_s: float) -> list[tuple[str, str, str]]:
+    """Those that beat and open uploads: name, queue, and the tier that keeps its decoders in; sorted by name."""
+    is_there = (workers.c.beat_at >= now() - lease_s) & workers.c.containment.is_not(None)
+    chosen = select(workers.c.name, workers.c.queue, workers.c.containment).where(is_there)
+    return sorted((row.name, row.queue, row.containment) for row in sql.execute(chosen))
 
 
 def busy(sql: Connection) -> set[str]:

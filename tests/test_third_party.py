@@ -31,7 +31,8 @@ def test_a_dependency_has_the_versions_that_are_pinned(name: str) -> None:
     assert set(re.findall(rf"(?m)^{name}(?:\[[\w,-]+\])?==([\w.]+)", pins)) == set(ROWS[name][1].split(", "))
 
 
-@pytest.mark.parametrize("name", ROWS)
+# What `make fuzz` alone installs is not here: its licence was read in its wheels.
+@pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row[3] != "fuzz"])
 def test_a_dependency_has_the_licence_that_it_declares(name: str) -> None:
     # One project under two names, of which a machine has one.
     names = ["tensorflow-cpu", "tensorflow"] if name.startswith("tensorflow") else [name]

@@ -1,9 +1,11 @@
-"""/healthz: this process answers. /readyz: what it needs answers too."""
+"""/healthz: this process answers. /healthz/sandbox: decoders are kept in. /readyz: what it needs answers too."""
 
 from redis.exceptions import RedisError
 from sqlalchemy import text
 
-from shared import queue
+from shared import queue, workers
+from shared.containment.tiers import lowest
+from shared.keys import READ
 from web import schemas
 from web.api import Answer, Call, route
 
@@ -15,6 +17,19 @@ ABOVE_POLICIES = text("SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolna
 def alive(call: Call) -> Answer:
     """The process answers."""
     return Answer({"status": "ok"})
+
+
+@route("GET", "/healthz/sandbox", scope=READ, answer=schemas.Sandbox)
+def contained(call: Call) -> Answer:
+    """How far the workers that are here keep their decoders in, the least of them, and what is demanded at least."""
+    chosen = call.services.settings
+    found = workers.contained(call.sql, lease_s=chosen.lease_s)
+    tier = lowest([reached for _, _, reached in found]) if found else None
+    least = chosen.sandbox_at_least or None
+    # Of a worker whose own settings demand less: one that demanded as much would not have started.
+    is_below = tier is not None and least is not None and lowest([tier, least]) != least
+    shown = [{"name": name, "queue": queue_name, "tier": reached} for name, queue_name, reached in found]
+    return Answer({"status": "below" if is_below else "ok", "at_least": least, "tier": tier, "workers": shown})
 
 
 @route("GET", "/readyz", scope=None, answer=schemas.Health, opens=False, is_slow=True)

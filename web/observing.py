@@ -84,6 +84,10 @@ def _standing(found: Census) -> Iterator[Metric]:
     yield _gauge("etude_workers_memory_bytes", "Memory of the workers that beat.", ("queue",), memory)
     said = "Workers that beat, by the tier that holds their decoders."
     yield _gauge("etude_workers_contained", said, ("queue", "tier"), found.contained)
+    devices = [((each.worker, str(each.index)), each) for each in found.devices]
+    used, total = ({named: getattr(each, f"{what}_bytes") for named, each in devices} for what in ("used", "total"))
+    yield _gauge("etude_device_memory_used_bytes", "Memory of a card that is taken.", ("worker", "device"), used)
+    yield _gauge("etude_device_memory_total_bytes", "Memory that a card has.", ("worker", "device"), total)
     told = {(state,): count for state, count in found.deliveries.items()}
     yield _gauge("etude_deliveries", "Deliveries to webhooks: waiting, or failed of late.", ("state",), told)
 

@@ -157,6 +157,7 @@ def worker(row: Row[Any], *, is_busy: bool, lease_s: float) -> Json:
         "started_at": moment(row.started_at),
         "beat_at": moment(row.beat_at),
         "containment": row.containment,
+        "devices": row.devices or [],
         "job": None if row.job_id is None else job,
     }
 

@@ -160,6 +160,7 @@ class Worker(Open):
     started_at: str
     beat_at: str
     containment: str | None
+    devices: list[Json]
     job: Json | None
 
 
@@ -327,3 +328,10 @@ class DeliveryList(Open):
 
 class Health(Open):
     status: str
+
+
+class Sandbox(Open):
+    status: str
+    at_least: str | None
+    tier: str | None
+    workers: list[Json]

@@ -22,6 +22,7 @@ from shared.errors import Unavailable
 from shared.sealing import starting
 from shared.tenancy import EVERYONE
 from worker import post, presence, rings, tasks
+from worker.device_memory import DeviceMemory
 from worker.memory_kills import MemoryKills
 from worker.presence import Presence
 
@@ -112,7 +113,8 @@ def _listen(chosen: settings.Settings, app: Celery, *, name: str, queue_name: st
             queue.send(app, other)
         database.close()
         deaf_s = presence.DEAF_SPAWNED_S if start_method() == "spawn" else presence.DEAF_S
-        Presence(chosen, name, queue_name, post.skills, memory_kills, deaf_s).start()
+        devices = DeviceMemory() if queue_name == queue.TRAIN else None
+        Presence(chosen, name, queue_name, post.skills, memory_kills, devices, deaf_s).start()
 
     @signals.worker_process_init.connect(weak=False)
     def forget(**_: Any) -> None:

@@ -22,6 +22,7 @@ from shared.settings import Settings
 from shared.tallies import Tally
 from shared.tenancy import EVERYONE
 from worker import footprint, rings
+from worker.device_memory import DeviceMemory
 from worker.memory_kills import MemoryKills
 
 # Longer than a child takes to begin, a ring to be repeated and a connection to be made again, all one after the other.
@@ -42,6 +43,8 @@ class Presence:
     queue: str
     skills: Callable[[], Skills]
     memory_kills: MemoryKills
+    # None of one that computes on no card.
+    device_memory: DeviceMemory | None
     deaf_s: float
     quiet: threading.Lock = field(default_factory=threading.Lock)
 
@@ -73,11 +76,12 @@ class Presence:
     def _beat(self) -> bool:
         """Say that the worker lives; returns whether jobs wait for it while it does nothing."""
         taken = footprint.memory_bytes()
+        devices = None if self.device_memory is None else self.device_memory.look()
         database = Database(self.settings, whose=EVERYONE, pool_size=1)
         try:
             untold = rings.dropped.untold()
             with database.transaction() as sql:
-                is_free = workers.beat(sql, self.name, memory_bytes=taken)
+                is_free = workers.beat(sql, self.name, memory_bytes=taken, devices=devices)
                 if untold:
                     tallies.add(sql, Tally(tallies.NO_RING, "", self.queue), count=untold)
             rings.dropped.tell(untold)

@@ -17,6 +17,8 @@ OWN = "etude."
 WITH_CARDS = ("generation", "recommendation")
 NO_PARTS = (*show_composed.APART, *show_reasons.APART, *show_recommender.APART)
 
+GiB = 1024**3
+
 Json = dict[str, Any]
 
 
@@ -31,7 +33,7 @@ def datasets(found: Iterable[Dataset]) -> None:
 def workers(found: list[Json]) -> None:
     if not found:
         return page.say("No worker has ever been here: jobs wait until one is started.")
-    table = page.table("worker", "state", "does", "since", "last beat", "contained")
+    table = page.table("worker", "state", "does", "since", "last beat", "contained", "cards")
     for each in found:
         state = Text(each["state"], style=WORKER_COLOURS.get(each["state"], ""))
         job = each["job"] or {}
@@ -40,8 +42,15 @@ def workers(found: list[Json]) -> None:
         # A service of the version before does not tell.
         contained = each.get("containment") or "–"
         beat = page.ago(each["beat_at"])
-        table.add_row(escape(each["name"]), state, escape(does), page.when(since), beat, contained)
-    return page.print_table(table, spare=("since", "contained"))
+        table.add_row(escape(each["name"]), state, escape(does), page.when(since), beat, contained, _cards(each))
+    return page.print_table(table, spare=("since", "contained", "cards"))
+
+
+def _cards(worker: Json) -> str:
+    """The memory of each card that a worker computes on, taken and whole."""
+    cards = worker.get("devices") or []
+    said = (f"{each['index']}: {each['used_bytes'] / GiB:.1f} of {each['total_bytes'] / GiB:.0f} GiB" for each in cards)
+    return ", ".join(said) or "–"
 
 
 def models(found: Iterable[Json]) -> None:

@@ -18,6 +18,11 @@ def reached(layers: Collection[str]) -> str:
     return tier
 
 
+def lowest(tiers: Collection[str]) -> str:
+    """The one that keeps least of them; of one at least."""
+    return min(tiers, key=(NONE, *TIERS).index)
+
+
 def needed(tier: str) -> tuple[str, ...]:
     """The layers of a tier."""
     return TIERS[: TIERS.index(tier) + 1]

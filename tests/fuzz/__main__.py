@@ -1,4 +1,4 @@
-"""`make fuzz`: nearly good files into every decoder for so many minutes, then the parsers and the door at length.
+"""`make fuzz`: nearly good files into every decoder for so many minutes, the parsers led by coverage, then the door.
 
 What ends a decoder's child is kept in fuzz/ and told; what ends its parent, or is taken and wrong, ends this with 1.
 """
@@ -12,15 +12,15 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.fuzz import decoders
+from tests.fuzz import decoders, guided
 from tests.fuzz.decoders import Tried
 
 KEPT = Path("fuzz")
 # Of a round; a table has a child of its own, the others share one.
 ROUNDS = {"tables": (decoders.try_tables, 12), "recordings": (decoders.try_recordings, 60),
           "pieces": (decoders.try_pieces, 200)}  # fmt: skip
-# Of the time, the rest is the parsers' and the door's.
-DECODERS_SHARE = 0.6
+# Of the time, the rest is the door's, and the parsers' once more.
+DECODERS_SHARE, GUIDED_SHARE = 0.4, 0.3
 
 
 def main() -> None:
@@ -32,7 +32,20 @@ def main() -> None:
     print(f"seed {seed}", flush=True)
     tried = _decode(seed, time.monotonic() + DECODERS_SHARE * 60 * chosen.minutes)
     _keep(tried)
-    sys.exit(_test(times=max(1, round(3 * chosen.minutes))))
+    found = _guide(GUIDED_SHARE * 60 * chosen.minutes)
+    sys.exit(_test(times=max(1, round(3 * chosen.minutes))) or int(found))
+
+
+def _guide(seconds: float) -> bool:
+    """Whether something was found of the parsers, each led by coverage for its share of the time."""
+    if not guided.is_there():
+        print("Atheris is not here: it is built for Linux on x86-64 alone. Nothing is led by coverage.")
+        return False
+    KEPT.mkdir(exist_ok=True)
+    found = guided.run(KEPT, seconds=seconds)
+    for name in found:
+        print(f"{name}: what it neither takes nor refuses by name is kept as {KEPT}/{name}-…")
+    return bool(found)
 
 
 def _decode(seed: int, until: float) -> dict[str, Tried]:

@@ -2,13 +2,16 @@
 
 import functools
 import io
+import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tests.hostile.test_broker import message
 from tests.hostile.uploads import SONG, UPLOADS
 from tests.worker.audio import sounds
 from tests.worker.symbolic import midi_files as midi
@@ -60,3 +63,26 @@ def pieces() -> Seeds:
     np.savez(grid, train_frames=np.array([[60], [62]]), train_lengths=[1, 1])
     good = [("a.mid", music), ("b.mid", SONG), ("a.musicxml", score), ("a.mxl", scores.mxl(score))]
     return [*good * 4, ("a.npz", grid.getvalue()), ("a.zip", scores.zipped({"a.mid": music})), *_hostile("symbolic")]
+
+
+def _ending(found: Seeds, *suffixes: str) -> list[bytes]:
+    return list(dict.fromkeys(content for name, content in found if name.endswith(suffixes)))
+
+
+BODY = {
+    "action": "train",
+    "params": {"hidden": [{"units": 8}], "rate": 1e-3, "seed": -7},
+    "labels": {"é": None, "b": True},
+}
+# What each target of targets.py begins from; the first of each is good.
+GUIDED: dict[str, Callable[[], list[bytes]]] = {
+    "json": lambda: [json.dumps(BODY).encode(), json.dumps(BODY, ensure_ascii=False).encode(), b"[]", b"0"],
+    "ring": lambda: [message()],
+    "cron": lambda: [b"0 3 * * *", b"*/5 0-23/2 1,15 1-12 1-5", b"0 0 L * 5#2", b"59 23 31 12 *"],
+    "midi": lambda: _ending(pieces(), ".mid"),
+    "musicxml": lambda: _ending(pieces(), ".musicxml", ".xml"),
+    "mxl": lambda: _ending(pieces(), ".mxl"),
+    "recording": lambda: [*_ending(recordings(), ".wav"), *_ending(recordings(), ".flac", ".mp3", ".ogg", ".opus")],
+    "arrays": lambda: _ending(tables(), ".npz"),
+    "csv": lambda: _ending(tables(), ".csv"),
+}

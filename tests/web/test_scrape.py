@@ -30,7 +30,8 @@ from web.app import create_app, create_services
 
 COST = {"compute_s": 1.0}
 LABELS = {"action", "state", "reason", "outcome", "queue", "route", "method", "status", "le", "version",
-          "generation", "implementation"}  # fmt: skip
+          "generation", "implementation", "worker", "device"}  # fmt: skip
+CARDS = [{"index": index, "name": "H100", "used_bytes": 7 * index, "total_bytes": 2**36} for index in (0, 1)]
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
@@ -171,6 +172,23 @@ def test_workers_and_jobs_that_nobody_takes_back(
     assert value(found, "etude_workers_contained", queue="light", tier="seccomp") == 1
     assert value(found, "etude_jobs_running", action="train") == 1
     assert value(found, "etude_workers_deaf_total", queue="train") == 1
+
+
+def test_the_memory_of_cards_is_told_of_those_that_beat_and_of_nobody_else(
+    client: FlaskClient, database: Database
+) -> None:
+    with database.transaction() as sql:
+        for name in ("two", "silent", "none", "again"):
+            workers.boot(sql, name, boot=name, queue="train", pid=1)
+            workers.beat(sql, name, devices=[] if name == "none" else CARDS)
+        sql.execute(update(slots).where(slots.c.name == "silent").values(beat_at=1.0))
+        # Started once more, and elsewhere: it has told of no card yet.
+        workers.boot(sql, "again", boot="again-2", queue="train", pid=1)
+    found = scraped(client)
+
+    told = {named: taken for (name, named), taken in found.items() if name.startswith("etude_device_memory_used")}
+    assert told == {(("device", "0"), ("worker", "two")): 0, (("device", "1"), ("worker", "two")): 7}
+    assert value(found, "etude_device_memory_total_bytes", worker="two", device="1") == 2**36
 
 
 def test_no_label_has_anything_of_a_tenant(

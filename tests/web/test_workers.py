@@ -73,6 +73,20 @@ def test_it_is_told_how_far_decoders_are_contained(
     assert told == {"opening": "landlock", "answering": None, "moved": "seccomp"}
 
 
+def test_the_memory_of_its_cards_is_told(
+    client: FlaskClient, database: Database, settings: Settings, tenant: str
+) -> None:
+    card = {"index": 0, "name": "H100", "used_bytes": 1, "total_bytes": 2}
+    for name in ("with", "without"):
+        boot(database, name)
+    with database.transaction() as sql:
+        workers.beat(sql, "with", devices=[card])
+
+    said = ask(client, database, settings, tenant)
+
+    assert {name: worker["devices"] for name, worker in said.items()} == {"with": [card], "without": []}
+
+
 def test_anothers_job_is_not_told(client: FlaskClient, database: Database, settings: Settings, tenant: str) -> None:
     other = ids.new("ten")
     boot(database, "busy")

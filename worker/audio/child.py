@@ -7,10 +7,11 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from shared.confinement import CPU_GRACE_S
+from shared import confinement
 from shared.errors import JobFailed
 from shared.processes import die_with_parent
 from worker.audio.limits import SAID, TrackBounds
@@ -54,19 +55,14 @@ def keep_only(says: int, complains: int) -> None:
 
 def limit(bounds: TrackBounds) -> None:
     """Limit this process for good, within the limits that it has already."""
-    limits = {
-        resource.RLIMIT_CPU: (bounds.cpu_s, bounds.cpu_s + CPU_GRACE_S),
-        resource.RLIMIT_FSIZE: (bounds.file_bytes, bounds.file_bytes),
-        resource.RLIMIT_NOFILE: (bounds.open_files, bounds.open_files),
-        resource.RLIMIT_CORE: (0, 0),
-    }
-    if sys.platform == "linux":
-        mapped = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        limits[resource.RLIMIT_AS] = (mapped + bounds.address_bytes, mapped + bounds.address_bytes)
-    for what, (soft, hard) in limits.items():
-        allowed = resource.getrlimit(what)[1]
-        most = hard if allowed == resource.RLIM_INFINITY else min(hard, allowed)
-        resource.setrlimit(what, (min(soft, most), most))
+    confinement.limit(replace(bounds, address_bytes=_mapped_bytes() + bounds.address_bytes))
+
+
+def _mapped_bytes() -> int:
+    """The address space of this process; nought where it is not limited either."""
+    if sys.platform != "linux":
+        return 0
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def outcome(answer: Callable[[], Json], confine: Callable[[], None]) -> Json:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from shared.confinement import Bounds
+
 MiB = 1024 * 1024
 # The longest piece of a recording that is kept to be played.
 CLIP_S = 3.0
@@ -30,7 +32,7 @@ class AudioLimits:
 
 
 @dataclass(frozen=True)
-class TrackBounds:
+class TrackBounds(Bounds):
     """What the child of one track may use; address space counts from what the process that forks it maps already."""
 
     address_bytes: int = 1024 * MiB
