@@ -87,6 +87,18 @@ class Started:
 Process = subprocess.Popen[bytes] | Started
 
 
+def execute(
+    module: str, *arguments: str, env: Mapping[str, str], stdout: IO[bytes] | None = None,
+    stderr: IO[bytes] | None = None,
+) -> "subprocess.Popen[bytes]":  # fmt: skip
+    """The same by its command line, to be measured: a forked process maps its libraries as it touches them."""
+    return subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        env=env, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr, start_new_session=True,
+        preexec_fn=die_with_parent,
+    )  # fmt: skip
+
+
 class Nursery:
     """A process that has imported one module."""
 

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -40,19 +39,15 @@ class House:
     storage: Storage
     tenant: str
     processes: list[Process] = field(default_factory=list)
+    # By their command lines, otherwise, as where their memory is measured.
+    is_forked: bool = True
 
     def start(self, module: str, *arguments: str, **environment: str) -> Process:
         """One process, with these settings and these variables beside them."""
         with (self.settings.home / f"{module}-{len(self.processes)}.log").open("wb") as log:
             given = {**os.environ, **environment_of(self.settings), **environment}
-            if module in nursery.LATER:
-                started: Process = nursery.start(module, *arguments, env=given, stdout=log, stderr=log)
-            else:
-                started = subprocess.Popen(
-                    [sys.executable, "-m", module, *arguments],
-                    env=given, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                    start_new_session=True, preexec_fn=die_with_parent,
-                )  # fmt: skip
+            begin = nursery.start if self.is_forked and module in nursery.LATER else nursery.execute
+            started: Process = begin(module, *arguments, env=given, stdout=log, stderr=log)
         self.processes.append(started)
         return started
 

@@ -58,10 +58,11 @@ class Server:
         self.process.wait(LIMIT_S)
 
 
-def start(settings: Settings, key: str) -> Server:
+def start(settings: Settings, key: str, *, is_forked: bool = True) -> Server:
     """Start it and return once it answers."""
     port = free_port("127.0.0.1")
     environment = {**os.environ, **environment_of(settings), "ETUDE_PORT": str(port)}
-    server = Server(port, key, nursery.start("web.serve", env=environment))
+    begin = nursery.start if is_forked else nursery.execute
+    server = Server(port, key, begin("web.serve", env=environment))
     assert until(server.is_up, limit_s=LIMIT_S), "the web process did not answer"
     return server
