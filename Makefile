@@ -34,10 +34,11 @@ restore: .venv/run ## Put what is saved in FROM=folder into a database and a sto
 	@test -n "$(FROM)" || { echo "Say what to restore: make restore FROM=folder" >&2; exit 1; }
 	@$(PY) -m shared.backup restore "$(FROM)" $(if $(KEYS),--keys "$(KEYS)")
 
-# Much of a test is waiting: three at once keep two processors busy. The tests of a file stay together. What fails beside
-# others is tried once more alone, and named: a process that had to wait for its turn may have missed a limit.
+# Much of a test is waiting: three at once keep two processors busy. The tests of a file stay together, and the longest
+# files come first (tests/longest.py). What fails beside others is tried once more alone, and named: a process that had
+# to wait for its turn may have missed a limit.
 test: .venv/dev ## Run every test, AT_ONCE=3 side by side, with a real Redis, PostgreSQL and worker processes
-	@$(PY) -m pytest -n $(or $(AT_ONCE),3) --dist loadfile || { [ $$? = 1 ] && \
+	@$(PY) -m pytest -n $(or $(AT_ONCE),3) --dist loadfile --no-loadscope-reorder || { [ $$? = 1 ] && \
 		echo "These failed beside others; each once more, alone." && $(PY) -m pytest -v --last-failed --last-failed-no-failures none; }
 
 soak: .venv/dev ## Kill workers, Redis and the scheduler for MINUTES=10, on both databases; writes docs/soak.md

@@ -20,10 +20,17 @@ from shared.storage import Storage
 from shared.tables import tenants
 from shared.tenancy import EVERYONE
 from tests import postgres_server
+from tests.longest import FILES
 
 PEPPER = "a pepper that is only good for tests"
 ROOT_KEY = "7e57" * 16
 TEMPLATE = "etude_template"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest files; all others in the order in which they were found."""
+    places = {Path(__file__).parent / f"{name}.py": place for place, name in enumerate(FILES)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +21,9 @@ from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import attempts, events, jobs, versions
 from shared.up import environment_of, free_port
+from tests import nursery
 from tests.faults import oracle, rehearsal
+from tests.nursery import Process
 from tests.waiting import until
 from tests.web.serving import Server
 
@@ -37,18 +38,16 @@ class House:
     database: Database
     storage: Storage
     tenant: str
-    processes: list["subprocess.Popen[bytes]"] = field(default_factory=list)
+    processes: list[Process] = field(default_factory=list)
+    # By their command lines, otherwise, as where their memory is measured.
+    is_forked: bool = True
 
-    def start(self, module: str, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
+    def start(self, module: str, *arguments: str, **environment: str) -> Process:
         """One process, with these settings and these variables beside them."""
-        log = (self.settings.home / f"{module}-{len(self.processes)}.log").open("wb")
-        started = subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
-            env={**os.environ, **environment_of(self.settings), **environment},
-            stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-            start_new_session=True, preexec_fn=die_with_parent,
-        )  # fmt: skip
-        log.close()
+        with (self.settings.home / f"{module}-{len(self.processes)}.log").open("wb") as log:
+            given = {**os.environ, **environment_of(self.settings), **environment}
+            begin = nursery.start if self.is_forked and module in nursery.LATER else nursery.execute
+            started: Process = begin(module, *arguments, env=given, stdout=log, stderr=log)
         self.processes.append(started)
         return started
 
@@ -77,7 +76,7 @@ class House:
         with self.database.reading() as sql:
             return next(float(row.beat_at) for row in workers.every(sql) if row.name == workers.name_of(LIGHT, slot))
 
-    def scheduler(self) -> "subprocess.Popen[bytes]":
+    def scheduler(self) -> Process:
         return self.start("worker.tick")
 
     def web(self, **environment: str) -> Server:

@@ -136,7 +136,7 @@ def test_25_a_leaving_worker_gives_its_job_back_with_all_that_was_done(house: Ho
     house.wait_for_steps(job, 3)
 
     leaving.terminate()
-    assert leaving.wait(30) is not None
+    assert house.wait_for_exit(leaving) is not None
     given_back = house.find(job)
     house.worker("2")
     house.wait_for_end(job)

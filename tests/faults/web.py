@@ -9,11 +9,12 @@ import os
 from shared import queue, settings
 from tests.faults import points
 
+# The rehearsing workers serve the light queue, where no main process loads TensorFlow. Said before anything of web is
+# imported; the process that answers is forked from this one.
+queue.TRAIN = queue.LIGHT
+
 
 def main() -> None:
-    # The rehearsing workers serve the light queue, where no main process loads TensorFlow. Said before anything of web
-    # is imported; the process that answers is forked from this one.
-    queue.TRAIN = queue.LIGHT
     from web import serve
 
     chosen = settings.read()

@@ -38,7 +38,7 @@ def house(postgres: postgres_server.Server, tmp_path_factory: pytest.TempPathFac
     database = Database(chosen, whose=EVERYONE)
     storage = Storage(chosen)
     storage.open_keys()
-    yield (made := House(chosen, database, storage, make_tenant(database)))
+    yield (made := House(chosen, database, storage, make_tenant(database), is_forked=False))
     made.stop()
     database.close()
     redis.kill()

@@ -14,11 +14,17 @@ from web.app import create_app, create_services
 
 
 @pytest.fixture
-def server(redis: Settings, database: Database, tenant: str) -> Iterator[serving.Server]:
+def is_forked() -> bool:
+    """Whether the web process is forked; a test that measures its memory says by parametrize that it is not."""
+    return True
+
+
+@pytest.fixture
+def server(redis: Settings, database: Database, tenant: str, is_forked: bool) -> Iterator[serving.Server]:
     """The web process over the test's own database, storage and Redis."""
     with database.transaction() as sql:
         key = keys.create(sql, tenant, name="test", scope=keys.ADMIN, pepper=redis.pepper)
-    running = serving.start(redis, key)
+    running = serving.start(redis, key, is_forked=is_forked)
     yield running
     running.stop()
 

@@ -3,16 +3,15 @@
 import http.client
 import json
 import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from typing import Any
 
 import psutil
 
-from shared.processes import die_with_parent
 from shared.settings import Settings
 from shared.up import environment_of, free_port
+from tests import nursery
+from tests.nursery import Process
 from tests.waiting import until
 
 LIMIT_S = 30.0
@@ -24,7 +23,7 @@ class Server:
 
     port: int
     key: str
-    process: "subprocess.Popen[bytes]"
+    process: Process
 
     def is_up(self) -> bool:
         try:
@@ -51,19 +50,19 @@ class Server:
 
     def worker(self) -> psutil.Process:
         """The process that runs the application; the other one watches it."""
-        own = psutil.Process(self.process.pid)
-        return max([own, *own.children(recursive=True)], key=lambda each: each.memory_info().rss)
+        (worker,) = psutil.Process(self.process.pid).children()
+        return worker
 
     def stop(self) -> None:
         self.process.terminate()
         self.process.wait(LIMIT_S)
 
 
-def start(settings: Settings, key: str) -> Server:
+def start(settings: Settings, key: str, *, is_forked: bool = True) -> Server:
     """Start it and return once it answers."""
     port = free_port("127.0.0.1")
     environment = {**os.environ, **environment_of(settings), "ETUDE_PORT": str(port)}
-    process = subprocess.Popen([sys.executable, "-m", "web.serve"], env=environment, preexec_fn=die_with_parent)
-    server = Server(port, key, process)
+    begin = nursery.start if is_forked else nursery.execute
+    server = Server(port, key, begin("web.serve", env=environment))
     assert until(server.is_up, limit_s=LIMIT_S), "the web process did not answer"
     return server

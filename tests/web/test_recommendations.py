@@ -1,8 +1,6 @@
 """Lists at once through HTTP: a real web process, a real answering worker, and what is refused at the door."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,12 @@ from sqlalchemy import insert, select, update
 
 from shared import ids, pseudonyms, questions
 from shared.database import Database, now
-from shared.processes import die_with_parent
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import answers, models, versions
 from shared.tables import datasets as dataset_table
 from shared.up import environment_of
+from tests import nursery
 from tests.factories import make_dataset, make_job
 from tests.waiting import until
 from tests.web.calling import Caller
@@ -54,8 +52,7 @@ def plays(post: Post, tenant: str, tmp_path: Path) -> str:
 @pytest.fixture
 def answering(redis: Settings) -> Iterator[None]:
     environment = {**os.environ, **environment_of(redis)}
-    argv = [sys.executable, "-m", "worker.answers"]
-    started = subprocess.Popen(argv, env=environment, preexec_fn=die_with_parent)
+    started = nursery.start("worker.answers", env=environment)
     assert until(lambda: questions.is_answered(redis))
     yield
     started.kill()

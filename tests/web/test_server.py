@@ -120,6 +120,7 @@ def test_json_that_cannot_be_read_is_refused_by_name(server: Server, body: bytes
 
 
 @pytest.mark.hostile("H08")
+@pytest.mark.parametrize("is_forked", [False])
 def test_fifty_megabytes_of_json_are_refused_and_not_held(server: Server) -> None:
     before = server.worker().memory_info().rss
     body = json.dumps({"name": "x" * (50 * MiB)}).encode()
@@ -166,6 +167,7 @@ def test_what_is_no_request_harms_nobody(server: Server, request_text: str) -> N
     assert server.call("GET", "/healthz")[0] == 200
 
 
+@pytest.mark.parametrize("is_forked", [False])
 def test_250_clients_wait_at_once_and_the_rest_is_served(server: Server, database: Database, tenant: str) -> None:
     with database.transaction() as sql:
         job = make_job(sql, tenant)
@@ -305,6 +307,7 @@ def store_predictions(settings: Settings, database: Database, tenant: str, *, mi
     return job, settings.home / "storage" / key
 
 
+@pytest.mark.parametrize("is_forked", [False])
 def test_a_client_that_reads_slowly_holds_no_memory(
     server: Server, redis: Settings, database: Database, tenant: str
 ) -> None:
@@ -368,6 +371,7 @@ def test_a_header_that_cannot_be_read_is_refused_where_it_matters(server: Server
     assert taken.startswith(b"HTTP/1.1 201 ")
 
 
+@pytest.mark.parametrize("is_forked", [False])
 def test_the_web_process_is_small_and_holds_no_arrays(server: Server, database: Database) -> None:
     assert server.worker().memory_info().rss < 120 * MiB
     with database.reading() as sql:

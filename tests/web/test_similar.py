@@ -3,8 +3,6 @@
 import dataclasses
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -16,13 +14,14 @@ from sqlalchemy import insert
 
 from shared import datasets, ids, keys, questions, queue
 from shared.database import Database, now
-from shared.processes import die_with_parent
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import models, versions
 from shared.up import environment_of
+from tests import nursery
 from tests.factories import SONGS, make_dataset, make_job
 from tests.heard import change, contents_of, cosines, hear, make_audio, random_means
+from tests.nursery import Process
 from tests.waiting import until
 from tests.web import serving
 from tests.web.serving import LIMIT_S, Server
@@ -31,7 +30,7 @@ KEYS = [f"t{number}" for number in range(30)]
 GENRES = ["rock", "pop", "jazz"] * 10
 MEANS = random_means(30)
 
-Start = Callable[[], "subprocess.Popen[bytes]"]
+Start = Callable[[], Process]
 Said = tuple[int, Any, dict[str, str]]
 
 
@@ -44,12 +43,11 @@ def connection(redis: Settings) -> Iterator[Redis]:
 @pytest.fixture
 def start(redis: Settings) -> Iterator[Start]:
     """Start an answering worker; it is killed in the end if it is still there."""
-    started = list["subprocess.Popen[bytes]"]()
+    started = list[Process]()
 
-    def begin() -> "subprocess.Popen[bytes]":
+    def begin() -> Process:
         environment = {**os.environ, **environment_of(redis)}
-        argv = [sys.executable, "-m", "worker.answers"]
-        started.append(subprocess.Popen(argv, env=environment, preexec_fn=die_with_parent))
+        started.append(nursery.start("worker.answers", env=environment))
         assert until(lambda: questions.is_answered(redis))
         return started[-1]
 

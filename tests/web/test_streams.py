@@ -346,6 +346,7 @@ def test_many_idle_streams_hold_no_thread_each(server: Server, database: Databas
     assert ends == [["queued", "cancelled"]] * 100
 
 
+@pytest.mark.parametrize("is_forked", [False])
 def test_a_slow_reader_makes_no_memory_grow_and_can_go_on(server: Server, database: Database, tenant: str) -> None:
     with database.transaction() as sql:
         job = make_job(sql, tenant)

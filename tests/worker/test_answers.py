@@ -28,6 +28,7 @@ from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import jobs, outputs
 from shared.up import environment_of
+from tests import nursery
 from tests.factories import make_job
 from tests.heard import change, contents_of, cosines, hear, make_audio, random_means
 from tests.waiting import until
@@ -238,7 +239,7 @@ def test_a_question_of_another_form_is_told_too(
 class Process:
     """`python -m worker.answers`, as it is in production."""
 
-    process: "subprocess.Popen[bytes]"
+    process: nursery.Process
     log: Path
 
     def lines(self, event: str) -> int:
@@ -254,8 +255,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[Settings], Process]]:
         path = tmp_path / f"answers-{len(started)}.log"
         environment = {**os.environ, **environment_of(settings)}
         with path.open("wb") as log:
-            argv = [sys.executable, "-m", "worker.answers"]
-            process = subprocess.Popen(argv, env=environment, stderr=log, preexec_fn=die_with_parent)
+            process = nursery.start("worker.answers", env=environment, stderr=log)
         started.append(Process(process, path))
         return started[-1]
 
