@@ -21,6 +21,8 @@ from shared.tables import models as model_table
 INTERACTIONS = "interactions"
 TABLE = "table"
 AUDIO = "audio"
+# The code of the error of a job that had read what is not there any more.
+CHANGED = "dataset_changed"
 OPEN, INGESTING, READY, REJECTED, ERASED = "open", "ingesting", "ready", "rejected", "erased"
 
 Json = dict[str, Any]
@@ -171,7 +173,7 @@ def demand_unchanged(sql: Connection, row: Row[Any]) -> None:
 
 def changed(row: Row[Any]) -> TryAgain:
     """What is said where a dataset is not any more what was read."""
-    return TryAgain(f"Dataset {row.name}@{row.version} was changed while it was read.", code="dataset_changed")
+    return TryAgain(f"Dataset {row.name}@{row.version} was changed while it was read.", code=CHANGED)
 
 
 def settle(sql: Connection) -> int:

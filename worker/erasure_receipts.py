@@ -44,12 +44,19 @@ def write(row: Row[Any], found: Json, *, head: Row[Any], done_at: float) -> Json
         "aliases_removed": found["aliases"],
         "predictions_deleted": found["outputs"],
         "jobs_cancelled": found.get("cancelled", []),
+        "jobs_restarted": _restarted(found),
         "schedules_paused": found.get("schedules", []),
         "retrained": found["retrained"],
         "not_retrained": found["not_retrained"],
         "remains": _remains(row, found),
         "audit_log": {"seq": head.seq, "hash": head.hash},
     }  # fmt: skip
+
+
+def _restarted(found: Json) -> list[str]:
+    """Those that had read what was erased, and learn from what is left."""
+    ended = set(found.get("cancelled", ()))
+    return sorted(each["job"] for each in found.get("restarted", ()) if each["job"] not in ended)
 
 
 def _remains(row: Row[Any], found: Json) -> list[Json]:

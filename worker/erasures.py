@@ -1,8 +1,9 @@
 """Carries an erasure out, in steps that do no harm when they are done again, and signs what was done.
 
 First what is left of the datasets of a listener or a row takes the place of what was, and what still reads the old
-content is told to end. Then, once nothing reads it any more, the rows go that name what was made of it, and what they
-named is noted with the erasure. Then keys and files are destroyed. Last come the trainings anew, and the receipt.
+content begins anew; of a dataset it is told to end. Then, once nothing reads it any more, the rows go that name what
+was made of it, and what they named is noted with the erasure. Then keys and files are destroyed. Last come the
+trainings anew, and the receipt.
 """
 
 import time
@@ -11,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared import claims, datasets, derived, erasing, erasures, features, receipts, rights, storage
+from shared import claims, datasets, derived, erasing, erasures, features, receipts, restarts, rights, storage
 from shared.database import now
 from shared.datasets import READY, jobs_naming
 from shared.errors import TryAgain
@@ -34,7 +35,7 @@ def carry_out(desk: Desk) -> Ending:
     """Bring the erasure of the job to its end."""
     with desk.database.reading() as sql:
         row = erasures.find(sql, desk.claim.tenant, desk.claim.params["erasure"])
-    row = _end_jobs(desk, row) if row.kind == erasures.DATASET else _replace(desk, row)
+    row = _end_jobs(desk, row) if row.kind == erasures.DATASET else _begin_anew(desk, _replace(desk, row))
     _wait(desk, row)
     row = _take(desk, row)
     desk.enter("destroying")
@@ -82,16 +83,20 @@ def _replace(desk: Desk, row: Row[Any]) -> Row[Any]:
     told = {each["id"]: each for each in row.found.get("datasets", ())}
     with desk.database.transaction() as sql:
         claims.hold(sql, desk.claim)
+        changed = [change.was.id for change in changes]
+        begun = restarts.hold(sql, row.tenant, changed)
         erasing.publish(sql, row.tenant, row.dataset, read, changes, formats=formats)
         for change in changes:
             told[change.was.id] = versions_left.told(row, told.get(change.was.id), change)
-        changed = [change.was.id for change in changes]
         files = [file for change in changes for file in versions_left.replaced(change)]
-        found = _with_cancelled(row.found, erasures.cancel_open(sql, row.tenant, changed, started=True))
+        # What is left is clean, too: a job that has begun on it already has learned from nothing that was erased.
+        clean = {each.sha256 for each in read if each.id not in changed} | {change.sha256 for change in changes}
+        found = _with_restarts(row.found, restarts.begin_anew(sql, begun))
         found |= {
             "datasets": list(told.values()),
             "files": [*row.found.get("files", ()), *files],
-            "clean": sorted({each.sha256 for each in read if each.id not in told}),
+            "clean": sorted({*row.found.get("clean", ()), *clean}),
+            "is_settled": not changes and row.found.get("is_settled", False),
         }
         if row.kind == erasures.TRACK:
             found |= _of_rows(sql, row, [change.uploads for change in changes if change.uploads is not None])
@@ -99,6 +104,23 @@ def _replace(desk: Desk, row: Row[Any]) -> Row[Any]:
         for change in changes:
             erasures.tell(sql, row, "rewrite", change.was.id)
     return noted
+
+
+def _begin_anew(desk: Desk, row: Row[Any]) -> Row[Any]:
+    """Look once more, now that all see what is left: one may have come, and have read, in that very moment."""
+    if row.found["is_settled"]:
+        return row
+    with desk.database.transaction() as sql:
+        claims.hold(sql, desk.claim)
+        before = {each["job"] for each in row.found["restarted"]}
+        begun = restarts.hold(sql, row.tenant, _dataset_ids(row))
+        found = _with_restarts(row.found, restarts.begin_anew(sql, begun, before=before))
+        return erasures.note(sql, row, {**found, "is_settled": True})
+
+
+def _with_restarts(found: Json, more: restarts.Restarts) -> Json:
+    told = {each["job"]: each for each in [*found.get("restarted", ()), *more.had_read]}
+    return _with_cancelled({**found, "restarted": list(told.values())}, more.ended)
 
 
 def _of_rows(sql: Connection, row: Row[Any], uploads: Sequence[erasing.Uploads]) -> Json:
@@ -113,7 +135,7 @@ def _of_rows(sql: Connection, row: Row[Any], uploads: Sequence[erasing.Uploads])
 
 
 def _wait(desk: Desk, row: Row[Any]) -> None:
-    """Until what was told to end has ended. Raises TryAgain when it takes too long."""
+    """Until nothing is at what was there before. Raises TryAgain when that takes too long."""
     desk.enter("waiting")
     until = time.monotonic() + ENDING_S
     while _running(desk, row):
@@ -125,7 +147,9 @@ def _wait(desk: Desk, row: Row[Any]) -> None:
 
 def _running(desk: Desk, row: Row[Any]) -> bool:
     told = set(row.found.get("cancelled", ()))
-    with desk.database.reading() as sql:
+    with desk.database.transaction() as sql:
+        if restarts.is_read(sql, row.found.get("restarted", ()), lease_s=desk.settings.lease_s):
+            return True
         return any(job.state == RUNNING and job.id in told for job in jobs_naming(sql, row.tenant, _dataset_ids(row)))
 
 
@@ -135,7 +159,8 @@ def _take(desk: Desk, row: Row[Any]) -> Row[Any]:
     with desk.database.transaction() as sql:
         claims.hold(sql, desk.claim)
         ids = _dataset_ids(row) if whole else _ids_of_name(sql, row)
-        made_by = derived.ended_on(sql, row.tenant, ids)
+        anew = {each["job"] for each in row.found.get("restarted", ())}
+        made_by = [job for job in derived.ended_on(sql, row.tenant, ids) if job not in anew]
         clean = set() if whole else set(row.found["clean"])
         marked = derived.learned(sql, made_by, clean=clean)
         mark = {"erasure": row.id, "kind": row.kind}
@@ -192,6 +217,8 @@ def _destroy(desk: Desk, row: Row[Any]) -> list[str]:
     leftover: list[str] = []
     for job in row.found["jobs"]:
         leftover += _sweep_job(desk, job)
+    for each in row.found.get("restarted", ()):
+        leftover += _sweep_job(desk, each["job"], until=each["fence"])
     _destroy_key_of_hashes(desk, row)
     for dataset in _dataset_ids(row):
         if row.kind == erasures.DATASET:
@@ -211,15 +238,20 @@ def _destroy_key_of_hashes(desk: Desk, row: Row[Any]) -> None:
         masking_keys.destroy(desk.storage, masking_keys.place(desk.settings.pepper, row.tenant, row.dataset))
 
 
-def _sweep_job(desk: Desk, job: str) -> list[str]:
-    """What an attempt has left behind and nobody names: checkpoints, chunks."""
+def _sweep_job(desk: Desk, job: str, *, until: int | None = None) -> list[str]:
+    """What attempts, or those up to a fence, have left behind and nobody names: checkpoints, chunks."""
     desk.check()
-    there = desk.storage.keys(f"t/{desk.claim.tenant}/jobs/{job}/")
+    folder = f"t/{desk.claim.tenant}/jobs/{job}/"
+    there = [key for key in desk.storage.keys(folder) if until is None or _fence(key, folder) <= until]
     with desk.database.reading() as sql:
         gone = sorted(set(there) - derived.named_under(sql, desk.claim.tenant, job))
     for key in gone:
         desk.storage.delete(key)
     return gone
+
+
+def _fence(key: str, folder: str) -> int:
+    return int(key.removeprefix(folder).partition("/")[0])
 
 
 def _newest(sql: Connection, row: Row[Any]) -> list[Row[Any]]:

@@ -3,12 +3,13 @@
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 
 import structlog
 from sqlalchemy import Connection
 
-from shared import chunks, claims, datasets, studies, tariff, workers
+from shared import chunks, claims, datasets, restarts, studies, tariff, workers
 from shared.claims import Claim
 from shared.errors import (
     ClaimLost,
@@ -105,9 +106,16 @@ def _work(post: Post, claim: Claim) -> None:
         _carry_out(desk)
     except ClaimLost as lost:
         log.warning("claim_lost", detail=lost.detail)
+        _let_go(desk)
     finally:
         heart.stop()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _let_go(desk: Desk) -> None:
+    """An erasure may wait for that; where the database is away it takes the silence for it."""
+    with suppress(Unavailable), desk.database.transaction() as sql:
+        restarts.let_go(sql, desk.claim.job_id, desk.claim.fence)
 
 
 def _carry_out(desk: Desk) -> None:
@@ -127,7 +135,7 @@ def _carry_out(desk: Desk) -> None:
         _persist(desk, lambda sql: claims.stall(sql, claim, stall, cost=cost()))
     except (TryAgain, Unavailable) as passing:
         error = passing
-        _persist(desk, lambda sql: claims.try_again(sql, claim, error, cost=cost()))
+        _persist(desk, lambda sql: _try_again(sql, desk, error))
     except NotFound:
         _persist(desk, lambda sql: _fail(sql, desk, _gone(sql, desk)))
     except (JobFailed, RequestRefused) as failed:
@@ -183,6 +191,13 @@ def _fail(sql: Connection, desk: Desk, error: JobFailed | RequestRefused) -> Non
     claims.fail(sql, desk.claim, error, cost=desk.heart.cost())
     if desk.claim.action == "ingest":
         datasets.settle(sql)
+
+
+def _try_again(sql: Connection, desk: Desk, error: TryAgain | Unavailable) -> None:
+    claims.try_again(sql, desk.claim, error, cost=desk.heart.cost())
+    if error.code == datasets.CHANGED:
+        # What it would go on from was learned from what is gone.
+        restarts.forget(sql, desk.claim.job_id)
 
 
 def _persist(desk: Desk, write: Callable[[Connection], None]) -> None:
