@@ -21,6 +21,7 @@ from shared.tables import models as model_table
 INTERACTIONS = "interactions"
 TABLE = "table"
 AUDIO = "audio"
+SYMBOLIC = "symbolic"
 # The code of the error of a job that had read what is not there any more.
 CHANGED = "dataset_changed"
 OPEN, INGESTING, READY, REJECTED, ERASED = "open", "ingesting", "ready", "rejected", "erased"

@@ -101,7 +101,8 @@ def _reset(sql: Connection, row: Row[Any], state: str, **values: Any) -> None:
     # What was withdrawn since it first began it will not have learned from (worker/consents.py).
     anew = {"started_at": None, "ended_at": None, "cancel_requested_at": None}
     moments = anew if state == QUEUED else {"ended_at": now()}
-    sql.execute(update(jobs).where(jobs.c.id == row.id).values({**both, **moments, **values}))
+    mine = (jobs.c.tenant == row.tenant) & (jobs.c.id == row.id)
+    sql.execute(update(jobs).where(mine).values({**both, **moments, **values}))
     was_running = row.state == RUNNING and row.lease_owner != PARKED
     outcome = {"outcome": OUTCOME} if was_running else {}
     history.note(sql, row.id, "state", {"state": state, "reason": REASON, **outcome})

@@ -60,7 +60,8 @@ def test_a_training_under_way_learns_from_what_is_left_under_its_id(
     assert (working.find(post, job).state, working.outcomes(post, job)) == (QUEUED, ["restarted"])
     assert readable(post, "canary-key") == []
     with database.transaction() as sql:
-        sql.execute(update(job_table).where(job_table.c.id == job).values(params=working.SHORT))
+        mine = (job_table.c.tenant == tenant) & (job_table.c.id == job)
+        sql.execute(update(job_table).where(mine).values(params=working.SHORT))
     runner.run(trainer, "train", only_tenant=None)
     (version,) = working.made(post, job)
     assert version.lineage["dataset"]["sha256"] == losing.find(post, tenant, songs.id).sha256 != songs.sha256
@@ -142,7 +143,7 @@ def test_a_search_begins_anew_with_all_of_its_trials(post: Post, tenant: str, so
             {"number": 0, "axes": {"a": 1}, "rungs": {"1": 0.5}}, {"number": 2, "axes": {"a": 1}, "final": True}
         ))  # fmt: skip
         unread = factories.make_job(sql, tenant, **trial, params={"number": 1})
-        of_both = job_table.c.id.in_([ended, final])
+        of_both = (job_table.c.tenant == tenant) & job_table.c.id.in_([ended, final])
         done = {"state": SUCCEEDED, "attempt": 1, "fence": 1, "result": {"value": 1.0}, "ended_at": now()}
         sql.execute(update(job_table).where(of_both).values(done))
         file = {"name": "weights.safetensors", "size_bytes": 1, "sha256": "0" * 64}
