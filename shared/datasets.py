@@ -22,8 +22,6 @@ INTERACTIONS = "interactions"
 TABLE = "table"
 AUDIO = "audio"
 SYMBOLIC = "symbolic"
-# The code of the error of a job that had read what is not there any more.
-CHANGED = "dataset_changed"
 OPEN, INGESTING, READY, REJECTED, ERASED = "open", "ingesting", "ready", "rejected", "erased"
 
 Json = dict[str, Any]
@@ -174,7 +172,7 @@ def demand_unchanged(sql: Connection, row: Row[Any]) -> None:
 
 def changed(row: Row[Any]) -> TryAgain:
     """What is said where a dataset is not any more what was read."""
-    return TryAgain(f"Dataset {row.name}@{row.version} was changed while it was read.", code=CHANGED)
+    return TryAgain(f"Dataset {row.name}@{row.version} was changed while it was read.", code="dataset_changed")
 
 
 def settle(sql: Connection) -> int:

@@ -12,12 +12,25 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared import claims, datasets, derived, erasing, erasures, features, receipts, restarts, rights, storage
+from shared import (
+    claims,
+    datasets,
+    derived,
+    erasing,
+    erasures,
+    features,
+    pseudonyms,
+    receipts,
+    restarts,
+    rights,
+    storage,
+)
 from shared.database import now
 from shared.datasets import READY, jobs_naming
 from shared.errors import TryAgain
 from shared.jobs import RUNNING
 from shared.masking import keys as masking_keys
+from shared.row_keys import RowKeys
 from shared.tables import audit_heads
 from shared.tables import datasets as dataset_table
 from worker import erasure_receipts, leftovers, retraining, versions_left
@@ -99,7 +112,7 @@ def _replace(desk: Desk, row: Row[Any]) -> Row[Any]:
             "is_settled": not changes and row.found.get("is_settled", False),
         }
         if row.kind == erasures.TRACK:
-            found |= _of_rows(sql, row, [change.uploads for change in changes if change.uploads is not None])
+            found |= _of_rows(sql, desk, row, [change.uploads for change in changes if change.uploads is not None])
         noted = erasures.note(sql, row, found)
         for change in changes:
             erasures.tell(sql, row, "rewrite", change.was.id)
@@ -123,13 +136,14 @@ def _with_restarts(found: Json, more: restarts.Restarts) -> Json:
     return _with_cancelled({**found, "restarted": list(told.values())}, more.ended)
 
 
-def _of_rows(sql: Connection, row: Row[Any], uploads: Sequence[erasing.Uploads]) -> Json:
-    """What was heard in the rows that are gone, and whether the ledger of rights names them by their keys."""
+def _of_rows(sql: Connection, desk: Desk, row: Row[Any], uploads: Sequence[erasing.Uploads]) -> Json:
+    """What was heard in the rows that are gone, by what the ledger of rights names them, and whether in the open."""
     keys = {key for each in uploads for key in each.keys}
     return {
         "contents": sorted(
             {*row.found.get("contents", ()), *(content for each in uploads for content in each.forgotten)}
         ),
+        "named": sorted({*row.found.get("named", ()), *(_pseudonym(desk, row, key) for key in keys)}),
         "in_ledger": row.found.get("in_ledger", False) or rights.names_rows(sql, _ids_of_name(sql, row), keys),
     }
 
@@ -219,6 +233,7 @@ def _destroy(desk: Desk, row: Row[Any]) -> list[str]:
         leftover += _sweep_job(desk, job)
     for each in row.found.get("restarted", ()):
         leftover += _sweep_job(desk, each["job"], until=each["fence"])
+    _destroy_row_keys(desk, row)
     _destroy_key_of_hashes(desk, row)
     for dataset in _dataset_ids(row):
         if row.kind == erasures.DATASET:
@@ -228,6 +243,27 @@ def _destroy(desk: Desk, row: Row[Any]) -> list[str]:
             desk.storage.delete(key)
             leftover.append(key)
     return leftover
+
+
+def _pseudonym(desk: Desk, row: Row[Any], key: str) -> str:
+    return pseudonyms.of_row(desk.settings.pepper, row.tenant, row.dataset, key)
+
+
+def _destroy_row_keys(desk: Desk, row: Row[Any]) -> None:
+    """Entries of the ledger of rights stay; of which rows they speak, nobody can read any more."""
+    names = RowKeys(desk.storage, desk.settings.pepper)
+    gone = set() if row.pseudonym is None else {row.pseudonym, *row.found.get("named", ())}
+    if row.kind == erasures.DATASET:
+        with desk.database.reading() as sql:
+            gone = rights.sealed_rows(sql, _dataset_ids(row)) - rights.sealed_rows(sql, _left_of_name(sql, row))
+    for pseudonym in sorted(gone if row.kind != erasures.LISTENER else ()):
+        names.destroy(row.tenant, pseudonym)
+
+
+def _left_of_name(sql: Connection, row: Row[Any]) -> list[str]:
+    mine = (dataset_table.c.tenant == row.tenant) & (dataset_table.c.name == row.dataset)
+    is_left = dataset_table.c.state != datasets.ERASED
+    return list(sql.execute(select(dataset_table.c.id).where(mine, is_left)).scalars())
 
 
 def _destroy_key_of_hashes(desk: Desk, row: Row[Any]) -> None:

@@ -195,7 +195,7 @@ def _fail(sql: Connection, desk: Desk, error: JobFailed | RequestRefused) -> Non
 
 def _try_again(sql: Connection, desk: Desk, error: TryAgain | Unavailable) -> None:
     claims.try_again(sql, desk.claim, error, cost=desk.heart.cost())
-    if error.code == datasets.CHANGED:
+    if error.code == "dataset_changed":
         # What it would go on from was learned from what is gone.
         restarts.forget(sql, desk.claim.job_id)
 

@@ -269,5 +269,5 @@ def test_an_attempt_that_finds_its_data_changed_goes_on_from_nothing(post: Post,
         runner._try_again(sql, desk, datasets.changed(songs))
 
     row = working.find(post, claim.job_id)
-    assert (row.state, row.checkpoint, row.error["code"]) == (QUEUED, None, datasets.CHANGED)
+    assert (row.state, row.checkpoint, row.error["code"]) == (QUEUED, None, "dataset_changed")
     assert count(post, chunks, claim.job_id) == 0
