@@ -1,7 +1,7 @@
 """How the ledger of rights names a row: by a pseudonym, and by its key, sealed under one that an erasure destroys.
 
-A cell is text: the pseudonym (shared/pseudonyms.py), the id of the key it is sealed under, and the sealed key of the row
-in base64, with points between. Entries from before have the row's key as it is; nothing in the ledger is ever changed.
+A cell is text: the pseudonym (shared/pseudonyms.py), the id of the key that it is sealed under, and what was sealed, in
+base64, with points between. Entries from before have the row's key as it is: nothing in the ledger is ever changed.
 """
 
 import base64
@@ -37,7 +37,7 @@ class RowKeys:
         return f"{pseudonym}.{key.id}.{base64.b64encode(sealed).decode()}"
 
     def open(self, tenant: str, cell: str) -> str:
-        """The key of the row, or its pseudonym once nobody can read that. Raises Damaged for a cell that was changed."""
+        """The key of the row, or its pseudonym once nobody can read that. Raises Damaged for a changed cell."""
         found = _SEALED.fullmatch(cell)
         if found is None:
             return cell

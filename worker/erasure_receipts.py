@@ -17,7 +17,10 @@ KEYS = (
 )
 HANDED_OUT = "What was fetched before (predictions, archives of models, exports) lies where it was taken to."
 FIGURES = "Figures about whole datasets and models stay: counts, metrics, params and events of jobs, and the audit log."
-LEDGER = "Entries of the ledger of rights that name the row by its key stay, for nothing of the ledger is ever deleted."
+LEDGER = (
+    "Entries of the ledger of rights from before row keys were sealed there name the row by its key, and stay: nothing "
+    "of the ledger is ever changed."
+)
 LEARNED = (
     "It has learned from what was erased, and is kept because that was chosen; no claim is made that it has forgotten. "
     "It is marked in `erased_data`."

@@ -23,7 +23,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.log import logger
-from worker import alike, disk, tracing
+from worker import alike, disk, leftovers, tracing
 from worker.desk import Desk, erased
 from worker.ending import Ending
 from worker.heart import Heart
@@ -104,6 +104,7 @@ def _work(post: Post, claim: Claim) -> None:
     heart.start()
     try:
         _carry_out(desk)
+        _let_go_of_uploads(desk)
     except ClaimLost as lost:
         log.warning("claim_lost", detail=lost.detail)
         _let_go(desk)
@@ -116,6 +117,13 @@ def _let_go(desk: Desk) -> None:
     """An erasure may wait for that; where the database is away it takes the silence for it."""
     with suppress(Unavailable), desk.database.transaction() as sql:
         restarts.let_go(sql, desk.claim.job_id, desk.claim.fence)
+
+
+def _let_go_of_uploads(desk: Desk) -> None:
+    """Plays that have been read, or never will be, lie nowhere any longer; what is left the sweep deletes."""
+    if desk.claim.action == "ingest":
+        with suppress(Unavailable):
+            leftovers.delete(desk.database, desk.storage, desk.claim.tenant, desk.claim.job_id)
 
 
 def _carry_out(desk: Desk) -> None:
