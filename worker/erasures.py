@@ -14,7 +14,6 @@ from sqlalchemy import Connection, Row, select
 
 from shared import (
     claims,
-    datasets,
     derived,
     erasing,
     erasures,
@@ -23,17 +22,14 @@ from shared import (
     receipts,
     restarts,
     rights,
-    storage,
 )
 from shared.database import now
 from shared.datasets import READY, jobs_naming
 from shared.errors import TryAgain
 from shared.jobs import RUNNING
-from shared.masking import keys as masking_keys
-from shared.row_keys import RowKeys
 from shared.tables import audit_heads
 from shared.tables import datasets as dataset_table
-from worker import erasure_receipts, leftovers, retraining, versions_left
+from worker import destroying, erasure_receipts, retraining, versions_left
 from worker.desk import Desk
 from worker.ending import Ending
 
@@ -52,7 +48,7 @@ def carry_out(desk: Desk) -> Ending:
     _wait(desk, row)
     row = _take(desk, row)
     desk.enter("destroying")
-    leftover = _destroy(desk, row)
+    leftover = destroying.destroy(desk, row)
     store = desk.storage.open_keys().store
 
     def record(sql: Connection) -> Json:
@@ -148,6 +144,10 @@ def _of_rows(sql: Connection, desk: Desk, row: Row[Any], uploads: Sequence[erasi
     }
 
 
+def _pseudonym(desk: Desk, row: Row[Any], key: str) -> str:
+    return pseudonyms.of_row(desk.settings.pepper, row.tenant, row.dataset, key)
+
+
 def _wait(desk: Desk, row: Row[Any]) -> None:
     """Until nothing is at what was there before. Raises TryAgain when that takes too long."""
     desk.enter("waiting")
@@ -221,73 +221,6 @@ def _elsewhere(sql: Connection, row: Row[Any]) -> list[str]:
 
 def _once(files: list[Json]) -> list[Json]:
     return list({file["place"]: file for file in files}.values())
-
-
-def _destroy(desk: Desk, row: Row[Any]) -> list[str]:
-    """Destroy keys and files: those that were noted, and what else lies beside them that no row names."""
-    for done, file in enumerate(row.found["files"], 1):
-        desk.storage.delete(file["place"])
-        desk.report_rows(done, len(row.found["files"]))
-    leftover: list[str] = []
-    for job in row.found["jobs"]:
-        leftover += _sweep_job(desk, job)
-    for each in row.found.get("restarted", ()):
-        leftover += _sweep_job(desk, each["job"], until=each["fence"])
-    _destroy_row_keys(desk, row)
-    _destroy_key_of_hashes(desk, row)
-    for dataset in _dataset_ids(row):
-        if row.kind == erasures.DATASET:
-            desk.storage.delete_folder(storage.dataset_folder(row.tenant, dataset))
-            continue
-        for key in leftovers.unnamed(desk.database, desk.storage, row.tenant, dataset):
-            desk.storage.delete(key)
-            leftover.append(key)
-    return leftover
-
-
-def _pseudonym(desk: Desk, row: Row[Any], key: str) -> str:
-    return pseudonyms.of_row(desk.settings.pepper, row.tenant, row.dataset, key)
-
-
-def _destroy_row_keys(desk: Desk, row: Row[Any]) -> None:
-    """Entries of the ledger of rights stay; of which rows they speak, nobody can read any more."""
-    names = RowKeys(desk.storage, desk.settings.pepper)
-    gone = set() if row.pseudonym is None else {row.pseudonym, *row.found.get("named", ())}
-    if row.kind == erasures.DATASET:
-        with desk.database.reading() as sql:
-            gone = rights.sealed_rows(sql, _dataset_ids(row)) - rights.sealed_rows(sql, _left_of_name(sql, row))
-    for pseudonym in sorted(gone if row.kind != erasures.LISTENER else ()):
-        names.destroy(row.tenant, pseudonym)
-
-
-def _left_of_name(sql: Connection, row: Row[Any]) -> list[str]:
-    mine = (dataset_table.c.tenant == row.tenant) & (dataset_table.c.name == row.dataset)
-    is_left = dataset_table.c.state != datasets.ERASED
-    return list(sql.execute(select(dataset_table.c.id).where(mine, is_left)).scalars())
-
-
-def _destroy_key_of_hashes(desk: Desk, row: Row[Any]) -> None:
-    """With the last dataset of a name nobody can tell any more whose hashes others hold."""
-    with desk.database.reading() as sql:
-        is_left = datasets.has_name(sql, row.tenant, row.dataset)
-    if not is_left:
-        masking_keys.destroy(desk.storage, masking_keys.place(desk.settings.pepper, row.tenant, row.dataset))
-
-
-def _sweep_job(desk: Desk, job: str, *, until: int | None = None) -> list[str]:
-    """What attempts, or those up to a fence, have left behind and nobody names: checkpoints, chunks."""
-    desk.check()
-    folder = f"t/{desk.claim.tenant}/jobs/{job}/"
-    there = [key for key in desk.storage.keys(folder) if until is None or _fence(key, folder) <= until]
-    with desk.database.reading() as sql:
-        gone = sorted(set(there) - derived.named_under(sql, desk.claim.tenant, job))
-    for key in gone:
-        desk.storage.delete(key)
-    return gone
-
-
-def _fence(key: str, folder: str) -> int:
-    return int(key.removeprefix(folder).partition("/")[0])
 
 
 def _newest(sql: Connection, row: Row[Any]) -> list[Row[Any]]:
