@@ -21,6 +21,7 @@ from shared.tables import models as model_table
 INTERACTIONS = "interactions"
 TABLE = "table"
 AUDIO = "audio"
+SYMBOLIC = "symbolic"
 OPEN, INGESTING, READY, REJECTED, ERASED = "open", "ingesting", "ready", "rejected", "erased"
 
 Json = dict[str, Any]

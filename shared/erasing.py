@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, select, update
 
 from shared import datasets, features
-from shared.datasets import AUDIO, INGESTING, INTERACTIONS, OPEN, READY, REJECTED, TABLE
+from shared.datasets import AUDIO, INGESTING, INTERACTIONS, OPEN, READY, REJECTED, SYMBOLIC, TABLE
 from shared.jobs import RUNNING
 from shared.tables import dataset_files
 from shared.tables import datasets as table
@@ -18,9 +18,9 @@ from shared.tables import jobs as job_table
 LEARNS = ("train", "tune")
 PREDICTS = ("score", "generate")
 # The formats whose versions lose a listener, and those whose versions lose a row.
-OF_LISTENERS, OF_ROWS = (INTERACTIONS,), (TABLE, AUDIO)
+OF_LISTENERS, OF_ROWS = (INTERACTIONS,), (TABLE, AUDIO, SYMBOLIC)
 # What an ingest has told of its dataset that may name single rows.
-TOLD = ("rows", "audio", "warnings")
+TOLD = ("rows", "audio", "symbolic", "warnings")
 
 Json = dict[str, Any]
 

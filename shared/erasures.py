@@ -126,17 +126,11 @@ def _described(row: Row[Any]) -> Json:
     return {"id": row.id, "reference": f"{row.name}@{row.version}", "sha256_before": row.sha256, "sha256_after": None}
 
 
-def cancel_open(sql: Connection, tenant: str, dataset_ids: Sequence[str], *, started: bool = False) -> list[str]:
-    """Ask for the end of the jobs on these datasets, or of those alone that have read of them already.
-
-    Returns their ids.
-    """
+def cancel_open(sql: Connection, tenant: str, dataset_ids: Sequence[str]) -> list[str]:
+    """Ask for the end of the jobs on these datasets; returns their ids."""
     named = {job.id for job in datasets.jobs_naming(sql, tenant, dataset_ids) if job.state not in jobs.ENDED}
     chosen = select(job_table.c.id).where(job_table.c.tenant == tenant, job_table.c.id.in_(named))
     chosen = chosen.where(job_table.c.action != ACTION)
-    if started:
-        # An ingest that is under way reads again what was changed (shared/datasets.py's demand_unchanged).
-        chosen = chosen.where(job_table.c.attempt > 0, job_table.c.action != "ingest")
     found = list(sql.execute(chosen.order_by(job_table.c.id)).scalars())
     for job in found:
         # One that ends by itself at this moment is as good.

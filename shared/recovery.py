@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
-from shared import chunks, history
+from shared import chunks, history, restarts
 from shared.claims import LOSSES_AT_MOST
 from shared.database import now
 from shared.errors import EtudeError, WorkerLost
@@ -29,6 +29,7 @@ OUT_OF_MEMORY = WorkerLost(
 def reap(sql: Connection) -> list[str]:
     """Requeue the attempts whose lease has run out, and open such chunks again; returns the queues to ring."""
     chunks.reap(sql, SILENT)
+    restarts.close_silent(sql)
     is_expired = table.c.lease_until < now()
     silent = sql.execute(select(table).where(table.c.state == RUNNING, is_expired).limit(REAPED_AT_ONCE)).all()
     # Asked again in the update: the worker may have beaten since the rows were read.

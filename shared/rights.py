@@ -8,12 +8,13 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select
+from sqlalchemy import Connection, Row, func, insert, or_, select
 
-from shared import datasets, licences
+from shared import datasets, licences, row_keys
 from shared.consenting import EXPIRED, FORBIDDING, GRANTED, REFUSED, UNKNOWN
 from shared.database import now
 from shared.errors import Fault, InvalidRequest, NotAllowedNow
+from shared.row_keys import RowKeys
 from shared.tables import datasets as dataset_table
 from shared.tables import keys, rights_entries
 from shared.tenancy import owned
@@ -33,10 +34,10 @@ class Standing:
     # The number of its newest entry; 0: nobody has said anything.
     entry: int
     said: Json
-    # Of single rows, by key: what their newest entries say, each with its `state`.
+    # Of single rows, by identity: what their newest entries say, each with its `state` and how it names the row.
     tracks: dict[str, Json]
     consent: str
-    # The entries by which consent was withdrawn: number and moment, by row, the newest last; None is all rows.
+    # The entries by which consent was withdrawn: number and moment, by identity, the newest last; None is all rows.
     withdrawals: dict[str | None, list[tuple[int, float]]]
 
     @property
@@ -45,7 +46,7 @@ class Standing:
 
     @property
     def withheld(self) -> frozenset[str]:
-        """The keys of the rows that nothing may learn from."""
+        """The identities (shared/row_keys.py) of the rows that nothing may learn from."""
         return frozenset(key for key, said in self.tracks.items() if said["state"] in FORBIDDING)
 
     def withdrawn_since(self, entry: int) -> list[int]:
@@ -73,8 +74,11 @@ def append(
     key: str,
     track: str | None = None,
     reason: str | None = None,
+    names: RowKeys | None = None,
 ) -> int:
     """Write the next entry and return its number; what `said` leaves out stays as it was.
+
+    With the key of a row, `track`, it needs what seals that, `names`.
 
     Raises NotFound, InvalidRequest for what contradicts itself, NotAllowedNow for what changes nothing.
     """
@@ -87,7 +91,8 @@ def append(
         text = "expected no track: the rows of this table have no key; name an id column and read it first"
         raise InvalidRequest(text, code="track_unsupported", faults=[Fault(text, pointer="/track")])
     _refuse_past(sql, said.get("consent_until"))
-    before = _newest(sql, dataset_id, track)
+    cell = None if track is None else _cell(sql, row, track, names)
+    before = _newest(sql, dataset_id, cell)
     values = {**before, **said}
     if "licence" in said and "commercial" not in said:
         # What was said of the licence before says nothing of this one.
@@ -99,7 +104,16 @@ def append(
         what = "this dataset" if track is None else f"the row {track!r}"
         text = f"Nothing changes: that is what the ledger says of {what} already; see `GET …/rights`."
         raise NotAllowedNow(text, code="rights_unchanged")
-    return _write(sql, tenant, dataset_id, values, track=track, reason=reason, key=key)
+    return _write(sql, tenant, dataset_id, values, track=cell, reason=reason, key=key)
+
+
+def _cell(sql: Connection, row: Row[Any], track: str, names: RowKeys | None) -> str:
+    """How entries about a row name it: as those before do, for of a row that stands in the open nothing is hidden."""
+    same = (rights_entries.c.dataset == row.id) & (rights_entries.c.track == track)
+    if sql.execute(select(rights_entries.c.number).where(same).limit(1)).first() is not None:
+        return track
+    assert names is not None
+    return names.seal(row.tenant, row.name, track)
 
 
 def _write(
@@ -119,8 +133,10 @@ def _has_id(row: Row[Any]) -> bool:
     return ((row.profile or {}).get("roles") or {}).get("id") is not None
 
 
-def _newest(sql: Connection, dataset_id: str, track: str | None) -> Json:
-    same = rights_entries.c.track.is_(None) if track is None else rights_entries.c.track == track
+def _newest(sql: Connection, dataset_id: str, cell: str | None) -> Json:
+    track = rights_entries.c.track
+    # Each has sealed the same key anew.
+    same = track.is_(None) if cell is None else or_(track == cell, track.startswith(f"{row_keys.identity(cell)}."))
     chosen = select(*(rights_entries.c[name] for name in SAID)).where(rights_entries.c.dataset == dataset_id, same)
     row = sql.execute(chosen.order_by(rights_entries.c.number.desc()).limit(1)).one_or_none()
     return dict.fromkeys(SAID) if row is None else dict(row._mapping)
@@ -162,14 +178,15 @@ def _stand(dataset_id: str, entries: Sequence[Row[Any]], at: float) -> Standing:
     withdrawals: dict[str | None, list[tuple[int, float]]] = {}
     for row in entries:
         said = {name: getattr(row, name) for name in SAID}
-        before = whole if row.track is None else tracks.get(row.track, nothing)
+        row_is = None if row.track is None else row_keys.identity(row.track)
+        before = whole if row_is is None else tracks.get(row_is, nothing)
         # An entry about something else repeats a refusal, and withdraws nothing.
         if said["consent"] == REFUSED != before["consent"]:
-            withdrawals.setdefault(row.track, []).append((row.number, row.at))
-        if row.track is None:
+            withdrawals.setdefault(row_is, []).append((row.number, row.at))
+        if row_is is None:
             whole = said
         else:
-            tracks[row.track] = {**said, "state": _state(said, at)}
+            tracks[row_is] = {**said, "state": _state(said, at), "cell": row.track}
     last = entries[-1].number if entries else 0
     return Standing(dataset_id, last, whole, tracks, _state(whole, at), withdrawals)
 
@@ -193,11 +210,20 @@ def page(sql: Connection, dataset_id: str, *, limit: int, before: int | None) ->
 
 
 def names_rows(sql: Connection, dataset_ids: Collection[str], keys: Collection[str]) -> bool:
-    """Whether entries of these datasets name one of these rows."""
+    """Whether entries of these datasets name one of these rows in the open, as those from before do."""
     chosen = select(rights_entries.c.track).where(
         rights_entries.c.dataset.in_(dataset_ids), rights_entries.c.track.is_not(None)
     )
     return not set(keys).isdisjoint(sql.execute(chosen.distinct()).scalars())
+
+
+def sealed_rows(sql: Connection, dataset_ids: Collection[str]) -> set[str]:
+    """The pseudonyms of the rows that entries of these datasets name under keys of their own."""
+    chosen = select(rights_entries.c.track).where(
+        rights_entries.c.dataset.in_(dataset_ids), rights_entries.c.track.is_not(None)
+    )
+    cells = sql.execute(chosen).scalars()
+    return {identity for cell in cells if (identity := row_keys.identity(cell)) != cell}
 
 
 def with_sources(sql: Connection, dataset_ids: Iterable[str]) -> list[str]:

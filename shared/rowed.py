@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row
 from shared import datasets, erasing
 from shared.errors import Fault, InvalidRequest, NotAllowedNow
 
-ALL = (datasets.TABLE, datasets.AUDIO, datasets.INTERACTIONS, "symbolic")
+ALL = (*erasing.OF_ROWS, datasets.INTERACTIONS)
 POINTER = "/subject/track"
 
 
@@ -31,8 +31,6 @@ def demand(sql: Connection, tenant: str, named: Sequence[Row[Any]]) -> None:
 def _demand_keys(row: Row[Any]) -> None:
     if row.format == datasets.INTERACTIONS:
         raise _unsupported("expected a listener: rows of plays are listeners' events")
-    if row.format not in erasing.OF_ROWS:
-        raise _unsupported(f"expected a dataset of tables or audio, received one of format {row.format}")
     if _key_column(row) is None:
         said = f"expected rows with keys: {row.name}@{row.version} has no id column; name one in a new version"
         raise _unsupported(said)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, or_, select, update
 
-from shared import history, jobs
+from shared import history, jobs, restarts
 from shared.claims import Claim
 from shared.database import now
 from shared.jobs import CANCELLED, ENDED, PARKED, QUEUED, RUNNING
@@ -65,9 +65,14 @@ def list_files(sql: Connection, trial: str) -> Sequence[Row[Any]]:
 
 
 def why_stopped(sql: Connection, search: str) -> Json | None:
-    """Why no further trial was begun; None where all were."""
-    told = (events.c.job == search) & (events.c.type == STOPPED)
-    said: Json | None = sql.execute(select(events.c.data).where(told).order_by(events.c.seq).limit(1)).scalar()
+    """Why no further trial was begun; None where all were, or where the search has begun anew since."""
+    told = (events.c.job == search) & events.c.type.in_((STOPPED, "state"))
+    said: Json | None = None
+    for event in sql.execute(select(events.c.type, events.c.data).where(told).order_by(events.c.seq)):
+        if event.type == STOPPED:
+            said = said or event.data
+        elif event.data.get("reason") == restarts.REASON:
+            said = None
     return said
 
 

@@ -318,7 +318,7 @@ attempts = Table(
     Column("started_at", Double, nullable=False),
     Column("beat_at", Double, nullable=False),
     Column("ended_at", Double),
-    # succeeded, failed, cancelled, lost, stalled, drained, repeated, parked
+    # succeeded, failed, cancelled, lost, stalled, drained, repeated, parked, restarted
     Column("outcome", String(16)),
     Column("error", SealedJson("attempts.error")),
     Column("resumed_from", JSON),

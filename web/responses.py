@@ -265,13 +265,14 @@ def _move(row: Row[Any], before: int | None) -> Json:
     }
 
 
-def rights_entry(row: Row[Any]) -> Json:
-    """An entry of the ledger of rights, with who wrote it."""
+def rights_entry(row: Row[Any], *, track: str | None) -> Json:
+    """An entry of the ledger of rights, with who wrote it and the key of the row that it is about."""
     consent = None if row.consent is None else {
         "training": row.consent, "basis": row.consent_basis, "until": moment(row.consent_until),
     }  # fmt: skip
-    said = {name: getattr(row, name) for name in ("track", "licence", "commercial", "holder", "source", "reason")}
-    return {"number": row.number, "at": moment(row.at), "key": row.key_name or row.key, **said, "consent": consent}
+    said = {name: getattr(row, name) for name in ("licence", "commercial", "holder", "source", "reason")}
+    told = {"number": row.number, "at": moment(row.at), "key": row.key_name or row.key, "track": track}
+    return {**told, **said, "consent": consent}
 
 
 def card(known: Evidence) -> Json:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Row, select
 from shared import carried_rights, datasets, models, rights
 from shared.keys import READ, SUBMIT
 from shared.rights_params import NewEntry
+from shared.row_keys import RowKeys
 from shared.tables import models as model_table
 from shared.tables import versions
 from web import responses, rights_schemas
@@ -28,15 +29,26 @@ def show(call: Call, dataset_id: str) -> Answer:
     row = datasets.find(call.sql, call.caller.tenant, dataset_id)
     rows = rights.page(call.sql, row.id, limit=page.limit + 1, before=page.cursor)
     after = str(rows[-1].number) if len(rows) > page.limit else None
-    entries = [responses.rights_entry(each) for each in rows[: page.limit]]
-    return Answer({**_current(call.sql, row), "data": entries, "next_cursor": after})
+    entries = [_entry(call, each) for each in rows[: page.limit]]
+    return Answer({**_current(call, row), "data": entries, "next_cursor": after})
 
 
-def _current(sql: Connection, row: Row[Any]) -> Json:
+def _names(call: Call) -> RowKeys:
+    return RowKeys(call.services.storage, call.services.settings.pepper)
+
+
+def _entry(call: Call, row: Row[Any]) -> Json:
+    track = None if row.track is None else _names(call).open(row.tenant, row.track)
+    return responses.rights_entry(row, track=track)
+
+
+def _current(call: Call, row: Row[Any]) -> Json:
+    sql, names = call.sql, _names(call)
     now = rights.standing(sql, [row.id])[row.id]
     carried = carried_rights.add_up(carried_rights.of_datasets(sql, rights.with_sources(sql, [row.id])))
+    opened = sorted((names.open(row.tenant, said["cell"]), said) for said in now.tracks.values())
     tracks = {key: {name: said[name] for name in ("licence", "commercial")} | {"consent": said["state"]}
-              for key, said in sorted(now.tracks.items())}  # fmt: skip
+              for key, said in opened}  # fmt: skip
     return {"dataset": row.id, "reference": f"{row.name}@{row.version}", "rights": carried, "tracks": tracks}
 
 
@@ -51,12 +63,12 @@ def enter(call: Call, dataset_id: str) -> Answer:
     row = datasets.find(call.sql, call.caller.tenant, dataset_id)
     number = rights.append(
         call.sql, call.caller.tenant, row.id, wanted.said,
-        key=call.caller.key_id, track=wanted.track, reason=wanted.reason,
+        key=call.caller.key_id, track=wanted.track, reason=wanted.reason, names=_names(call),
     )  # fmt: skip
     (entry,) = rights.page(call.sql, row.id, limit=1, before=number)
     found = _learned_from(call, row.id)
     erase = ERASURE if any(each["marks"] for each in found) else None
-    said = {**_current(call.sql, row), "entry": responses.rights_entry(entry), "models": found, "what_to_do": erase}
+    said = {**_current(call, row), "entry": _entry(call, entry), "models": found, "what_to_do": erase}
     return Answer(said, 201)
 
 

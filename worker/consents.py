@@ -1,22 +1,46 @@
 """Which rows a training may not learn from: as the ledger has it when they are read, and once more when it ends."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared import carried_rights, rights
+from shared import carried_rights, pseudonyms, rights
 from shared.consenting import FORBIDDING
 from shared.errors import JobFailed, NotAllowedNow
 from shared.models import NewVersion
-from shared.tables import jobs
+from shared.tables import datasets, jobs
 from worker.desk import Desk
 
 Json = dict[str, Any]
 
 
-def look(desk: Desk, rows: Sequence[Row[Any]]) -> frozenset[str]:
+@dataclass(frozen=True)
+class Withheld:
+    """The keys of rows that may not be learned from, as the ledger names them: by name of dataset, pseudonyms.
+
+    It still knows a row whose key was erased, and comes again.
+    """
+
+    pepper: str
+    tenant: str
+    by_name: Mapping[str, frozenset[str]]
+
+    def __contains__(self, key: object) -> bool:
+        return any(self._is_named(name, known, str(key)) for name, known in self.by_name.items())
+
+    def _is_named(self, name: str, known: frozenset[str], key: str) -> bool:
+        return key in known or pseudonyms.of_row(self.pepper, self.tenant, name, key) in known
+
+    def __len__(self) -> int:
+        return sum(map(len, self.by_name.values()))
+
+    def __iter__(self) -> Iterator[str]:
+        return (each for known in self.by_name.values() for each in known)
+
+
+def look(desk: Desk, rows: Sequence[Row[Any]]) -> Withheld:
     """Note what the ledger says of the datasets of a training; returns the keys of rows that it may not learn from.
 
     Raises JobFailed where it may learn from none, or where consent was withdrawn since the job began: what an earlier
@@ -34,9 +58,14 @@ def look(desk: Desk, rows: Sequence[Row[Any]]) -> frozenset[str]:
         # In this order: what comes between the two is taken for withdrawn at the end, never overlooked.
         desk.rights_seen |= {each["id"]: each for each in carried_rights.of_datasets(sql, wanted)}
         standing = rights.standing(sql, wanted)
-    for each, now in standing.items():
-        desk.rights_seen[each]["withheld"] = now.withheld
-    return frozenset().union(*(each.withheld for each in standing.values()))
+        names = dict(sql.execute(select(datasets.c.id, datasets.c.name).where(datasets.c.id.in_(wanted))).all())
+    by_name: dict[str, frozenset[str]] = {}
+    for dataset_id, each in standing.items():
+        desk.rights_seen[dataset_id]["withheld"] = each.withheld
+        if each.withheld:
+            name = names[dataset_id]
+            by_name[name] = by_name.get(name, frozenset()) | each.withheld
+    return Withheld(desk.settings.pepper, desk.claim.tenant, by_name)
 
 
 def _began(sql: Connection, desk: Desk) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from shared import datasets, erasing
+from shared import datasets, erasing, restarts
 from worker import erasures, retraining
 from worker.desk import Desk
 from worker.ending import Ending
@@ -28,8 +28,9 @@ def erase(desk: Desk) -> Ending:
     changes = [change for row in rows if (change := without(desk, row, desk.claim.params["user"])) is not None]
 
     def record(sql: Connection) -> Json:
-        erasing.publish(sql, tenant, name, rows, changes)
         changed = {change.was.id for change in changes}
+        begun = restarts.hold(sql, tenant, changed)
+        erasing.publish(sql, tenant, name, rows, changes)
         uses = erasing.uses(sql, tenant, name, clean={row.sha256 for row in rows if row.id not in changed})
         result = {
             "events": sum(change.lost for change in changes),
@@ -39,6 +40,7 @@ def erase(desk: Desk) -> Ending:
             "under_way": uses.under_way,
             "pending": erasing.pending(sql, tenant, name),
         }
+        restarts.begin_anew(sql, begun)
         if not desk.claim.params["retrain"]:
             return {**result, **retraining.NOTHING}
         return {**result, **retraining.submit(sql, desk, uses.to_train)}

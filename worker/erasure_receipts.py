@@ -17,7 +17,10 @@ KEYS = (
 )
 HANDED_OUT = "What was fetched before (predictions, archives of models, exports) lies where it was taken to."
 FIGURES = "Figures about whole datasets and models stay: counts, metrics, params and events of jobs, and the audit log."
-LEDGER = "Entries of the ledger of rights that name the row by its key stay, for nothing of the ledger is ever deleted."
+LEDGER = (
+    "Entries of the ledger of rights from before row keys were sealed there name the row by its key, and stay: nothing "
+    "of the ledger is ever changed."
+)
 LEARNED = (
     "It has learned from what was erased, or may have, and is kept because that was chosen; no claim is made that it "
     "has forgotten. It is marked in `erased_data`."
@@ -44,12 +47,19 @@ def write(row: Row[Any], found: Json, *, head: Row[Any], done_at: float) -> Json
         "aliases_removed": found["aliases"],
         "predictions_deleted": found["outputs"],
         "jobs_cancelled": found.get("cancelled", []),
+        "jobs_restarted": _restarted(found),
         "schedules_paused": found.get("schedules", []),
         "retrained": found["retrained"],
         "not_retrained": found["not_retrained"],
         "remains": _remains(row, found),
         "audit_log": {"seq": head.seq, "hash": head.hash},
     }  # fmt: skip
+
+
+def _restarted(found: Json) -> list[str]:
+    """Those that had read what was erased, and learn from what is left."""
+    ended = set(found.get("cancelled", ()))
+    return sorted(each["job"] for each in found.get("restarted", ()) if each["job"] not in ended)
 
 
 def _remains(row: Row[Any], found: Json) -> list[Json]:

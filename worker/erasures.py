@@ -1,8 +1,9 @@
 """Carries an erasure out, in steps that do no harm when they are done again, and signs what was done.
 
 First what is left of the datasets of a listener or a row takes the place of what was, and what still reads the old
-content is told to end. Then, once nothing reads it any more, the rows go that name what was made of it, and what they
-named is noted with the erasure. Then keys and files are destroyed. Last come the trainings anew, and the receipt.
+content begins anew; of a dataset it is told to end. Then, once nothing reads it any more, the rows go that name what
+was made of it, and what they named is noted with the erasure. Then keys and files are destroyed. Last come the
+trainings anew, and the receipt.
 """
 
 import time
@@ -11,15 +12,24 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared import claims, datasets, derived, erasing, erasures, features, receipts, rights, storage
+from shared import (
+    claims,
+    derived,
+    erasing,
+    erasures,
+    features,
+    pseudonyms,
+    receipts,
+    restarts,
+    rights,
+)
 from shared.database import now
 from shared.datasets import READY, jobs_naming
 from shared.errors import TryAgain
 from shared.jobs import RUNNING
-from shared.masking import keys as masking_keys
 from shared.tables import audit_heads
 from shared.tables import datasets as dataset_table
-from worker import erasure_receipts, leftovers, retraining, versions_left
+from worker import destroying, erasure_receipts, retraining, versions_left
 from worker.desk import Desk
 from worker.ending import Ending
 
@@ -34,11 +44,11 @@ def carry_out(desk: Desk) -> Ending:
     """Bring the erasure of the job to its end."""
     with desk.database.reading() as sql:
         row = erasures.find(sql, desk.claim.tenant, desk.claim.params["erasure"])
-    row = _end_jobs(desk, row) if row.kind == erasures.DATASET else _replace(desk, row)
+    row = _end_jobs(desk, row) if row.kind == erasures.DATASET else _begin_anew(desk, _replace(desk, row))
     _wait(desk, row)
     row = _take(desk, row)
     desk.enter("destroying")
-    leftover = _destroy(desk, row)
+    leftover = destroying.destroy(desk, row)
     store = desk.storage.open_keys().store
 
     def record(sql: Connection) -> Json:
@@ -82,38 +92,64 @@ def _replace(desk: Desk, row: Row[Any]) -> Row[Any]:
     told = {each["id"]: each for each in row.found.get("datasets", ())}
     with desk.database.transaction() as sql:
         claims.hold(sql, desk.claim)
+        changed = [change.was.id for change in changes]
+        begun = restarts.hold(sql, row.tenant, changed)
         erasing.publish(sql, row.tenant, row.dataset, read, changes, formats=formats)
         for change in changes:
             told[change.was.id] = versions_left.told(row, told.get(change.was.id), change)
-        changed = [change.was.id for change in changes]
         files = [file for change in changes for file in versions_left.replaced(change)]
-        found = _with_cancelled(row.found, erasures.cancel_open(sql, row.tenant, changed, started=True))
+        # What is left is clean, too: a job that has begun on it already has learned from nothing that was erased.
+        clean = {each.sha256 for each in read if each.id not in changed} | {change.sha256 for change in changes}
+        found = _with_restarts(row.found, restarts.begin_anew(sql, begun))
         found |= {
             "datasets": list(told.values()),
             "files": [*row.found.get("files", ()), *files],
-            "clean": sorted({each.sha256 for each in read if each.id not in told}),
+            "clean": sorted({*row.found.get("clean", ()), *clean}),
+            "is_settled": not changes and row.found.get("is_settled", False),
         }
         if row.kind == erasures.TRACK:
-            found |= _of_rows(sql, row, [change.uploads for change in changes if change.uploads is not None])
+            found |= _of_rows(sql, desk, row, [change.uploads for change in changes if change.uploads is not None])
         noted = erasures.note(sql, row, found)
         for change in changes:
             erasures.tell(sql, row, "rewrite", change.was.id)
     return noted
 
 
-def _of_rows(sql: Connection, row: Row[Any], uploads: Sequence[erasing.Uploads]) -> Json:
-    """What was heard in the rows that are gone, and whether the ledger of rights names them by their keys."""
+def _begin_anew(desk: Desk, row: Row[Any]) -> Row[Any]:
+    """Look once more, now that all see what is left: one may have come, and have read, in that very moment."""
+    if row.found["is_settled"]:
+        return row
+    with desk.database.transaction() as sql:
+        claims.hold(sql, desk.claim)
+        before = {each["job"] for each in row.found["restarted"]}
+        begun = restarts.hold(sql, row.tenant, _dataset_ids(row))
+        found = _with_restarts(row.found, restarts.begin_anew(sql, begun, before=before))
+        return erasures.note(sql, row, {**found, "is_settled": True})
+
+
+def _with_restarts(found: Json, more: restarts.Restarts) -> Json:
+    told = {each["job"]: each for each in [*found.get("restarted", ()), *more.had_read]}
+    return _with_cancelled({**found, "restarted": list(told.values())}, more.ended)
+
+
+def _of_rows(sql: Connection, desk: Desk, row: Row[Any], uploads: Sequence[erasing.Uploads]) -> Json:
+    """What was heard in the rows that are gone, by what the ledger of rights names them, and whether in the open."""
     keys = {key for each in uploads for key in each.keys}
     return {
         "contents": sorted(
             {*row.found.get("contents", ()), *(content for each in uploads for content in each.forgotten)}
         ),
+        "named": sorted({*row.found.get("named", ()), *(_pseudonym(desk, row, key) for key in keys)}),
         "in_ledger": row.found.get("in_ledger", False) or rights.names_rows(sql, _ids_of_name(sql, row), keys),
     }
 
 
+def _pseudonym(desk: Desk, row: Row[Any], key: str) -> str:
+    return pseudonyms.of_row(desk.settings.pepper, row.tenant, row.dataset, key)
+
+
 def _wait(desk: Desk, row: Row[Any]) -> None:
-    """Until what was told to end has ended. Raises TryAgain when it takes too long."""
+    """Until nothing is at what was there before. Raises TryAgain when that takes too long."""
     desk.enter("waiting")
     until = time.monotonic() + ENDING_S
     while _running(desk, row):
@@ -125,7 +161,9 @@ def _wait(desk: Desk, row: Row[Any]) -> None:
 
 def _running(desk: Desk, row: Row[Any]) -> bool:
     told = set(row.found.get("cancelled", ()))
-    with desk.database.reading() as sql:
+    with desk.database.transaction() as sql:
+        if restarts.is_read(sql, row.found.get("restarted", ()), lease_s=desk.settings.lease_s):
+            return True
         return any(job.state == RUNNING and job.id in told for job in jobs_naming(sql, row.tenant, _dataset_ids(row)))
 
 
@@ -135,7 +173,8 @@ def _take(desk: Desk, row: Row[Any]) -> Row[Any]:
     with desk.database.transaction() as sql:
         claims.hold(sql, desk.claim)
         ids = _dataset_ids(row) if whole else _ids_of_name(sql, row)
-        made_by = derived.ended_on(sql, row.tenant, ids)
+        anew = {each["job"] for each in row.found.get("restarted", ())}
+        made_by = [job for job in derived.ended_on(sql, row.tenant, ids) if job not in anew]
         clean = set() if whole else set(row.found["clean"])
         marked = derived.learned(sql, made_by, clean=clean)
         mark = {"erasure": row.id, "kind": row.kind}
@@ -182,44 +221,6 @@ def _elsewhere(sql: Connection, row: Row[Any]) -> list[str]:
 
 def _once(files: list[Json]) -> list[Json]:
     return list({file["place"]: file for file in files}.values())
-
-
-def _destroy(desk: Desk, row: Row[Any]) -> list[str]:
-    """Destroy keys and files: those that were noted, and what else lies beside them that no row names."""
-    for done, file in enumerate(row.found["files"], 1):
-        desk.storage.delete(file["place"])
-        desk.report_rows(done, len(row.found["files"]))
-    leftover: list[str] = []
-    for job in row.found["jobs"]:
-        leftover += _sweep_job(desk, job)
-    _destroy_key_of_hashes(desk, row)
-    for dataset in _dataset_ids(row):
-        if row.kind == erasures.DATASET:
-            desk.storage.delete_folder(storage.dataset_folder(row.tenant, dataset))
-            continue
-        for key in leftovers.unnamed(desk.database, desk.storage, row.tenant, dataset):
-            desk.storage.delete(key)
-            leftover.append(key)
-    return leftover
-
-
-def _destroy_key_of_hashes(desk: Desk, row: Row[Any]) -> None:
-    """With the last dataset of a name nobody can tell any more whose hashes others hold."""
-    with desk.database.reading() as sql:
-        is_left = datasets.has_name(sql, row.tenant, row.dataset)
-    if not is_left:
-        masking_keys.destroy(desk.storage, masking_keys.place(desk.settings.pepper, row.tenant, row.dataset))
-
-
-def _sweep_job(desk: Desk, job: str) -> list[str]:
-    """What an attempt has left behind and nobody names: checkpoints, chunks."""
-    desk.check()
-    there = desk.storage.keys(f"t/{desk.claim.tenant}/jobs/{job}/")
-    with desk.database.reading() as sql:
-        gone = sorted(set(there) - derived.named_under(sql, desk.claim.tenant, job))
-    for key in gone:
-        desk.storage.delete(key)
-    return gone
 
 
 def _newest(sql: Connection, row: Row[Any]) -> list[Row[Any]]:

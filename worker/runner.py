@@ -3,12 +3,13 @@
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 
 import structlog
 from sqlalchemy import Connection
 
-from shared import chunks, claims, datasets, studies, tariff, workers
+from shared import chunks, claims, datasets, restarts, studies, tariff, workers
 from shared.claims import Claim
 from shared.errors import (
     ClaimLost,
@@ -22,7 +23,7 @@ from shared.errors import (
     Unavailable,
 )
 from shared.log import logger
-from worker import alike, disk, tracing
+from worker import alike, disk, leftovers, tracing
 from worker.desk import Desk, erased
 from worker.ending import Ending
 from worker.heart import Heart
@@ -103,11 +104,26 @@ def _work(post: Post, claim: Claim) -> None:
     heart.start()
     try:
         _carry_out(desk)
+        _let_go_of_uploads(desk)
     except ClaimLost as lost:
         log.warning("claim_lost", detail=lost.detail)
+        _let_go(desk)
     finally:
         heart.stop()
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _let_go(desk: Desk) -> None:
+    """An erasure may wait for that; where the database is away it takes the silence for it."""
+    with suppress(Unavailable), desk.database.transaction() as sql:
+        restarts.let_go(sql, desk.claim.tenant, desk.claim.job_id, desk.claim.fence)
+
+
+def _let_go_of_uploads(desk: Desk) -> None:
+    """Plays that have been read, or never will be, lie nowhere any longer; what is left the sweep deletes."""
+    if desk.claim.action == "ingest":
+        with suppress(Unavailable):
+            leftovers.delete(desk.database, desk.storage, desk.claim.tenant, desk.claim.job_id)
 
 
 def _carry_out(desk: Desk) -> None:
@@ -127,7 +143,7 @@ def _carry_out(desk: Desk) -> None:
         _persist(desk, lambda sql: claims.stall(sql, claim, stall, cost=cost()))
     except (TryAgain, Unavailable) as passing:
         error = passing
-        _persist(desk, lambda sql: claims.try_again(sql, claim, error, cost=cost()))
+        _persist(desk, lambda sql: _try_again(sql, desk, error))
     except NotFound:
         _persist(desk, lambda sql: _fail(sql, desk, _gone(sql, desk)))
     except (JobFailed, RequestRefused) as failed:
@@ -183,6 +199,13 @@ def _fail(sql: Connection, desk: Desk, error: JobFailed | RequestRefused) -> Non
     claims.fail(sql, desk.claim, error, cost=desk.heart.cost())
     if desk.claim.action == "ingest":
         datasets.settle(sql)
+
+
+def _try_again(sql: Connection, desk: Desk, error: TryAgain | Unavailable) -> None:
+    claims.try_again(sql, desk.claim, error, cost=desk.heart.cost())
+    if error.code == "dataset_changed":
+        # What it would go on from was learned from what is gone.
+        restarts.forget(sql, desk.claim.job_id)
 
 
 def _persist(desk: Desk, write: Callable[[Connection], None]) -> None:

@@ -20,6 +20,7 @@ from worker.ending import Ending
 from worker.ingest import UploadedFile
 from worker.lines import JsonLines
 from worker.symbolic import alike, stored
+from worker.symbolic.alike import Likeness
 from worker.symbolic.answers import Reading
 from worker.symbolic.stored import Row
 
@@ -36,9 +37,11 @@ def run(desk: Desk, row: SqlRow[Any]) -> Ending:
     files = [UploadedFile(name, desk.fetch_upload(file)) for name, file in uploads.items()]
     desk.enter("reading")
     rows = _compared(symbolic_reading.read(files, desk.scratch, desk.report_pieces))
-    profile = _report(desk, rows)
+    profile = report(desk, rows, desk.scratch)
+    if not profile["symbolic"]["usable"]:
+        raise _unusable(profile["symbolic"])
     desk.enter("storing")
-    parts = desk.put_parts(row, _write(desk.scratch, rows))
+    parts = desk.put_parts(row, write(desk.scratch, rows))
 
     def record(sql: Connection) -> Json:
         datasets.mark_ready(sql, row.id, parts=parts, profile=profile)
@@ -52,29 +55,33 @@ def run(desk: Desk, row: SqlRow[Any]) -> Ending:
 def _compared(readings: Sequence[Reading]) -> list[Row]:
     """Each with a key of its own, and with the first piece that is the same music."""
     counts = Counter(reading.key for reading in readings)
-    likenesses = alike.find([reading.piece for reading in readings])
-    return [
-        Row(
-            reading.key if counts[reading.key] == 1 else f"{reading.key}#row{place}",
-            reading.file, reading.part, reading.piece, reading.fault, likeness,
-        )
-        for place, (reading, likeness) in enumerate(zip(readings, likenesses, strict=True))
-    ]  # fmt: skip
+    return compare(
+        [
+            Row(
+                reading.key if counts[reading.key] == 1 else f"{reading.key}#row{place}",
+                reading.file, reading.part, reading.piece, reading.fault, Likeness(),
+            )
+            for place, reading in enumerate(readings)
+        ]
+    )  # fmt: skip
 
 
-def _report(desk: Desk, rows: Sequence[Row]) -> Json:
-    """Write the report of each piece, and return the profile of all. Raises JobFailed when none can be used."""
+def compare(rows: Sequence[Row]) -> list[Row]:
+    """Each with the first piece that is the same music."""
+    likenesses = alike.find([row.piece for row in rows])
+    return [row._replace(likeness=likeness) for row, likeness in zip(rows, likenesses, strict=True)]
+
+
+def report(desk: Desk, rows: Sequence[Row], folder: Path) -> Json:
+    """Write the report of each piece into a folder, and return the profile of all."""
     keys, profile = [row.key for row in rows], symbolic_report.Profile()
-    with JsonLines(desk.scratch / REPORTS) as lines:
+    with JsonLines(folder / REPORTS) as lines:
         for number, row in enumerate(rows):
             desk.check()
             said = symbolic_report.report(number, row, keys)
             profile.take(said)
             lines.write(json.dumps(said, ensure_ascii=False, allow_nan=False))
-    said = profile.as_json()
-    if not said["symbolic"]["usable"]:
-        raise _unusable(said["symbolic"])
-    return said
+    return profile.as_json()
 
 
 def _unusable(symbolic: Json) -> JobFailed:
@@ -85,7 +92,8 @@ def _unusable(symbolic: Json) -> JobFailed:
     return JobFailed(said, code="dataset_rejected", faults=faults, faults_total=symbolic["faults_total"])
 
 
-def _write(folder: Path, rows: Sequence[Row]) -> Iterator[Path]:
+def write(folder: Path, rows: Sequence[Row]) -> Iterator[Path]:
+    """Write the tables; yields their paths, and those of the reports, which are there."""
     yield from stored.write(folder, rows)
     yield folder / REPORTS
     yield (folder / REPORTS).with_suffix(".index")

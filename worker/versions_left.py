@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Row
 
 from shared import erasing, erasures
-from shared.datasets import AUDIO, TABLE
-from worker import erased_recordings, erased_rows, listeners
+from shared.datasets import AUDIO, SYMBOLIC, TABLE
+from worker import erased_recordings, erased_rows, erased_scores, listeners
 from worker.desk import Desk
 
 Json = dict[str, Any]
@@ -25,7 +25,12 @@ def find(desk: Desk, row: Row[Any], read: Sequence[Row[Any]]) -> list[erasing.Ch
         return [change for change in found if change is not None]
     found = [erased_rows.without(desk, each, row.pseudonym) for each in read if each.format == TABLE]
     heard = [each for each in read if each.format == AUDIO]
-    return [change for change in found if change is not None] + erased_recordings.without(desk, heard, row.pseudonym)
+    noted = [each for each in read if each.format == SYMBOLIC]
+    return [
+        *(change for change in found if change is not None),
+        *erased_recordings.without(desk, heard, row.pseudonym),
+        *erased_scores.without(desk, noted, row.pseudonym),
+    ]
 
 
 def told(row: Row[Any], before: Json | None, change: erasing.Change) -> Json:

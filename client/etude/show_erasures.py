@@ -42,6 +42,9 @@ def receipt(answer: Json) -> None:
         out.print(escape(f"  {alias} points to nothing now."))
     for job in said["jobs_cancelled"]:
         out.print(f"  {job} was working on it, and was ended: submit it again where it is still wanted.")
+    # Receipts from before have none.
+    for job in said.get("jobs_restarted", ()):
+        out.print(f"  {job} had read it, and begins anew on what is left.")
     for schedule in said["schedules_paused"]:
         out.print(f"  {schedule} is paused: give it another dataset.")
     for job in said["retrained"]:

@@ -91,7 +91,8 @@ def test_what_an_erasure_has_ended_is_told_and_not_only_what_it_has_destroyed(
         "subject": {"kind": "listener", "dataset": "plays", "version": None, "pseudonym": "p-1"},
         "datasets": [{"reference": "plays@1", "done": "rewritten"}], "artefacts": [{}] * 3, "unnamed_files": [{}],
         "models": [{"reference": "taste@1", "done": "kept"}], "aliases_removed": ["taste@champion"],
-        "jobs_cancelled": ["job_1"], "schedules_paused": ["sch_1"], "retrained": ["job_2"], "not_retrained": [],
+        "jobs_cancelled": ["job_1"], "jobs_restarted": ["job_3"],
+        "schedules_paused": ["sch_1"], "retrained": ["job_2"], "not_retrained": [],
         "remains": [{"what": "figures", "why": "Counts stay."}],
     }  # fmt: skip
 
@@ -101,6 +102,7 @@ def test_what_an_erasure_has_ended_is_told_and_not_only_what_it_has_destroyed(
     for said in (
         "p-1 in plays", "plays@1 is rewritten", "4 files destroyed", "taste@1 has learned from it, and is kept",
         "taste@champion points to nothing now", "job_1 was working on it, and was ended", "sch_1 is paused",
+        "job_3 had read it, and begins anew",
         "job_2 trains anew", "remains: figures. Counts stay.",
     ):  # fmt: skip
         assert said in told

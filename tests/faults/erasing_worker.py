@@ -14,6 +14,7 @@ from sqlalchemy import update
 
 from shared import recovery, settings, workers
 from shared.database import Database, now
+from shared.erasures import ACTION
 from shared.jobs import RUNNING
 from shared.queue import LIGHT
 from shared.settings import Settings
@@ -69,10 +70,12 @@ def _work(chosen: Settings) -> None:
 def _requeue(chosen: Settings) -> None:
     database = Database(chosen, whose=EVERYONE)
     with database.transaction() as sql:
-        sql.execute(update(jobs).where(jobs.c.state == RUNNING).values(lease_until=now() - 1))
+        # What else runs is another worker's.
+        mine = (jobs.c.state == RUNNING) & (jobs.c.action == ACTION)
+        sql.execute(update(jobs).where(mine).values(lease_until=now() - 1))
         recovery.reap(sql)
         # That it dies again and again is what is tried here.
-        sql.execute(update(jobs).values(losses=0, run_after=0))
+        sql.execute(update(jobs).where(jobs.c.action == ACTION).values(losses=0, run_after=0))
 
 
 if __name__ == "__main__":

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Row
 
-from shared import jobs, receipts
+from shared import claims, jobs, receipts
 from shared.database import Database
+from shared.errors import ClaimLost
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.up import environment_of
-from tests.worker import erased, losing, working
+from tests.worker import erased, losing, reading, working
 from tests.worker.erased import decide, find, learn, log, marks, readable, score
 from tests.worker.interactions import uploading
 from worker.runner import Post
@@ -83,3 +84,25 @@ def test_a_row_is_erased_once_wherever_its_worker_dies(
     now = losing.find(post, tenant, songs.id)
     assert ([each["id"] for each in losing.rows(post, now)], losing.files(post, now)) == (["s1"], ["remaining.parquet"])
     assert readable(post, "canary") == []
+
+
+# Both of the looks for what has read are commits of their own.
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_a_training_begins_anew_once_wherever_the_erasure_dies(
+    settings: Settings, database: Database, storage: Storage, tenant: str
+) -> None:
+    post = working.make_post(settings, database, storage, worker="light-1")
+    songs, _ = losing.ingest(post, tenant, {"a.csv": SONGS}, id="id")
+    claim = reading.begin(post, tenant, songs.id)
+    reading.close(post)
+    decided = decide(post, tenant, "songs", track="canary")
+
+    row = carry_out(settings, post, decided, "commit")
+
+    job = working.find(post, claim.job_id)
+    assert row.receipt["jobs_restarted"] == [claim.job_id]
+    assert (job.state, job.checkpoint, job.fence) == (jobs.QUEUED, None, claim.fence + 1)
+    assert (reading.restarts_of(post, claim.job_id), working.outcomes(post, claim.job_id)) == (1, ["restarted"])
+    assert readable(post, "canary") == []
+    with pytest.raises(ClaimLost), database.transaction() as sql:
+        claims.succeed(sql, claim, result={}, cost={})

@@ -98,7 +98,6 @@ def test_jobs_on_it_are_told_to_end_and_schedules_that_name_it_pause(
         ({"subject": {"dataset": "keyed", "track": ""}, "models": "keep"}, "invalid_request"),
         ({"subject": {"dataset": "plays", "track": "x"}, "models": "keep"}, "track_unsupported"),
         ({"subject": {"dataset": "songs", "track": "x"}, "models": "keep"}, "track_unsupported"),
-        ({"subject": {"dataset": "scores", "track": "x"}, "models": "keep"}, "track_unsupported"),
         ({"subject": {"dataset": "two ways", "track": "x"}, "models": "keep"}, "track_unsupported"),
         ({"subject": {"dataset": "nothing", "track": "x"}, "models": "keep"}, "unknown_reference"),
         ({"subject": {"dataset": "unheard", "track": "x"}, "models": "keep"}, "dataset_not_ready"),
@@ -112,7 +111,6 @@ def test_what_cannot_be_is_refused_and_decides_nothing(
     with database.transaction() as sql:
         make_dataset(sql, tenant, name="unread", format="interactions", state="open")
         make_dataset(sql, tenant, name="unheard", format="audio", state="ingesting")
-        make_dataset(sql, tenant, name="scores", format="symbolic")
         make_dataset(sql, tenant, name="keyed", profile=keyed_by("id"))
         for version, column in enumerate(("id", "title"), 1):
             make_dataset(sql, tenant, name="two ways", version=version, profile=keyed_by(column))

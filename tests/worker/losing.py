@@ -29,11 +29,18 @@ def ingest(post: Post, tenant: str, files: Mapping[str, bytes], **rest: Any) -> 
 
 
 def upload(
-    post: Post, tenant: str, files: Mapping[str, bytes], *, base: str | None = None, name: str = "songs", **columns: Any
+    post: Post,
+    tenant: str,
+    files: Mapping[str, bytes],
+    *,
+    base: str | None = None,
+    name: str = "songs",
+    format: str = "table",
+    **columns: Any,
 ) -> tuple[str, str]:
-    """An uploaded and committed table; returns its id and its ingest's."""
+    """An uploaded and committed table, or dataset of another format; returns its id and its ingest's."""
     with post.database.transaction() as sql:
-        row = datasets.create(sql, tenant, name=name, format="table", columns=columns, base=base)
+        row = datasets.create(sql, tenant, name=name, format=format, columns=columns, base=base)
     for place, (file, content) in enumerate(files.items()):
         key = places.dataset_file(tenant, row.id, f"file-{row.id}-{place}")
         stored = post.storage.put(key, [content])

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import insert, select
 
-from shared import jobs, rights
+from shared import jobs, pseudonyms, rights
 from shared.database import Database, now
 from shared.errors import JobFailed
+from shared.row_keys import RowKeys
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.table_params import TableTraining
@@ -113,6 +114,15 @@ def test_keys_of_numbers_are_known_as_they_are_told(key: Any, keys: set[str]) ->
     assert found.tolist() == ([False, True, True] if key is not None else [False] * 3)
 
 
+def test_rows_are_known_by_their_pseudonyms_and_from_before_by_their_keys() -> None:
+    named = pseudonyms.of_row("pepper", "t", "songs", "s1")
+
+    withheld = consents.Withheld("pepper", "t", {"songs": frozenset({named, "s2"}), "other": frozenset({"s3"})})
+
+    assert [key in withheld for key in ("s1", "s2", "s3", "s4")] == [True, True, True, False]
+    assert (len(withheld), set(withheld)) == (3, {named, "s2", "s3"})
+
+
 def learn(post: Post, tenant: str, dataset: str, **values: Any) -> Any:
     job = working.submit(post, tenant, dataset, **{"params": SHORT, **values})
     runner.run(post, "train", only_tenant=None)
@@ -121,7 +131,8 @@ def learn(post: Post, tenant: str, dataset: str, **values: Any) -> Any:
 
 def enter(post: Post, tenant: str, dataset: str, *, track: str | None = None, **said: Any) -> None:
     with post.database.transaction() as sql:
-        rights.append(sql, tenant, dataset, said, key="test", track=track)
+        names = RowKeys(post.storage, post.settings.pepper)
+        rights.append(sql, tenant, dataset, said, key="test", track=track, names=names)
 
 
 def test_a_version_and_its_predictions_carry_the_terms_of_what_they_are_made_of(

@@ -7,14 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import insert, select
 
 from shared import jobs, pseudonyms, rights
 from shared.backup.restoring import restore
 from shared.backup.saving import save
 from shared.database import Database
 from shared.errors import Damaged, Unavailable
+from shared.row_keys import RowKeys
 from shared.settings import Settings
 from shared.storage import Storage
+from shared.tables import rights_entries
 from tests.worker import erased, losing, working
 from tests.worker.erased import carry_out, decide, learn, log, marks, readable, score
 from tests.worker.interactions import uploading
@@ -164,7 +167,9 @@ def test_what_remains_elsewhere_is_told(post: Post, tenant: str) -> None:
         post, tenant, {"c.csv": b"id,title,tempo,genre\ns9,Nine,1,rock\n"}, name="best", base=songs.id, id="id"
     )
     with post.database.transaction() as sql:
-        rights.append(sql, tenant, songs.id, {"consent": "refused"}, key="key_1", track="canary-key")
+        # As entries from before name it.
+        old = {"tenant": tenant, "dataset": songs.id, "number": 1, "track": "canary-key", "at": 0.0}
+        sql.execute(insert(rights_entries).values(consent="refused", **old))
 
     receipt = receipt_of(post, carry_out(post, decide(post, tenant, "songs", track="canary-key")))
 
@@ -172,6 +177,49 @@ def test_what_remains_elsewhere_is_told(post: Post, tenant: str) -> None:
     told = remains(receipt)
     assert {"raw@1", "best@1", "rights of songs"} <= told.keys()
     assert "s9" in [each["id"] for each in rows(post, find(post, tenant, best.id))]
+
+
+def test_of_entries_of_the_ledger_nobody_reads_any_more_which_row_they_are_about(post: Post, tenant: str) -> None:
+    row, _ = ingest(post, tenant, {"a.csv": SONGS}, id="id")
+    names = RowKeys(post.storage, post.settings.pepper)
+    with post.database.transaction() as sql:
+        for key in ("canary-key", "s3", "unknown"):
+            rights.append(sql, tenant, row.id, {"consent": "refused"}, key="key_1", track=key, names=names)
+        cells = [each.track for each in rights.page(sql, row.id, limit=9, before=None)]
+        kept = sql.execute(select(rights_entries)).all()
+    assert "canary" not in str(kept)
+    assert [names.open(tenant, cell) for cell in cells] == ["unknown", "s3", "canary-key"]
+
+    for key in ("canary-key", "unknown"):
+        receipt = receipt_of(post, carry_out(post, decide(post, tenant, "songs", track=key)))
+        assert "rights of songs" not in remains(receipt)
+
+    fresh = RowKeys(Storage(post.settings), post.settings.pepper)
+    erased_rows = [names.identify(tenant, "songs", key) for key in ("unknown", "canary-key")]
+    assert [fresh.open(tenant, cell) for cell in cells] == [erased_rows[0], "s3", erased_rows[1]]
+    with post.database.transaction() as sql:
+        # Still refused, also where it comes again, and told anew under another key.
+        assert set(rights.standing(sql, [row.id])[row.id].withheld) >= set(erased_rows)
+        rights.append(sql, tenant, row.id, {"consent": "granted"}, key="key_1", track="canary-key", names=fresh)
+        assert erased_rows[1] not in rights.standing(sql, [row.id])[row.id].withheld
+        (again,) = rights.page(sql, row.id, limit=1, before=None)
+    assert [fresh.open(tenant, cell) for cell in (again.track, cells[2])] == ["canary-key", erased_rows[1]]
+
+    carry_out(post, decide(post, tenant, "songs"))
+    # A key is used for some seconds without being asked for again: by whoever has used it, not by others.
+    fresh = RowKeys(Storage(post.settings), post.settings.pepper)
+    assert fresh.open(tenant, cells[1]) == names.identify(tenant, "songs", "s3")
+
+
+def test_a_cell_of_the_ledger_that_was_changed_is_told(post: Post, tenant: str) -> None:
+    names = RowKeys(post.storage, post.settings.pepper)
+    cell = names.seal(tenant, "songs", "s1")
+    head, sealed = cell.rsplit(".", 1)
+
+    assert names.open(tenant, "a row from before") == "a row from before"
+    for changed in (f"{head}.{sealed[:-8]}AAAAAAA=", f"{head}.!"):
+        with pytest.raises(Damaged):
+            names.open(tenant, changed)
 
 
 @on_sqlite

@@ -230,8 +230,12 @@ def test_a_model_that_has_learned_from_a_deleted_version_is_told(post: Post, ten
     assert [each["reason"]["code"] for each in job.result["not_retrained"]] == ["unknown_reference"]
 
 
-def test_a_rejected_version_is_told_until_its_uploads_are_gone(post: Post, tenant: str) -> None:
+def test_a_rejected_version_is_told_until_its_uploads_are_gone(
+    post: Post, tenant: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     row, _ = ingest(post, tenant, {"a.csv": PLAYS})
+    # As if the worker had died between the end of the job and that.
+    monkeypatch.setattr(runner, "_let_go_of_uploads", lambda desk: None)
     rejected, failed = ingest(post, tenant, {"a.csv": b"user,item,time\nalice,x,never\n"})
     before = run(post, erase(post, tenant, row, "alice"))
 

@@ -87,8 +87,8 @@ def test_each_artefact_of_a_receipt_is_gone_with_its_key(post: Post, tenant: str
     assert not [place for place in places if post.storage.exists(place)]
     keys = post.storage.open_keys()
     assert not [place for place in places if keys.find(place).key is not None]
-    # The upload, which nobody names once it is read, and the checkpoint.
-    assert {each["place"].split("/")[-2] for each in receipt["unnamed_files"]} == {"files", "checkpoints"}
+    # The upload went when it was read.
+    assert {each["place"].split("/")[-2] for each in receipt["unnamed_files"]} == {"checkpoints"}
     assert readable(post, "alice") == []
 
 

@@ -11,12 +11,13 @@ import pytest
 from sqlalchemy import update
 
 from shared import datasets, jobs, pseudonyms
+from shared import storage as places
 from shared.containment import tier
 from shared.database import Database
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import datasets as dataset_table
-from tests.worker import plays, working
+from tests.worker import erased, plays, working
 from tests.worker.interactions import uploading
 from tests.worker.interactions.uploading import as_it_lies, ingest, loaded, parquet, rows
 from worker import leftovers, runner
@@ -86,24 +87,26 @@ def test_many_plays_with_an_item_table(post: Post, tenant: str, tmp_path: Path) 
 
 
 def test_the_uploads_are_let_go_of(post: Post, tenant: str) -> None:
-    row, job = ingest(post, tenant, {"plays.csv": PLAYS})
+    given = parquet({"user": ["raw-canary", "bob"], "item": ["x", "y"]})
+
+    row, _ = ingest(post, tenant, {"plays.parquet": given})
+
     with post.database.reading() as sql:
         assert datasets.files(sql, row.id) == []
-    assert len(uploading_keys(post, tenant, row.id)) == 4
-
-    leftovers.delete(post.database, post.storage, tenant, job.id)
-
     assert uploading_keys(post, tenant, row.id) == sorted(part["key"] for part in row.parts)
+    # Nor is there a key left of what was uploaded, whoever has kept the file.
+    upload = places.dataset_file(tenant, row.id, "file-0")
+    assert post.storage.open_keys().find(upload).key is None
+    assert erased.readable(post, "raw-canary") == []
 
 
 def test_the_uploads_of_a_rejected_dataset_go(post: Post, tenant: str) -> None:
     ready, _ = ingest(post, tenant, {"plays.csv": PLAYS})
     row, job = ingest(post, tenant, {"plays.csv": b"user,item,plays\nalice,x,none\n"})
     assert row.state == datasets.REJECTED
-    assert len(uploading_keys(post, tenant, row.id)) == 1
+    assert uploading_keys(post, tenant, row.id) == []
 
-    for _ in range(2):
-        leftovers.delete(post.database, post.storage, tenant, job.id)
+    leftovers.delete(post.database, post.storage, tenant, job.id)
 
     assert uploading_keys(post, tenant, row.id) == []
     assert uploading_keys(post, tenant, ready.id) == sorted(part["key"] for part in ready.parts)

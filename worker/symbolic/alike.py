@@ -33,6 +33,11 @@ def find(pieces: Sequence[Piece | None]) -> list[Likeness]:
     ]
 
 
+def exact(piece: Piece) -> bytes:
+    """What pieces with the same notes have in common, and no others."""
+    return _print(piece).exact if len(piece.notes) else b""
+
+
 def _compare(print_: _Print, place: int, firsts: dict[bytes, int], shapes: dict[bytes, tuple[int, int]]) -> Likeness:
     same = firsts.setdefault(print_.exact, place)
     first, lowest = shapes.setdefault(print_.shape, (place, print_.lowest))

@@ -32,7 +32,8 @@ MOST_BYTES = 256 * bounds.MiB
 class Part:
     """The grids of one part: `starts` has where each piece begins, and the end of the last."""
 
-    name: str | None
+    # What its arrays are called after.
+    prefix: str
     frames: np.ndarray
     attacks: np.ndarray | None
     starts: np.ndarray
@@ -40,6 +41,10 @@ class Part:
 
     def __len__(self) -> int:
         return len(self.starts) - 1
+
+    @property
+    def name(self) -> str | None:
+        return PREFIXES[self.prefix]
 
     def piece(self, place: int, name: str) -> Piece:
         """One piece. Raises Flaw."""
@@ -94,14 +99,14 @@ def _array(opened: zipfile.ZipFile, entry: zipfile.ZipInfo) -> np.ndarray:
 
 def _parts(arrays: dict[str, np.ndarray]) -> Iterator[Part]:
     resolution = _resolution(arrays.get(RESOLUTION))
-    for prefix, name in PREFIXES.items():
+    for prefix in PREFIXES:
         frames, lengths = (arrays.get(f"{prefix}{each}") for each in (FRAMES, LENGTHS))
         if frames is None and lengths is None:
             continue
         if frames is None or lengths is None:
             said = f"expected both {prefix}{FRAMES} and {prefix}{LENGTHS}, received one of them"
             raise Flaw("array_shape", said)
-        yield _part(name, frames, lengths, arrays.get(f"{prefix}{ATTACKS}"), resolution)
+        yield _part(prefix, frames, lengths, arrays.get(f"{prefix}{ATTACKS}"), resolution)
 
 
 def _resolution(array: np.ndarray | None) -> int:
@@ -112,9 +117,7 @@ def _resolution(array: np.ndarray | None) -> int:
     return int(array.reshape(-1)[0])
 
 
-def _part(
-    name: str | None, frames: np.ndarray, lengths: np.ndarray, attacks: np.ndarray | None, resolution: int
-) -> Part:
+def _part(prefix: str, frames: np.ndarray, lengths: np.ndarray, attacks: np.ndarray | None, resolution: int) -> Part:
     if frames.ndim != 2 or not 1 <= frames.shape[1] <= MOST_VOICES or frames.dtype.kind == "b":
         said = f"expected frames of shape (N, voices) with 1 to {MOST_VOICES} voices, received {frames.shape}"
         raise Flaw("array_shape", said)
@@ -127,7 +130,7 @@ def _part(
     if total != len(frames):
         raise Flaw("array_shape", f"expected lengths that add up to {len(frames):,} frames, received {total:,}")
     starts = np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
-    return Part(name, frames, attacks, starts, resolution)
+    return Part(prefix, frames, attacks, starts, resolution)
 
 
 def _piece(name: str, frames: np.ndarray, attacks: np.ndarray | None, resolution: int) -> Piece:

@@ -76,22 +76,40 @@ def write(folder: Path, rows: Sequence[Row]) -> Iterator[Path]:
 
 def load(paths: Sequence[Path]) -> list[Stored]:
     """Every piece of a dataset in the order of its rows, from what `desk.fetch_parts` has fetched."""
-    pieces, notes = paths
-    cells = pq.read_table(pieces).to_pylist()
-    table = pq.read_table(notes)
-    columns = {name: table.column(name).to_numpy() for name in table.column_names}
-    ends = np.searchsorted(columns["piece"], np.arange(len(cells) + 1)).tolist()
+    cells, columns, ends = _open(paths)
     return [
         Stored(
-            _rebuild(each, columns, slice(ends[row], ends[row + 1])), row, each["key"], each["part"], each["same_as"],
-            each["transposed_of"],
+            _rebuild(each, columns, slice(ends[row], ends[row + 1])) if ends[row] < ends[row + 1] else None,
+            row, each["key"], each["part"], each["same_as"], each["transposed_of"],
         )
         for row, each in enumerate(cells)
     ]  # fmt: skip
 
 
+def read(paths: Sequence[Path]) -> list[Row]:
+    """The rows as they were written, those without notes among them."""
+    cells, columns, ends = _open(paths)
+    return [
+        Row(
+            each["key"], each["file"], each["part"], _rebuild(each, columns, slice(ends[row], ends[row + 1])),
+            None if each["fault"] is None else Flaw(each["fault"], each["reason"]),
+            Likeness(each["same_as"], each["transposed_of"], each["transposed_by"]),
+        )
+        for row, each in enumerate(cells)
+    ]  # fmt: skip
+
+
+def _open(paths: Sequence[Path]) -> tuple[list[Json], dict[str, np.ndarray], list[int]]:
+    """Cells of the pieces, columns of the notes, and where the notes of each piece begin, and the last ends."""
+    pieces, notes = paths
+    cells = pq.read_table(pieces).to_pylist()
+    table = pq.read_table(notes)
+    columns = {name: table.column(name).to_numpy() for name in table.column_names}
+    return cells, columns, np.searchsorted(columns["piece"], np.arange(len(cells) + 1)).tolist()
+
+
 def _rebuild(cells: Json, columns: dict[str, np.ndarray], place: slice) -> Piece | None:
-    if cells["fault"] is not None or place.start == place.stop:
+    if cells["fault"] is not None:
         return None
     notes = np.empty(place.stop - place.start, NOTE)
     for name in NOTE.names or ():
