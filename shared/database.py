@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection, Engine, Float, create_engine, event
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.expression import FunctionElement
 
 from shared import sealed_columns, tenancy
-from shared.errors import Unavailable
+from shared.errors import EtudeError, Unavailable
 from shared.sealing.cells import Cells
 from shared.settings import Settings
 
@@ -285,3 +285,8 @@ def _translating() -> Iterator[None]:
         if not cause.connection_invalidated:
             raise
         raise Unavailable("The database is away: send the request again.", retry_after_s=2) from cause
+    except StatementError as cause:
+        # What was raised while a cell was sealed: SQLAlchemy wraps all that comes before the statement is sent.
+        if isinstance(cause.orig, EtudeError):
+            raise cause.orig from cause
+        raise

@@ -110,7 +110,8 @@ def _replace(sql: Connection, change: Change) -> None:
         "parts": change.parts, "profile": change.profile, "sha256": change.sha256, "rows": change.profile["rows"],
         "size_bytes": sum(part["size_bytes"] for part in change.parts),
     }  # fmt: skip
-    is_as_read = (table.c.id == change.was.id) & (table.c.state == READY) & (table.c.sha256 == change.was.sha256)
+    this = (table.c.tenant == change.was.tenant) & (table.c.id == change.was.id)
+    is_as_read = this & (table.c.state == READY) & (table.c.sha256 == change.was.sha256)
     if sql.execute(update(table).where(is_as_read).values(values)).rowcount == 0:
         raise datasets.changed(change.was)
 

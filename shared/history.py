@@ -15,7 +15,7 @@ Json = dict[str, Any]
 # Built once: putting a statement together costs as much as running it.
 _NEXT = select(func.coalesce(func.max(events.c.seq), 0) + 1).where(events.c.job == bindparam("job")).scalar_subquery()
 _NOTE = insert(events).values(
-    tenant=bindparam("tenant"),
+    tenant=bindparam("whose"),
     job=bindparam("job"),
     seq=_NEXT,
     at=now(),
@@ -39,7 +39,7 @@ def note(sql: Connection, tenant: str, job_id: str, type_: str, data: Mapping[st
 
     Every end of a job passes here, so it is here that webhooks are told of it.
     """
-    sql.execute(_NOTE, {"tenant": tenant, "job": job_id, "type": type_, "data": dict(data)})
+    sql.execute(_NOTE, {"whose": tenant, "job": job_id, "type": type_, "data": dict(data)})
     if type_ == "state" and data["state"] in webhooks.ENDS:
         webhooks.tell_end(sql, job_id, data["state"])
 

@@ -33,7 +33,16 @@ def narrow(
 ) -> tuple[Statement, Any, Any]:  # Any: as SQLAlchemy's event `before_execute` has it
     """A listener: the statements of a connection that is a tenant's become `of_one`."""
     tenant = sql.get_execution_options().get(OPTION)
-    return (statement if tenant is None else of_one(statement, tenant)), many, one
+    if tenant is None:
+        return statement, many, one
+    if isinstance(statement, Insert):
+        # A parameter of the column's name would go before what stands in the statement.
+        many, one = [_owned_row(row, tenant) for row in many], _owned_row(one, tenant)
+    return of_one(statement, tenant), many, one
+
+
+def _owned_row(row: Any, tenant: str) -> Any:  # Any: parameters by name
+    return {**row, OPTION: tenant} if OPTION in row else row
 
 
 def of_one(statement: Statement, tenant: str) -> Statement:

@@ -10,6 +10,7 @@ from sqlalchemy import create_engine, inspect, select, text
 
 from migrations.upgrade import upgrade
 from shared import audit_log
+from shared.sealed_columns import is_sealed
 from shared.tables import keys, metadata, tenants
 
 
@@ -44,7 +45,9 @@ def test_tenants_and_keys_of_before_are_as_they_were(owner_url: str) -> None:
     upgrade(owner_url)
 
     with engine.begin() as sql:
-        tenant, key = sql.execute(select(tenants)).one(), sql.execute(select(keys)).one()
+        chosen = [[column for column in table.c if not is_sealed(column)] for table in (tenants, keys)]
+        tenant, key = (sql.execute(select(*columns)).one() for columns in chosen)
+        # Of nothing that would have to be sealed.
         audit_log.append(sql, audit_log.Entry("ten_a", "keys.create", 201, key="key_a"))
     assert (tenant.suspended_at, tenant.queued_at_most, tenant.served_until) == (None, None, 0)
     assert (key.tenant, key.scopes, key.expires_at, key.rotated_to, key.last_used_at) == (

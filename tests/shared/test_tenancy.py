@@ -61,8 +61,10 @@ def test_what_is_inserted_is_of_the_connections_tenant(database: Database, tenan
     }  # fmt: skip
     with database.of(tenant).transaction() as sql:
         sql.execute(insert(webhooks).values(row))
+        sql.execute(insert(webhooks), {**row, "id": "whk_b"})
+        sql.execute(insert(webhooks), [{**row, "id": "whk_c"}, {**row, "id": "whk_d"}])
     with database.reading() as sql:
-        assert sql.execute(select(webhooks.c.tenant)).scalars().all() == [tenant]
+        assert sql.execute(select(webhooks.c.tenant)).scalars().all() == [tenant] * 4
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

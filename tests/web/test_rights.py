@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from shared import carried_rights, models, rights
 from shared.database import Database, now
 from shared.errors import NotAllowedNow
+from shared.row_keys import RowKeys
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import jobs, rights_entries
@@ -295,12 +296,13 @@ def test_consent_that_is_withdrawn_marks_what_has_learned_and_moves_nothing(call
 
 
 def test_what_was_refused_before_is_not_withdrawn_by_an_entry_about_something_else(
-    caller: Caller, tenant: str, database: Database
+    caller: Caller, tenant: str, database: Database, settings: Settings, storage: Storage
 ) -> None:
     profile = {**factories.SONGS, "roles": {**factories.SONGS["roles"], "id": "song"}}
+    names = RowKeys(storage, settings.pepper)
     with database.transaction() as sql:
         dataset = factories.make_dataset(sql, tenant, name="songs", profile=profile)
-        rights.append(sql, tenant, dataset, {"consent": "refused"}, key="test", track="s1")
+        rights.append(sql, tenant, dataset, {"consent": "refused"}, key="test", track="s1", names=names)
         seen = carried_rights.of_datasets(sql, [dataset])
         make_version(sql, tenant, datasets=[dataset], lineage={**lineage(dataset), "rights": {"inputs": seen}})
 

@@ -108,8 +108,8 @@ def log(post: Post, subject: str) -> list[tuple[str, str | None]]:
     """What the audit log tells of a subject, the first first; its chain has to be whole."""
     with post.database.reading() as sql:
         assert audit_chain.verify(sql).faults == []
-        chosen = select(audit_log).where(audit_log.c.object == subject).order_by(audit_log.c.seq)
-        return [(row.action, row.made) for row in sql.execute(chosen).all()]
+        rows = sql.execute(select(audit_log).order_by(audit_log.c.seq)).all()
+        return [(row.action, row.made) for row in rows if row.object == subject]
 
 
 def readable(post: Post, canary: str) -> list[str]:

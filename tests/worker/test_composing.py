@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from shared import datasets, jobs, rights
 from shared.database import Database
+from shared.row_keys import RowKeys
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import outputs
@@ -111,8 +112,9 @@ def test_a_training_makes_a_version_with_its_card(post: Post, tenant: str, datas
 
 
 def test_a_piece_whose_consent_is_refused_is_not_learned(post: Post, tenant: str, dataset: str) -> None:
+    names = RowKeys(post.storage, post.settings.pepper)
     with post.database.transaction() as sql:
-        rights.append(sql, tenant, dataset, {"consent": "refused"}, key="test", track="songs/3.mid")
+        rights.append(sql, tenant, dataset, {"consent": "refused"}, key="test", track="songs/3.mid", names=names)
 
     job = train(post, tenant, dataset)
 

@@ -1,22 +1,25 @@
 """Cells of SQL lie sealed under their tenant's key, are read by every process, and by nobody without the key."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import insert, select, text, update
-from sqlalchemy.exc import StatementError
+from sqlalchemy import bindparam, insert, select, text, update
+from sqlalchemy.exc import IntegrityError, StatementError
 
+from migrations.upgrade import seal_names
 from shared import webhooks
 from shared.database import Database
-from shared.errors import Damaged
+from shared.errors import Damaged, Unavailable
 from shared.sealing import old_cells
 from shared.settings import Settings
 from shared.storage import Storage
-from shared.tables import deliveries
+from shared.tables import answers, datasets, deliveries, jobs, models, tenants
 from shared.tables import webhooks as table
 from shared.tenancy import EVERYONE
+from tests.factories import make_dataset, make_job
+from tests.web.registry import make_version
 
 URL, SAID = "https://label.example/secret-path", "for the night shift at Blue Note"
 
@@ -96,8 +99,10 @@ def test_another_root_key_opens_nothing(settings: Settings, database: Database, 
 
     thief = Database(dataclasses.replace(settings, root_key="0f" * 32), whose=EVERYONE)
 
-    with pytest.raises(Exception, match="root key"), thief.reading() as sql:
+    with pytest.raises(Unavailable, match="root key"), thief.reading() as sql:
         sql.execute(select(table.c.url)).all()
+    with pytest.raises(Unavailable, match="root key"), thief.of(tenant).transaction() as sql:
+        sql.execute(select(models.c.id).where(models.c.name == "songs")).all()
     thief.close()
 
 
@@ -137,3 +142,99 @@ def test_cells_from_before_are_read_and_sealed_once(database: Database, tenant: 
         found = sql.execute(select(table.c.url, table.c.secret, table.c.description)).one()
     assert found == (URL, "whsec_old", None)
     assert not any("label" in each for each in lying(database, "url"))
+
+
+def test_equal_names_of_a_tenant_lie_alike_and_no_others(database: Database, tenant: str, other: str) -> None:
+    with database.transaction() as sql:
+        for owner in (tenant, other):
+            make_dataset(sql, owner, name="nocturnes")
+            make_dataset(sql, owner, name="nocturnes", version=2)
+            make_version(sql, owner, name="nocturnes")
+
+    cells = lying(database, "name", "datasets")
+    assert len(set(cells)) == 2 and all(each.startswith("n1.") and "nocturnes" not in each for each in cells)
+    assert set(cells).isdisjoint(lying(database, "name", "models"))
+    with database.of(tenant).reading() as sql:
+        chosen = select(datasets.c.version).where(datasets.c.name.in_(["nocturnes", "etudes"]))
+        assert sorted(sql.execute(chosen).scalars()) == [1, 2]
+        assert sql.execute(select(datasets.c.id).where(datasets.c.name == "nocturne")).all() == []
+    with pytest.raises(IntegrityError), database.transaction() as sql:
+        make_dataset(sql, tenant, name="nocturnes")
+
+
+def test_a_tenant_is_named_in_conditions_by_value_or_by_parameter(database: Database, tenant: str, other: str) -> None:
+    with database.transaction() as sql:
+        made = make_dataset(sql, tenant, name="songs")
+        make_dataset(sql, other, name="songs")
+    by_value = select(datasets.c.id).where(datasets.c.tenant == tenant, datasets.c.name == "songs")
+    by_name = select(datasets.c.id).where(datasets.c.tenant == bindparam("of"), datasets.c.name == bindparam("called"))
+    nobodys = select(datasets.c.id).where(datasets.c.name == "songs")
+    of_two = nobodys.where((datasets.c.tenant == tenant) | (datasets.c.tenant == other))
+
+    with database.reading() as sql:
+        assert sql.execute(by_value).scalars().all() == [made]
+        assert sql.execute(by_name, {"of": tenant, "called": "songs"}).scalars().all() == [made]
+    # What a statement before it has said is not what this one says.
+    for unsaid in (nobodys, of_two):
+        with pytest.raises(StatementError, match="whose"), database.reading() as sql:
+            sql.execute(by_value).all()
+            sql.execute(unsaid).all()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: table.c.url == "https://x.example", lambda: table.c.url.like("https%"), lambda: table.c.url.desc(),
+        lambda: table.c.url.in_(["x"]), lambda: datasets.c.name > "a", lambda: datasets.c.name.like("song%"),
+        lambda: datasets.c.name.desc(), lambda: datasets.c.name + "@1", lambda: datasets.c.name == models.c.name,
+        lambda: datasets.c.profile["rows"], lambda: datasets.c.profile == {},
+    ],
+)  # fmt: skip
+def test_what_sql_cannot_tell_of_a_sealed_cell_is_no_statement(ask: Callable[[], object]) -> None:
+    with pytest.raises(TypeError, match="sealed"):
+        ask()
+
+
+@pytest.mark.parametrize("value", [{}, [], {"a": [1.5, None, "é"]}, "s1.text", "", 0, True, None])
+def test_json_comes_back_as_it_was(database: Database, tenant: str, value: Any) -> None:
+    with database.transaction() as sql:
+        job = make_job(sql, tenant)
+    with database.of(tenant).transaction() as sql:
+        sql.execute(update(jobs).where(jobs.c.id == job).values(result=value))
+
+    with database.reading() as sql:
+        assert sql.execute(select(jobs.c.result).where(jobs.c.id == job)).scalar() == value
+        there = select(jobs.c.id).where(jobs.c.result.is_not(None))
+        assert sql.execute(there).scalars().all() == [job]
+
+
+def test_a_name_of_every_length_and_sign_comes_back(database: Database, tenant: str) -> None:
+    names = ["", "a", "n1.x.y", "s1.", "Étude № 3 ‮", "x" * 255, "🎹" * 255]
+    with database.transaction() as sql:
+        for name in names:
+            make_dataset(sql, tenant, name=name)
+
+    with database.of(tenant).reading() as sql:
+        for name in names:
+            assert sql.execute(select(datasets.c.name).where(datasets.c.name == name)).scalars().all() == [name]
+
+
+def test_names_from_before_are_sealed_by_the_upgrade_and_then_found(database: Database, settings: Settings) -> None:
+    with database.transaction() as sql:
+        model = "INSERT INTO models (id, tenant, name, kind, created_at) VALUES"
+        for statement in (
+            "INSERT INTO tenants (id, name, created_at) VALUES ('ten_old', 'label', 0)",
+            f"{model} ('mod_old', 'ten_old', 'songs', 'regression', 0)",
+            f"{model} ('mod_b', 'ten_old', 'odes', 'regression', 0)",
+            "INSERT INTO answers (tenant, key, fingerprint, created_at, body) VALUES ('ten_old', 'once', 'f', 0, 'x')",
+        ):
+            sql.execute(text(statement))
+
+    assert (seal_names(settings), seal_names(settings), old_cells.count(database)) == (4, 0, 0)
+
+    with database.of("ten_old").reading() as sql:
+        assert sql.execute(select(models.c.id).where(models.c.name == "songs")).scalars().all() == ["mod_old"]
+        assert sql.execute(select(answers.c.body).where(answers.c.key == "once")).scalar() == "x"
+        assert sql.execute(select(tenants.c.id).where(tenants.c.name == "label")).scalar() == "ten_old"
+    raw = [*lying(database, "name", "models"), *lying(database, "name", "tenants")]
+    assert all(each.startswith("n1.") for each in raw)
