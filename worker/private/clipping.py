@@ -5,6 +5,7 @@ norm is the product of two norms (Goodfellow 2015, "Efficient per-example gradie
 several examples a sum of products of inner ones. What is summed then is one product of matrices, as without clipping.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -26,7 +27,8 @@ def clipped(
     """The sum over units of gradients of at most `clip_norm`; with the weighted loss of each example, and outputs.
 
     `examples` are x, y and weights, unit after unit; `units` the unit of each example, rising, and how many there are.
-    A unit's gradient is the mean of those of its examples, each times its weight. `longest`: no unit has more.
+    A unit's gradient is the mean of those of its examples, each times its weight. `longest`: no unit has more; where it
+    is 1, every unit has one.
     """
     x, y, weights = examples
     owners, count = units
@@ -35,13 +37,18 @@ def clipped(
         each = losses(y, outputs) * weights
     # An example's sums touch no loss but its own.
     backward = tape.gradient(each, sums)
-    sizes = tf.math.unsorted_segment_sum(tf.ones_like(weights), owners, count)
-    share = tf.gather(tf.math.divide_no_nan(1.0, sizes), owners)
-    errors = [error * share[:, None] for error in backward]
-    squares = tf.add_n([_squares(a, e, owners, count, longest) for a, e in zip(given, errors, strict=True)])
+    if longest == 1:
+        # Each example is its unit: nothing to look up, which in small batches takes longer than the arithmetic.
+        errors = backward
+        squares = tf.add_n([_squares_alone(a, e) for a, e in zip(given, errors, strict=True)])
+    else:
+        sizes = tf.math.unsorted_segment_sum(tf.ones_like(weights), owners, count)
+        share = tf.gather(tf.math.divide_no_nan(1.0, sizes), owners)
+        errors = [error * share[:, None] for error in backward]
+        squares = tf.add_n([_squares(a, e, owners, count, longest) for a, e in zip(given, errors, strict=True)])
     # A norm that is no number is clipped to nothing: its unit must not be seen by it, either.
     scale = tf.where(tf.math.is_finite(squares), clip_norm / tf.maximum(tf.sqrt(squares), clip_norm), 0.0)
-    by_example = tf.gather(scale, owners)[:, None]
+    by_example = (scale if longest == 1 else tf.gather(scale, owners))[:, None]
     gradients = []
     for a, e in zip(given, errors, strict=True):
         held = tf.where(by_example > 0, e * by_example, 0.0)
@@ -65,12 +72,13 @@ def _forward(network: Network, x: Tensor, tape: Any) -> tuple[Tensor, list[Tenso
     return x, given, sums
 
 
+def _squares_alone(given: Tensor, errors: Tensor) -> Tensor:
+    """The same of units of one example each, (examples,)."""
+    return (tf.reduce_sum(given**2, axis=1) + 1.0) * tf.reduce_sum(errors**2, axis=1)
+
+
 def _squares(given: Tensor, errors: Tensor, owners: Tensor, count: Tensor, longest: int) -> Tensor:
     """The squared norm of each unit's gradient in a layer, its biases' with it, (units,)."""
-    if longest == 1:
-        return tf.math.unsorted_segment_sum(
-            (tf.reduce_sum(given**2, axis=1) + 1.0) * tf.reduce_sum(errors**2, axis=1), owners, count
-        )
     first = tf.math.unsorted_segment_min(tf.range(tf.shape(owners)[0]), owners, count)
     places = tf.stack([owners, tf.range(tf.shape(owners)[0]) - tf.gather(first, owners)], axis=1)
 
@@ -86,14 +94,38 @@ def _squares(given: Tensor, errors: Tensor, owners: Tensor, count: Tensor, longe
 
 def noise(shapes: Sequence[Any], seed: Tensor, deviation: float) -> list[Tensor]:
     """Gaussian noise of these shapes: a pure function of the seed, two int64."""
-    return [
-        tf.random.stateless_normal(shape, tf.random.experimental.stateless_fold_in(seed, place), alg="philox")
-        * deviation
-        for place, shape in enumerate(shapes)
-    ]
+    sizes = [math.prod(shape) for shape in shapes]
+    # In one draw, of which many small ones would take several times as long.
+    drawn = tf.random.stateless_normal([sum(sizes)], seed, alg="philox") * deviation
+    return [tf.reshape(part, shape) for part, shape in zip(tf.split(drawn, sizes), shapes, strict=True)]
 
 
 def sample(units: int, probability: float, seed: Tensor) -> Tensor:
-    """The units of a step, rising: each is among them with this probability, whatever the others do (Poisson)."""
-    drawn = tf.random.stateless_uniform([units], seed, dtype=tf.float64, alg="philox")
-    return tf.cast(tf.where(drawn < probability)[:, 0], tf.int32)
+    """The units of a step, rising: each is among them with this probability, whatever the others do (Poisson).
+
+    Drawn is how many are passed over before the next one, which is geometric: as many numbers as units are chosen, and
+    not as there are (Vitter 1987, "An efficient algorithm for sequential random sampling").
+    """
+    if probability >= 1.0:
+        return tf.range(units)
+    expected = units * probability
+    # Nearly always enough; where it is not, there is another turn.
+    return _draw(units, probability, seed, at_once=math.ceil(expected + 10 * math.sqrt(expected) + 20))
+
+
+def _draw(units: int, probability: float, seed: Tensor, *, at_once: int) -> Tensor:
+    passed = math.log1p(-probability)
+
+    def draw(chosen: Tensor, last: Tensor, turn: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        folded = tf.random.experimental.stateless_fold_in(seed, turn)
+        drawn = tf.random.stateless_uniform([at_once], folded, dtype=tf.float64, alg="philox")
+        places = last + tf.cumsum(tf.floor(tf.math.log1p(-drawn) / passed) + 1.0)
+        return tf.concat([chosen, places], axis=0), places[-1], turn + 1
+
+    def goes_on(_: Tensor, last: Tensor, __: Tensor) -> Tensor:
+        return last < units - 1
+
+    nobody = tf.zeros([0], tf.float64), tf.constant(-1.0, tf.float64), tf.constant(0)
+    any_number = tf.TensorShape([None]), tf.TensorShape([]), tf.TensorShape([])
+    chosen, _, _ = tf.while_loop(goes_on, draw, nobody, shape_invariants=any_number)
+    return tf.cast(tf.boolean_mask(chosen, chosen < units), tf.int32)

@@ -75,9 +75,13 @@ class PrivateEpochs(Epochs):
         plan, (places, starts, lengths) = self._plan, self._units
         drawn, added = (tf.random.experimental.stateless_fold_in(seed, part) for part in (DRAWN, ADDED))
         chosen = clipping.sample(len(plan.units), plan.sampling, drawn)
-        first, sizes = tf.gather(starts, chosen), tf.gather(lengths, chosen)
-        rows = tf.gather(places, tf.ragged.range(first, first + sizes).flat_values)
-        owners = tf.repeat(tf.range(tf.shape(chosen)[0]), sizes)
+        first, owners = tf.gather(starts, chosen), tf.range(tf.shape(chosen)[0])
+        if plan.units.longest == 1:
+            rows = tf.gather(places, first)
+        else:
+            sizes = tf.gather(lengths, chosen)
+            rows = tf.gather(places, tf.ragged.range(first, first + sizes).flat_values)
+            owners = tf.repeat(owners, sizes)
         gradients, _, _ = clipping.clipped(
             self.model,
             self._losses,

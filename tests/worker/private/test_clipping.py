@@ -147,10 +147,15 @@ def test_noise_of_other_steps_and_of_other_weights_is_other_noise() -> None:
     assert (first.numpy() == again.numpy()).all()
 
 
-@pytest.fixture(scope="module")
-def drawn() -> np.ndarray:
+@pytest.fixture(scope="module", params=["at once", "three at a time"])
+def drawn(request: pytest.FixtureRequest) -> np.ndarray:
     """Which of 50 units were drawn in each of 20,000 steps, with a probability of 0.15."""
-    sample = tf.function(lambda seed: clipping.sample(50, 0.15, seed))
+    ways = {
+        "at once": lambda seed: clipping.sample(50, 0.15, seed),
+        # As seldom happens: what is drawn at once is not enough.
+        "three at a time": lambda seed: clipping._draw(50, 0.15, seed, at_once=3),
+    }
+    sample = tf.function(ways[request.param])
     steps = np.zeros((20_000, 50), bool)
     for step in range(len(steps)):
         steps[step, sample(tf.constant([11, step], tf.int64)).numpy()] = True
@@ -184,3 +189,11 @@ def test_without_its_last_unit_a_draw_is_the_same_for_all_others() -> None:
     whole, fewer = clipping.sample(1000, 0.3, seed).numpy(), clipping.sample(999, 0.3, seed).numpy()
 
     assert (whole[whole < 999] == fewer).all()
+
+
+@pytest.mark.parametrize(("units_", "probability"), [(1, 1e-9), (1, 1.0), (7, 1.0), (3, 0.999999), (10**6, 1e-6)])
+def test_a_draw_is_rising_and_within_whatever_the_chance(units_: int, probability: float) -> None:
+    chosen = clipping.sample(units_, probability, tf.constant([1, 2], tf.int64)).numpy()
+
+    assert (np.diff(chosen) > 0).all() and ((chosen >= 0) & (chosen < units_)).all()
+    assert probability < 1.0 or len(chosen) == units_
