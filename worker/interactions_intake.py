@@ -108,7 +108,7 @@ def _read(desk: Desk, row: SqlRow[Any], files: Sequence[UploadedFile], base: Bas
     if of_events:
         _read_events(desk, row, of_events, read)
     if of_items:
-        decoded = reading.decode_items(of_items, read.roles["item"], desk.scratch, desk.report_rows)
+        decoded = reading.decode_items(of_items, read.roles["item"], read.roles["user"], desk.scratch, desk.report_rows)
         read.items, read.items_left_out = catalogue.read(decoded.path, decoded.said["key"], decoded.files)
         read.warnings += _on_items(read.items)
     _refuse_useless(read)

@@ -313,6 +313,16 @@ def test_a_number_in_an_item_table_that_is_none_rejects_it_by_its_place(post: Po
     assert "'inf'" not in json.dumps(said)
 
 
+@pytest.mark.parametrize("column", ["User_ID", "listener"])
+def test_an_item_table_that_names_listeners_is_refused(post: Post, tenant: str, column: str) -> None:
+    items = f"id,{column}\nx,canary-ada\n".encode()
+
+    said = refusal(post, tenant, {"a.csv": PLAYS, "items.csv": items})
+
+    assert [(each["column"], each["code"]) for each in said["errors"]] == [(column, "column_roles")]
+    assert "canary" not in json.dumps(said)
+
+
 def test_an_item_table_alone_is_no_dataset(post: Post, tenant: str) -> None:
     assert "no interactions" in refusal(post, tenant, {"items.csv": b"id\nx\n"})["detail"]
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 from shared import sandbox
 from shared.confinement import Bounds
 from shared.containment.landlock import Reach
-from shared.errors import JobFailed
-from shared.play_roles import is_item_file
+from shared.errors import Fault, JobFailed
+from shared.play_roles import NAMES, USER, is_item_file
 from worker.formats.limits import Limits
 from worker.formats.source import rejection
 from worker.ingest import UploadedFile
@@ -45,12 +45,24 @@ def decode_interactions(
 
 
 def decode_items(
-    files: Sequence[UploadedFile], item: str | None, folder: Path, progress: Progress, **rest: Any
+    files: Sequence[UploadedFile], item: str | None, user: str | None, folder: Path, progress: Progress, **rest: Any
 ) -> Decoded:
-    """An item table with its columns; `item` is how the interactions call the column of items."""
+    """An item table with its columns; `item` and `user` are how the interactions call theirs.
+
+    Raises JobFailed for a column of listeners: of an item table none get pseudonyms.
+    """
     decoded = _decode(files, {"of": "items", "item": item}, folder, progress, **rest)
-    if decoded.said["key"] not in _schema(decoded.path):
+    names, key = _schema(decoded.path), decoded.said["key"]
+    if key not in names:
         raise _crashed()
+    listeners = [name for name in names if name != key and (name == user or name.lower() in NAMES[USER])]
+    if listeners:
+        said = (
+            "expected columns of items, received one that is called as listeners are: drop it (`--hide COLUMN=drop`), "
+            "or give the file a name that does not begin with items, if it holds plays"
+        )
+        faults = [Fault(said, column=name, code="column_roles") for name in listeners]
+        raise JobFailed(f"The item table cannot be taken: {said}.", code="dataset_rejected", faults=faults)
     return decoded
 
 

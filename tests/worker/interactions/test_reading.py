@@ -34,7 +34,7 @@ def decode(folder: Path, files: Mapping[str, bytes], *, limits: Limits | None = 
 
 
 def items(folder: Path, files: Mapping[str, bytes], *, item: str | None = None) -> Decoded:
-    return reading.decode_items(uploaded(folder, files), item, folder, lambda done, total: None)
+    return reading.decode_items(uploaded(folder, files), item, "who", folder, lambda done, total: None)
 
 
 def refusal(folder: Path, files: Mapping[str, bytes], **columns: Any) -> list[Any]:
