@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from etude import Job, page, show, watch
-from sqlalchemy import Select, create_engine, select
+from sqlalchemy import Select, select
 
 from examples import running
 from examples.running import console, step
 from shared import settings
+from shared.database import Database
 from shared.tables import models, versions
+from shared.tenancy import EVERYONE
 
 HERE = Path(__file__).parent / "composers"
 MODEL, DATASET = "composer", "composers"
@@ -108,15 +110,22 @@ def query_of(job_id: str) -> Select[Any, Any, Any]:
 
 def _show_row(query: Select[Any, Any, Any]) -> None:
     """Ask the database that the worker wrote to, not the service."""
-    engine = create_engine(settings.read().database_url)
-    with engine.connect() as sql:
+    database = Database(settings.read(), whose=EVERYONE)
+    with database.reading() as sql:
+        said_in_sql = str(query.compile(sql.engine, compile_kwargs={"literal_binds": True}))
+        lies = sql.exec_driver_sql(said_in_sql).one()
         name, number, said = sql.execute(query).one()
-    said_in_sql = query.compile(engine, compile_kwargs={"literal_binds": True})
-    engine.dispose()
+    database.close()
     metrics = said["validation"]
     figures = ", ".join(f"{name} {metrics[name]['value']:.3f}" for name in ("accuracy", "macro_f1", "log_loss"))
     console.print(f"{said_in_sql};", style="dim", markup=False)
+    # Names and figures lie sealed; with the root key they are opened.
+    console.print(f"{_cut(lies[0])} | {lies[1]} | {_cut(lies[2])}", style="dim", markup=False)
     console.print(f"{name} | {number} | {figures}\n")
+
+
+def _cut(cell: str) -> str:
+    return f"{str(cell).strip(chr(34))[:44]}…"
 
 
 def _show_places(home: Path, trained: Job, scored: Job) -> None:

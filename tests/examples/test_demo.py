@@ -11,10 +11,13 @@ from typing import Any
 
 import psutil
 import pytest
-from sqlalchemy import create_engine, select
+from sqlalchemy import select
 
+from shared.database import Database
 from shared.processes import read_register
+from shared.settings import read
 from shared.tables import attempts, jobs, versions
+from shared.tenancy import EVERYONE
 
 LIMIT_S = 240.0
 
@@ -39,10 +42,10 @@ class Demo:
         return output
 
     def query(self, statement: Any) -> list[Any]:
-        engine = create_engine(f"sqlite:///{self.home}/etude.db")
-        with engine.connect() as sql:
+        database = Database(read({"ETUDE_HOME": str(self.home)}), whose=EVERYONE)
+        with database.reading() as sql:
             rows = list(sql.execute(statement).all())
-        engine.dispose()
+        database.close()
         return rows
 
     def stage(self) -> str | None:

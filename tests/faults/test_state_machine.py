@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
 from shared import claims, ids, jobs, models, recovery, workers
 from shared.claims import Claim
@@ -282,7 +282,11 @@ def test_36_no_order_of_events_breaks_what_must_hold(database: Database) -> None
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 def test_36_the_model_sees_a_broken_statement(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """A check that cannot fail is none: without the fence in a worker's writes the model must object."""
-    monkeypatch.setattr(claims, "_is_mine", lambda claim: (table.c.id == claim.job_id) & (table.c.state == RUNNING))
+
+    def unfenced(claim: Claim) -> ColumnElement[bool]:
+        return (table.c.tenant == claim.tenant) & (table.c.id == claim.job_id) & (table.c.state == RUNNING)
+
+    monkeypatch.setattr(claims, "_is_mine", unfenced)
 
     class Machine(Backstage):
         pass
