@@ -13,6 +13,7 @@ from shared.tuning_params import Tuning
 
 Json = dict[str, Any]
 CODE = "privacy_misfit"
+NUMBERS = ("number", "integer")
 # Off by themselves; named as wanted they would ask training rows more than is accounted for.
 ASK_ROWS = ("baselines", "importance", "keep_examples", "compare_random_split")
 
@@ -95,15 +96,18 @@ def _undeclared(params: TableTraining, row: Row[Any], kind: str | None) -> Itera
         yield _fault("privacy/labels", "expected every label that there may be: they are not read from the rows")
     if row.format != "table":
         return
-    present = {each["name"] for each in profile["columns"]}
-    for part in ("bounds", "categories"):
+    numbers = {each["name"]: each["type"] in NUMBERS for each in profile["columns"]}
+    for part, is_of_numbers in (("bounds", True), ("categories", False)):
         for name in getattr(privacy, part):
-            if name not in present:
+            if name not in numbers:
                 yield _fault(f"privacy/{part}/{name}", f"expected a column of the dataset, received {name!r}")
+            elif numbers[name] is not is_of_numbers:
+                what = "numbers, which have bounds" if numbers[name] else "words, which have categories"
+                yield _fault(f"privacy/{part}/{name}", f"expected another column: {name!r} is of {what}", column=name)
     if params.preprocess == "none":
         return
     for column in sizes.features(profile):
-        name, is_number = column["name"], column["type"] in ("number", "integer")
+        name, is_number = column["name"], column["type"] in NUMBERS
         if is_number and name not in privacy.bounds:
             yield _fault("privacy/bounds", f"expected a lower and a higher bound of {name!r}", column=name)
         if column["type"] == "text" and name not in privacy.categories:

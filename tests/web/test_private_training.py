@@ -76,6 +76,8 @@ def test_a_private_training_is_taken(caller: Caller, dataset: str) -> None:
         (privacy(bounds={}), "/params/privacy/bounds"),
         (privacy(bounds={"tempo": [0.0, 1.0], "pitch": [0.0, 1.0]}), "/params/privacy/bounds/pitch"),
         (privacy(categories={}), "/params/privacy/categories"),
+        (privacy(bounds={"tempo": [0.0, 1.0], "key": [0.0, 1.0]}), "/params/privacy/bounds/key"),
+        (privacy(categories={"key": ["C", "G"], "tempo": ["1"]}), "/params/privacy/categories/tempo"),
         (privacy(labels=None), "/params/privacy/labels"),
         (privacy(labels=["rock", "rock"]), "/params/privacy"),
         ({**privacy(), "batch_size": 101}, "/params/batch_size"),
