@@ -53,15 +53,21 @@ def _frames_of(child: Child, blocks: Iterator[bytes], complaints: IO[bytes]) -> 
                 if kind == frames.PIECE:
                     yield content
                 elif kind == frames.FAILED:
-                    # To its end, for a client that is still sending hears no answer.
-                    for _ in blocks:
-                        pass
+                    _read_out(blocks)
                     raise _refusal(json.loads(content))
                 else:
                     return
     except Broken as cause:
+        _read_out(blocks)
         raise _ended(child, complaints) from cause
+    _read_out(blocks)
     raise _ended(child, complaints)
+
+
+def _read_out(blocks: Iterator[bytes]) -> None:
+    """To its end: a client that is still sending hears no answer."""
+    for _ in blocks:
+        pass
 
 
 def _through(child: Child, blocks: Iterator[bytes]) -> Iterator[bytes]:
