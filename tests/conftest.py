@@ -15,6 +15,8 @@ from shared.containment import tier
 from shared.containment.tier import Containment
 from shared.database import Database, now
 from shared.processes import die_with_parent
+from shared.sealing import key_tables
+from shared.sealing.key_store import KeyStore
 from shared.settings import Settings, read
 from shared.storage import Storage
 from shared.tables import tenants
@@ -25,6 +27,8 @@ from tests.longest import FILES
 PEPPER = "a pepper that is only good for tests"
 ROOT_KEY = "7e57" * 16
 TEMPLATE = "etude_template"
+# Of SQLite it lies beside the database.
+KEYS = "keys.db"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,23 +50,35 @@ def postgres() -> Iterator[postgres_server.Server]:
     server.create_database(TEMPLATE)
     upgrade(server.url(TEMPLATE))
     server.admit_app(TEMPLATE)
+    make_key_tables(server.app_url(TEMPLATE))
     yield server
     server.stop()
 
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite file to copy."""
+    """A migrated SQLite file to copy, and beside it a key store that has not begun."""
     path = tmp_path_factory.mktemp("template") / "etude.db"
     upgrade(f"sqlite:///{path}")
+    make_key_tables(f"sqlite:///{path.with_name(KEYS)}")
     return path
+
+
+def make_key_tables(url: str) -> None:
+    """The tables of a key store, which take longer than all the rest of its beginning."""
+    store = KeyStore(read({"ETUDE_PEPPER": PEPPER, "ETUDE_ROOT_KEY": ROOT_KEY, "ETUDE_KEYS_URL": url}))
+    with store.transaction() as sql:
+        key_tables.make(sql)
+    store.close()
 
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
     """A fresh, migrated SQLite database."""
     path = tmp_path / "etude.db"
-    path.write_bytes(sqlite_template.read_bytes())
+    for name in (path.name, KEYS):
+        (tmp_path / name).write_bytes(sqlite_template.with_name(name).read_bytes())
+    (tmp_path / KEYS).chmod(0o600)
     return f"sqlite:///{path}"
 
 

@@ -50,6 +50,7 @@ class Server:
         with psycopg.connect(owner, autocommit=True) as sql:
             if sql.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APP,)).fetchone() is None:
                 sql.execute(f"CREATE ROLE {APP} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '{APP}'")  # type: ignore[call-overload]
+            sql.execute(f'GRANT CREATE ON DATABASE "{database}" TO {APP}')  # type: ignore[call-overload]
             sql.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP}")  # type: ignore[call-overload]
             sql.execute(f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {APP}")  # type: ignore[call-overload]
 
