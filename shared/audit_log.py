@@ -11,7 +11,20 @@ from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, Row, bindparam, insert, select, text, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    Text,
+    bindparam,
+    insert,
+    or_,
+    select,
+    text,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from shared import sealed_columns
@@ -146,7 +159,7 @@ def page(
 ) -> list[Row[Any]]:
     """The newest first; `equal` names columns (key, action, object, status), moments are seconds since 1970."""
     chosen = select(audit_log).where(
-        audit_log.c.tenant == tenant, *(audit_log.c[name] == value for name, value in equal.items())
+        audit_log.c.tenant == tenant, *(_is(audit_log.c[name], value) for name, value in equal.items())
     )
     if before is not None:
         chosen = chosen.where(audit_log.c.seq < before)
@@ -155,3 +168,9 @@ def page(
     if until is not None:
         chosen = chosen.where(audit_log.c.at < until)
     return list(sql.execute(chosen.order_by(audit_log.c.seq.desc()).limit(limit)).all())
+
+
+def _is(column: Column[Any], value: Any) -> ColumnElement[bool]:  # Any: of a column's type
+    same: ColumnElement[bool] = column == value
+    # Rows are never changed: those from before objects were sealed have them in the open.
+    return or_(same, type_coerce(column, Text) == value) if column is audit_log.c.object else same

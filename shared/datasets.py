@@ -192,7 +192,8 @@ def _settle(sql: Connection, tenant: str, dataset_id: str) -> bool:
     if not ended:
         return False
     error = ended[-1].error or {"title": "The ingest was cancelled", "code": "cancelled", "retryable": False}
-    sql.execute(update(datasets).where(datasets.c.id == dataset_id).values(state=REJECTED, error=error))
+    mine = (datasets.c.tenant == tenant) & (datasets.c.id == dataset_id)
+    sql.execute(update(datasets).where(mine).values(state=REJECTED, error=error))
     return True
 
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, func, insert, select
 
 from shared import datasets, licences, row_keys
 from shared.consenting import EXPIRED, FORBIDDING, GRANTED, REFUSED, UNKNOWN
@@ -135,8 +135,11 @@ def _has_id(row: Row[Any]) -> bool:
 
 def _newest(sql: Connection, dataset_id: str, cell: str | None) -> Json:
     track = rights_entries.c.track
-    # Each has sealed the same key anew.
-    same = track.is_(None) if cell is None else or_(track == cell, track.startswith(f"{row_keys.identity(cell)}."))
+    same: ColumnElement[bool] = track.is_(None)
+    if cell is not None:
+        identity = row_keys.identity(cell)
+        # Each entry has sealed the same key anew; one that stands in the open is that key alone.
+        same = track == cell if identity == cell else track.startswith(f"{identity}.", autoescape=True)
     chosen = select(*(rights_entries.c[name] for name in SAID)).where(rights_entries.c.dataset == dataset_id, same)
     row = sql.execute(chosen.order_by(rights_entries.c.number.desc()).limit(1)).one_or_none()
     return dict.fromkeys(SAID) if row is None else dict(row._mapping)

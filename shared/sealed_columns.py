@@ -16,7 +16,8 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.operators import in_op, is_, is_not, not_in_op
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from shared.sealing.cells import MARKS, Cells
+from shared.sealing import cells
+from shared.sealing.cells import Cells
 from shared.tenancy import OPTION
 
 # The owner of what is no tenant's.
@@ -75,7 +76,7 @@ class _SealedText(TypeDecorator[str]):
     def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else _cells(dialect).open(self.what, value)
 
-    def seal(self, cells: Cells, tenant: str, value: str) -> str:
+    def seal(self, by: Cells, tenant: str, value: str) -> str:
         raise NotImplementedError
 
 
@@ -87,8 +88,8 @@ class Sealed(_SealedText):
     cache_ok = True
     comparator_factory = _Unread
 
-    def seal(self, cells: Cells, tenant: str, value: str) -> str:
-        return cells.seal(tenant, self.what, value)
+    def seal(self, by: Cells, tenant: str, value: str) -> str:
+        return by.seal(tenant, self.what, value)
 
 
 class SealedName(_SealedText):
@@ -99,8 +100,8 @@ class SealedName(_SealedText):
     cache_ok = True
     comparator_factory = _Equal
 
-    def seal(self, cells: Cells, tenant: str, value: str) -> str:
-        return cells.seal_name(tenant, self.what, value)
+    def seal(self, by: Cells, tenant: str, value: str) -> str:
+        return by.seal_name(tenant, self.what, value)
 
 
 class SealedJson(TypeDecorator[Any]):
@@ -121,7 +122,7 @@ class SealedJson(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         # From before, which may be anything.
-        if not isinstance(value, str) or not value.startswith(MARKS):
+        if not isinstance(value, str) or not cells.is_sealed(value):
             return value
         return orjson.loads(_cells(dialect).open(self.what, value))
 

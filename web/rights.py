@@ -1,5 +1,6 @@
 """/v1/datasets/…/rights: the ledger of a dataset, and the next entry of it."""
 
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Row, select
@@ -46,9 +47,9 @@ def _current(call: Call, row: Row[Any]) -> Json:
     sql, names = call.sql, _names(call)
     now = rights.standing(sql, [row.id])[row.id]
     carried = carried_rights.add_up(carried_rights.of_datasets(sql, rights.with_sources(sql, [row.id])))
-    opened = sorted((names.open(row.tenant, said["cell"]), said) for said in now.tracks.values())
+    found = [(names.open(row.tenant, said["cell"]), said) for said in now.tracks.values()]
     tracks = {key: {name: said[name] for name in ("licence", "commercial")} | {"consent": said["state"]}
-              for key, said in opened}  # fmt: skip
+              for key, said in sorted(found, key=itemgetter(0))}  # fmt: skip
     return {"dataset": row.id, "reference": f"{row.name}@{row.version}", "rights": carried, "tracks": tracks}
 
 

@@ -70,8 +70,11 @@ def look(desk: Desk, rows: Sequence[Row[Any]]) -> Withheld:
 
 def _began(sql: Connection, desk: Desk) -> float:
     """When the job did, or the search whose trial it is; 0 where nothing tells."""
-    chosen = select(jobs.c.started_at).where(jobs.c.id == (desk.claim.parent or desk.claim.job_id))
-    return float(sql.execute(chosen).scalar() or 0)
+    mine, search = desk.claim.job_id, desk.claim.parent
+    chosen = select(jobs.c.id, jobs.c.started_at).where(jobs.c.id.in_([mine, search or mine]))
+    began = dict(sql.execute(chosen).tuples().all())
+    # A search that begins anew may have trials that do so before it.
+    return float(began.get(search) or began.get(mine) or 0)
 
 
 def note_withheld(desk: Desk, dataset_id: str, count: int) -> None:

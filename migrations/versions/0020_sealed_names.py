@@ -36,19 +36,16 @@ def upgrade() -> None:
     op.create_index("ix_score_chunks_key", "score_chunks", ["key"])
     for table, columns in COLUMNS.items():
         for name, length in columns.items():
-            _change(table, name, sa.String(length=length), sa.Text())
+            _lengthen(table, name, length)
 
 
 def downgrade() -> None:
     op.drop_index("ix_score_chunks_key", "score_chunks")
     op.drop_column("score_chunks", "key")
-    # What is sealed stays sealed, and may be too long: an older release could not read it either.
-    for table, columns in COLUMNS.items():
-        for name, length in columns.items():
-            _change(table, name, sa.Text(), sa.String(length=length))
+    # What is sealed stays sealed, and the columns as long as that takes.
 
 
-def _change(table: str, name: str, old: sa.types.TypeEngine[str], new: sa.types.TypeEngine[str]) -> None:
+def _lengthen(table: str, name: str, length: int) -> None:
     # SQLite takes texts of any length, whatever was declared, and would copy the whole table to have it said.
     if op.get_bind().dialect.name == "postgresql":
-        op.alter_column(table, name, existing_type=old, type_=new)
+        op.alter_column(table, name, existing_type=sa.String(length=length), type_=sa.Text())

@@ -4,14 +4,30 @@ Of what nobody searches by, a cell from before is read as it lies. A name from b
 brings the schema up to date seals all there is (migrations/upgrade.py).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Table, Text, cast, func, or_, select, type_coerce, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Table,
+    Text,
+    cast,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)
 
 from shared.database import Database
-from shared.sealed_columns import SealedJson, SealedName, sealed_of
-from shared.sealing.cells import MARKS
+from shared.sealed_columns import NOBODY, SealedJson, SealedName, sealed_of
+from shared.sealing.cells import NAME, TEXT
 from shared.tables import audit_log, datasets, metadata, models, rights_entries, schedules, tenants
 
 # Never changed, so what lies open there stays so.
@@ -31,12 +47,12 @@ def count(database: Database) -> int:
 
 
 def seal_all(database: Database) -> Iterator[str]:
-    """Seal some rows at a time, of one tenant in one transaction; yields the table's name, a row a time."""
+    """Walk through every table by its key, some rows at a time, and seal; yields the table's name for each row."""
     for table in _tables():
-        for tenant in _owners(database, table):
-            mine = database if tenant is None else database.of(tenant)
-            while sealed := _seal_some(mine, table):
-                yield from [table.name] * sealed
+        for keys in _walk(database, table):
+            for tenant, mine in groupby(sorted(keys, key=itemgetter(0)), key=itemgetter(0)):
+                bound = database if tenant == NOBODY else database.of(tenant)
+                yield from [table.name] * _seal(bound, table, [key for _, key in mine])
 
 
 def has_open_names(database: Database) -> bool:
@@ -49,22 +65,34 @@ def _lies_open(sql: Connection, table: Table) -> bool:
     return sql.execute(select(table.c.id).where(_is_open_cell(table.c.name)).limit(1)).first() is not None
 
 
-def _seal_some(database: Database, table: Table) -> int:
-    keys, sealed = list(table.primary_key), sealed_of(table)
-    chosen = select(*(_raw(key).label(f"key_{key.name}") for key in keys), *sealed).where(_is_open(table))
+def _walk(database: Database, table: Table) -> Iterator[list[tuple[str, tuple[Any, ...]]]]:
+    """The keys of the rows with something open, each with its tenant: of some rows at a time, so that none is long."""
+    raw = [_raw(key) for key in table.primary_key]
+    whose = table.c.tenant if "tenant" in table.c else literal(NOBODY)
+    chosen = select(whose.label("of"), _is_open(table).label("is_open"), *raw).order_by(*raw).limit(ROWS_AT_ONCE)
+    last: tuple[Any, ...] | None = None
+    while True:
+        with database.reading() as sql:
+            rows = sql.execute(chosen if last is None else chosen.where(tuple_(*raw) > tuple_(*last))).all()
+        if not rows:
+            return
+        last = tuple(rows[-1][2:])
+        yield [(row[0], tuple(row[2:])) for row in rows if row[1]]
+
+
+def _seal(database: Database, table: Table, keys: Sequence[tuple[Any, ...]]) -> int:
+    raw, sealed = [_raw(key) for key in table.primary_key], sealed_of(table)
+    count = 0
     with database.transaction() as sql:
-        rows = sql.execute(chosen.limit(ROWS_AT_ONCE).with_for_update()).all()
-        for row in rows:
-            this = [_raw(key) == row._mapping[f"key_{key.name}"] for key in keys]
-            sql.execute(update(table).where(*this).values({each: row._mapping[each] for each in sealed}))
-    return len(rows)
-
-
-def _owners(database: Database, table: Table) -> list[str | None]:
-    if "tenant" not in table.c:
-        return [None]
-    with database.reading() as sql:
-        return list(sql.execute(select(table.c.tenant).where(_is_open(table)).distinct()).scalars())
+        for key in keys:
+            this = [column == value for column, value in zip(raw, key, strict=True)]
+            row = sql.execute(select(*sealed).where(*this, _is_open(table)).with_for_update()).one_or_none()
+            if row is not None:
+                # What was nothing stays nothing, which in JSON is another thing than null.
+                held = {each: row._mapping[each] for each in sealed if row._mapping[each] is not None}
+                sql.execute(update(table).where(*this).values(held))
+                count += 1
+    return count
 
 
 def _tables() -> list[Table]:
@@ -82,7 +110,10 @@ def _is_open(table: Table) -> ColumnElement[bool]:
 
 
 def _is_open_cell(column: Column[Any]) -> ColumnElement[bool]:
+    """Not LIKE, to which in SQLite small signs and capitals are the same."""
+    whose = column.table.c.tenant if "tenant" in column.table.c else literal(NOBODY)
     if not isinstance(column.type, SealedJson):
-        return ~or_(*(type_coerce(column, Text).like(f"{mark}%") for mark in MARKS))
-    shown = cast(column, Text)
-    return shown.not_in(["null"]) & ~or_(*(shown.like(f'"{mark}%') for mark in MARKS))
+        mark = literal(f"{NAME if isinstance(column.type, SealedName) else TEXT}.") + whose + "."
+        return func.substr(type_coerce(column, Text), 1, func.length(mark)) != mark
+    shown, mark = cast(column, Text), literal(f'"{TEXT}.') + whose + "."
+    return shown.not_in(["null"]) & (func.substr(shown, 1, func.length(mark)) != mark)

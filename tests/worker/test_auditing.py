@@ -43,7 +43,7 @@ def audit(post: Post, tenant: str, dataset: str, params: Json) -> Row[Any]:
 def store(post: Post, tenant: str, folder: Path, columns: Json, *, name: str = "songs", **roles: Any) -> str:
     """A ready dataset under a name."""
     dataset = working.store_table(post, tenant, folder, columns, **{"target": ["genre"], "id": "piece", **roles})
-    with post.database.transaction() as sql:
+    with post.database.of(tenant).transaction() as sql:
         described = {"format": "table", "columns": {}, "name": name, "sha256": f"{dataset:0>64}"[-64:]}
         sql.execute(update(table).where(table.c.id == dataset).values(described))
     return dataset

@@ -4,12 +4,12 @@ import dataclasses
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 
 from shared import claims, jobs, queue, schedules
 from shared.database import Database
 from shared.settings import Settings
-from shared.tables import fires
+from shared.tables import datasets, fires
 from shared.tables import jobs as job_table
 from tests import factories
 from tests.worker import working
@@ -53,6 +53,23 @@ def test_no_more_rings_lie_there_than_wake_a_fleet(post: Post, scheduler: Tick, 
     scheduler.run_once()
 
     assert rings(post.settings) == queue.RINGS_AT_ONCE
+
+
+def test_a_dataset_whose_ingest_was_cancelled_or_has_failed_is_rejected(
+    post: Post, scheduler: Tick, tenant: str
+) -> None:
+    with post.database.of(tenant).transaction() as sql:
+        made = [factories.make_dataset(sql, tenant, version=version, state="ingesting") for version in (1, 2)]
+        ingests = [factories.make_job(sql, tenant, action="ingest", kind=None, datasets=[each]) for each in made]
+        jobs.cancel(sql, tenant, ingests[0])
+        failed = {"state": "failed", "ended_at": 1.0, "error": {"code": "worker_lost"}}
+        sql.execute(update(job_table).where(job_table.c.id == ingests[1]).values(failed))
+
+    scheduler.run_once()
+
+    with post.database.reading() as sql:
+        found = {row.id: (row.state, row.error["code"]) for row in sql.execute(select(datasets)).all()}
+    assert found == {made[0]: ("rejected", "cancelled"), made[1]: ("rejected", "worker_lost")}
 
 
 def test_nothing_waits_and_nothing_rings(post: Post, scheduler: Tick) -> None:

@@ -225,16 +225,49 @@ def test_names_from_before_are_sealed_by_the_upgrade_and_then_found(database: Da
         for statement in (
             "INSERT INTO tenants (id, name, created_at) VALUES ('ten_old', 'label', 0)",
             f"{model} ('mod_old', 'ten_old', 'songs', 'regression', 0)",
-            f"{model} ('mod_b', 'ten_old', 'odes', 'regression', 0)",
+            f"{model} ('mod_b', 'ten_old', 'n1.a.b', 'regression', 0)",
+            f"{model} ('mod_c', 'ten_old', 'S1.Up', 'regression', 0)",
+            f"{model} ('mod_d', 'ten_old', 's1.01.wav', 'regression', 0)",
             "INSERT INTO answers (tenant, key, fingerprint, created_at, body) VALUES ('ten_old', 'once', 'f', 0, 'x')",
         ):
             sql.execute(text(statement))
 
-    assert (seal_names(settings), seal_names(settings), old_cells.count(database)) == (4, 0, 0)
+    assert (seal_names(settings), seal_names(settings), old_cells.count(database)) == (6, 0, 0)
 
     with database.of("ten_old").reading() as sql:
         assert sql.execute(select(models.c.id).where(models.c.name == "songs")).scalars().all() == ["mod_old"]
         assert sql.execute(select(answers.c.body).where(answers.c.key == "once")).scalar() == "x"
         assert sql.execute(select(tenants.c.id).where(tenants.c.name == "label")).scalar() == "ten_old"
+        for name in ("n1.a.b", "S1.Up", "s1.01.wav"):
+            assert sql.execute(select(models.c.name).where(models.c.name == name)).scalars().all() == [name]
     raw = [*lying(database, "name", "models"), *lying(database, "name", "tenants")]
     assert all(each.startswith("n1.") for each in raw)
+
+
+def test_documents_from_before_are_read_and_what_was_nothing_stays_nothing(
+    database: Database, tenant: str, settings: Settings
+) -> None:
+    with database.transaction() as sql:
+        made = make_dataset(sql, tenant, name="songs", state="rejected")
+        sql.execute(text('UPDATE datasets SET error = \'"s1.rock"\', profile = NULL, columns = \'{"id": "key"}\''))
+        sql.execute(text("UPDATE tenants SET name = 'open'"))
+
+    for _ in range(2):
+        with database.reading() as sql:
+            row = sql.execute(select(datasets).where(datasets.c.id == made)).one()
+            is_null = select(datasets.c.id).where(datasets.c.profile.is_(None))
+            assert (row.error, row.columns, sql.execute(is_null).scalars().all()) == ("s1.rock", {"id": "key"}, [made])
+        seal_names(settings)
+    assert lying(database, "error", "datasets")[0].strip('"').startswith(f"s1.{tenant}.")
+
+
+def test_more_rows_than_are_sealed_at_once(database: Database, tenant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(old_cells, "ROWS_AT_ONCE", 2)
+    with database.transaction() as sql:
+        job = make_job(sql, tenant)
+        put = text("INSERT INTO job_labels (tenant, job, name, value) VALUES (:tenant, :job, :name, 'v')")
+        for number in range(7):
+            sql.execute(put, {"tenant": tenant, "job": job, "name": f"name-{number}"})
+
+    assert list(old_cells.seal_all(database)).count("job_labels") == 7
+    assert old_cells.count(database) == 0
