@@ -39,34 +39,34 @@ def note(sql: Connection, candidate: Row[Any], alias: str, mover: Mover, gate: J
     sql.execute(insert(aliases).values(values))
 
 
-def page(sql: Connection, model_id: str, alias: str, *, limit: int, before: int | None) -> list[Row[Any]]:
+def page(sql: Connection, tenant: str, model_id: str, alias: str, *, limit: int, before: int | None) -> list[Row[Any]]:
     """The last moves first, each with the version's number and the name of the key; from move `before` on."""
     chosen = (
         select(aliases, versions.c.number, keys.c.name.label("key_name"))
         .join(versions, versions.c.id == aliases.c.version)
         .outerjoin(keys, owned(keys, aliases.c.tenant) & (keys.c.id == aliases.c.key))
-        .where(aliases.c.model == model_id, aliases.c.alias == alias)
+        .where(aliases.c.tenant == tenant, aliases.c.model == model_id, aliases.c.alias == alias)
     )
     if before is not None:
         chosen = chosen.where(aliases.c.move <= before)
     return list(sql.execute(chosen.order_by(aliases.c.move.desc()).limit(limit)).all())
 
 
-def of_model(sql: Connection, model_id: str) -> dict[str, list[Row[Any]]]:
+def of_model(sql: Connection, tenant: str, model_id: str) -> dict[str, list[Row[Any]]]:
     """Every alias that a model has had, each with its moves, the last first."""
     named = sorted(sql.execute(select(aliases.c.alias).where(aliases.c.model == model_id).distinct()).scalars())
-    return {alias: page(sql, model_id, alias, limit=SHOWN, before=None) for alias in named}
+    return {alias: page(sql, tenant, model_id, alias, limit=SHOWN, before=None) for alias in named}
 
 
 # A card tells so many moves of each alias; its history has them all.
 SHOWN = 20
 
 
-def demand_unmoved(sql: Connection, model_id: str, alias: str, expected: int | None) -> None:
+def demand_unmoved(sql: Connection, tenant: str, model_id: str, alias: str, expected: int | None) -> None:
     """Raise NotAllowedNow unless the alias points to the version of that number; 0 is to none. None expects nothing."""
     if expected is None:
         return
-    last = page(sql, model_id, alias, limit=1, before=None)
+    last = page(sql, tenant, model_id, alias, limit=1, before=None)
     found = last[0].number if last else 0
     if found != expected:
         points = f"version {found}" if found else "nothing"
@@ -78,12 +78,13 @@ def _named(number: int) -> str:
     return f"version {number}" if number else "nothing"
 
 
-def roll_back(sql: Connection, model_id: str, alias: str, mover: Mover, *, unknown_rights: str) -> int:
+def roll_back(sql: Connection, tenant: str, model_id: str, alias: str, mover: Mover, *, unknown_rights: str) -> int:
     """Point an alias to where it pointed before, and return that version's number; once more, and it goes on back.
 
     Raises NotAllowedNow when it has pointed nowhere else, or when that version's rights do not allow it.
     """
-    moves = select(aliases.c.version, aliases.c.how).where(aliases.c.model == model_id, aliases.c.alias == alias)
+    mine = (aliases.c.tenant == tenant) & (aliases.c.model == model_id)
+    moves = select(aliases.c.version, aliases.c.how).where(mine, aliases.c.alias == alias)
     path = way_back((row.version, row.how) for row in sql.execute(moves.order_by(aliases.c.move)))
     if len(path) < 2:
         said = f"{alias} has pointed nowhere before: `GET …/aliases/{alias}/history` has its moves."

@@ -38,7 +38,7 @@ def gather(sql: Connection, tenant: str, name: str, number: int) -> Evidence:
     champion = models.at_alias(sql, tenant, name, models.CHAMPION)
     learned_from = _datasets(sql, tenant, [] if job is None else job.datasets)
     epochs = [] if job is None else job_list.list_epochs(sql, job.id)
-    carried, moves = carried_rights.of_version(sql, version), alias_moves.of_model(sql, model.id)
+    carried, moves = carried_rights.of_version(sql, version), alias_moves.of_model(sql, model.tenant, model.id)
     return Evidence(model, version, job, learned_from, moves, champion, carried, epochs)
 
 

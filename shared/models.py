@@ -242,7 +242,7 @@ def move_alias(
         raise builtin.fixed(name)
     candidate = find_version(sql, tenant, name, number)
     hold(sql, candidate.model)
-    alias_moves.demand_unmoved(sql, candidate.model, alias, expected)
+    alias_moves.demand_unmoved(sql, candidate.tenant, candidate.model, alias, expected)
     carried_rights.demand_movable(sql, candidate, alias, unknown_rights)
     passed = None
     if require is not None:

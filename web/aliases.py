@@ -21,7 +21,7 @@ Json = dict[str, Any]
 def index(call: Call, name: str) -> Answer:
     """Where each alias of a model points, and how it came there."""
     model = models.find(call.sql, call.caller.tenant, name)
-    moves = alias_moves.of_model(call.sql, model.id)
+    moves = alias_moves.of_model(call.sql, model.tenant, model.id)
     return Answer({"data": [_alias(name, alias, rows) for alias, rows in moves.items()]})
 
 
@@ -65,7 +65,7 @@ def history(call: Call, name: str, alias: str) -> Answer:
     model = models.find(call.sql, call.caller.tenant, name)
     if models.version_at(call.sql, model, alias) is None:
         raise NotFound("The alias has never pointed to anything.")
-    rows = alias_moves.page(call.sql, model.id, alias, limit=page.limit + 1, before=page.cursor)
+    rows = alias_moves.page(call.sql, model.tenant, model.id, alias, limit=page.limit + 1, before=page.cursor)
     after = str(rows[-1].move) if len(rows) > page.limit else None
     return Answer({"data": responses.moves(rows)[: page.limit], "next_cursor": after})
 
@@ -78,10 +78,10 @@ def roll_back(call: Call, name: str, alias: str) -> Answer:
         raise builtin.fixed(name)
     model = models.find(call.sql, call.caller.tenant, name)
     models.hold(call.sql, model.id)
-    alias_moves.demand_unmoved(call.sql, model.id, alias, call.query.expected_version)
+    alias_moves.demand_unmoved(call.sql, model.tenant, model.id, alias, call.query.expected_version)
     left = models.list_aliases(call.sql, model.id).get(alias)
     mover = Mover(alias_moves.ROLLED_BACK, key=call.caller.key_id)
     allowed = call.services.settings.unknown_rights
-    number = alias_moves.roll_back(call.sql, model.id, alias, mover, unknown_rights=allowed)
+    number = alias_moves.roll_back(call.sql, model.tenant, model.id, alias, mover, unknown_rights=allowed)
     row = models.find_version(call.sql, call.caller.tenant, name, number)
     return Answer({**whole(call, row, name), "alias": alias, "rolled_back_from": left})

@@ -72,7 +72,7 @@ def _began(sql: Connection, desk: Desk) -> float:
     """When the job did, or the search whose trial it is; 0 where nothing tells."""
     mine, search = desk.claim.job_id, desk.claim.parent
     chosen = select(jobs.c.id, jobs.c.started_at).where(jobs.c.id.in_([mine, search or mine]))
-    began = dict(sql.execute(chosen).tuples().all())
+    began = {row.id: row.started_at for row in sql.execute(chosen)}
     # A search that begins anew may have trials that do so before it.
     return float(began.get(search) or began.get(mine) or 0)
 

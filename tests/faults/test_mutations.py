@@ -15,7 +15,7 @@ from shared.database import Database, now
 from shared.settings import read
 from shared.tables import tenants
 from shared.tenancy import EVERYONE
-from tests.conftest import PEPPER
+from tests.conftest import PEPPER, ROOT_KEY
 from tests.faults import mutations
 from tests.faults.mutations import Mutant
 from tests.shared import test_claims, test_fences, test_turns
@@ -59,7 +59,7 @@ class Bench:
         path = self._folder / f"{self._count}.db"
         path.write_bytes(self._template)
         database = Database(read({"ETUDE_HOME": str(self._folder), "ETUDE_DATABASE_URL": f"sqlite:///{path}",
-                                  "ETUDE_PEPPER": PEPPER}), whose=EVERYONE)  # fmt: skip
+                                  "ETUDE_PEPPER": PEPPER, "ETUDE_ROOT_KEY": ROOT_KEY}), whose=EVERYONE)  # fmt: skip
         given = {"database": database}
         with database.transaction() as sql:
             for name in ("tenant", "other"):

@@ -25,7 +25,8 @@ def test_rows_of_the_version_before_keep_their_order_and_new_ones_follow(owner_u
     first, second = owners
     with engine.begin() as sql:
         for job, tenant in owners.items():
-            sql.execute(text("INSERT INTO tenants (id, name, created_at) VALUES (:id, :id || '', 1)"), {"id": tenant})
+            owner = {"id": tenant, "name": tenant}
+            sql.execute(text("INSERT INTO tenants (id, name, created_at) VALUES (:id, :name, 1)"), owner)
             sql.execute(text(f"INSERT INTO jobs ({COLUMNS}) VALUES ({VALUES})"), {"id": job, "tenant": tenant})
         for job, seq, at in ((second, 1, 5.0), (first, 1, 3.0), (first, 2, 7.0)):
             sql.execute(text(TOLD), {"job": job, "seq": seq, "at": at})

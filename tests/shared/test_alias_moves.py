@@ -30,16 +30,16 @@ def move(database: Database, tenant: str, number: int, *, expected: int | None =
         models.move_alias(sql, tenant, "songs", "champion", number=number, expected=expected)
 
 
-def roll_back(database: Database, model: str) -> int:
+def roll_back(database: Database, tenant: str, model: str) -> int:
     with database.transaction() as sql:
         models.hold(sql, model)
-        return alias_moves.roll_back(sql, model, "champion", Mover(ROLLED_BACK), unknown_rights="allow")
+        return alias_moves.roll_back(sql, tenant, model, "champion", Mover(ROLLED_BACK), unknown_rights="allow")
 
 
-def numbers(database: Database, model: str) -> list[int]:
+def numbers(database: Database, tenant: str, model: str) -> list[int]:
     """Where the alias has pointed, the first first."""
     with database.reading() as sql:
-        rows = alias_moves.page(sql, model, "champion", limit=100, before=None)
+        rows = alias_moves.page(sql, tenant, model, "champion", limit=100, before=None)
     return [row.number for row in reversed(rows)]
 
 
@@ -47,21 +47,21 @@ def test_a_rollback_goes_on_back_and_not_to_and_fro(database: Database, tenant: 
     for number in (1, 2, 3):
         move(database, tenant, number)
 
-    assert [roll_back(database, model), roll_back(database, model)] == [2, 1]
+    assert [roll_back(database, tenant, model), roll_back(database, tenant, model)] == [2, 1]
     with pytest.raises(NotAllowedNow) as refusal:
-        roll_back(database, model)
+        roll_back(database, tenant, model)
 
     assert refusal.value.code == "nothing_to_roll_back"
-    assert numbers(database, model) == [1, 2, 3, 2, 1]
+    assert numbers(database, tenant, model) == [1, 2, 3, 2, 1]
 
 
 def test_after_a_rollback_a_new_move_is_what_is_rolled_back_next(database: Database, tenant: str, model: str) -> None:
     for number in (1, 2):
         move(database, tenant, number)
-    roll_back(database, model)
+    roll_back(database, tenant, model)
     move(database, tenant, 3)
 
-    assert roll_back(database, model) == 1
+    assert roll_back(database, tenant, model) == 1
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_of_two_clients_who_both_expect_where_it_points_one_moves_it(
         ends = list(clients.map(try_to_move, (2, 3)))
 
     assert sorted(ends) == ["alias_moved", "moved"]
-    assert numbers(database, model) == [1, 2 if ends[0] == "moved" else 3]
+    assert numbers(database, tenant, model) == [1, 2 if ends[0] == "moved" else 3]
 
 
 def test_of_two_clients_who_expect_nothing_both_move_it_and_both_are_told_of(
@@ -117,7 +117,7 @@ def test_of_two_clients_who_expect_nothing_both_move_it_and_both_are_told_of(
     with ThreadPoolExecutor(2) as clients:
         list(clients.map(go, (2, 3)))
 
-    assert sorted(numbers(database, model)) == [2, 3]
+    assert sorted(numbers(database, tenant, model)) == [2, 3]
 
 
 def test_that_an_alias_points_nowhere_can_be_expected(database: Database, tenant: str, model: str) -> None:

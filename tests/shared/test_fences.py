@@ -176,6 +176,26 @@ def test_all_that_are_silent_are_reaped_and_each_attempt_ends(database: Database
     }
 
 
+def test_silent_attempts_of_one_tenant_are_lost_one_by_one(database: Database, tenant: str) -> None:
+    with database.transaction() as sql:
+        for _ in range(2):
+            make_job(sql, tenant)
+        silent = [claim(sql, worker=worker) for worker in ("one", "two")]
+        sql.execute(update(table).values(lease_until=now() - 1))
+
+        assert len(recovery.reap(sql)) == len(silent)
+        assert not recovery.reap(sql)
+
+
+def test_only_those_that_beat_and_open_uploads_tell_what_keeps_them_in(database: Database) -> None:
+    slot = {"boot": "boot", "queue": "light", "pid": 1, "started_at": now()}
+    with database.transaction() as sql:
+        for name, beat_at, tier in (("alive", now(), "landlock"), ("silent", 1.0, "landlock"), ("blind", now(), None)):
+            sql.execute(insert(slots).values(**slot, name=name, beat_at=beat_at, containment=tier))
+
+        assert workers.contained(sql, lease_s=60.0) == [("alive", "light", "landlock")]
+
+
 def test_a_reaper_that_comes_late_takes_nothing_from_the_next_attempt(database: Database, tenant: str) -> None:
     """Between its reading and its writing the job was lost by another's hand, and claimed again."""
     with database.transaction() as sql:

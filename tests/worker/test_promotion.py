@@ -137,7 +137,7 @@ def test_a_gate_tells_all_that_a_training_misses_and_the_history_who_passed(
     said = refused.result["promotion"]["reason"]["detail"]
     assert "at least 2 is required" in said and "20 rows, at least 21 are required" in said
     with post.database.reading() as sql:
-        (move,) = alias_moves.page(sql, models.find(sql, tenant, "songs").id, "champion", limit=9, before=None)
+        (move,) = alias_moves.page(sql, tenant, models.find(sql, tenant, "songs").id, "champion", limit=9, before=None)
         version = models.find_version(sql, tenant, "songs", 1)
     assert (move.how, move.job, move.key, move.gate["require"]) == ("promoted", passed.id, None, wanted)
     assert move.gate["candidate"] == passed.result["metrics"]["validation"]["accuracy"]["value"]
