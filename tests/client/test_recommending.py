@@ -95,13 +95,13 @@ def test_a_folder_of_plays_with_its_table_of_items_is_read(shell: Shell, folder:
 
 
 def test_plays_are_added_to_those_of_the_name_that_their_base_has(client: Client, folder: Path, tmp_path: Path) -> None:
-    first = client.upload(folder / "plays.csv", format="interactions", name="growing")
+    first = client.upload(folder / "plays.csv", format="interactions", name="growing-plays")
     (tmp_path / "monday.csv").write_text("user,item,plays,time\nu00001,i00099,1,2024-12-31T23:59:59\n")
     (tmp_path / "songs.csv").write_text("item,artist\nnew,folk artist 0\n")
 
     second = client.upload(tmp_path / "monday.csv", base=first.reference, items=tmp_path / "songs.csv")
 
-    assert (second.reference, second.plays and second.plays["cold_items"]["unplayed"]) == ("growing@2", 1)
+    assert (second.reference, second.plays and second.plays["cold_items"]["unplayed"]) == ("growing-plays@2", 1)
     assert second.raw["rows"] == first.raw["rows"] + 1
 
 

@@ -22,7 +22,7 @@ def make_ready(caller: Caller, database: Database, tenant: str, folder: Path, *,
     with JsonLines(folder / "pieces.jsonl") as lines:
         for row in range(rows):
             lines.write(json.dumps({"row": row, "key": f"{row}.mid"}))
-    with database.transaction() as sql:
+    with database.of(tenant).transaction() as sql:
         row = datasets.create(sql, tenant, name="ready", format="symbolic", columns={})
         key = storage.dataset_file(tenant, row.id, "file-1")
         kept = services.storage.put(key, [b"MThd"])
