@@ -129,7 +129,8 @@ class SealedJson(TypeDecorator[Any]):
 
 def note(sql: Connection, statement: Any, many: Any, one: Any, options: Any) -> None:  # Any: as SQLAlchemy has it
     """A listener of `before_execute`, after that of the tenancy: keep at hand what a type may have to look at."""
-    _present.statement = (sql.get_execution_options().get(OPTION), statement, many, one)
+    _present.tenant = sql.get_execution_options().get(OPTION)
+    _present.statement = (statement, many, one)
 
 
 def seal_name(sql: Connection, column: Column[Any], tenant: str, value: str) -> str:
@@ -142,8 +143,10 @@ def is_sealed(column: Any) -> bool:  # Any: a column, or what stands for one
 
 
 def _whose(what: str) -> str:
-    tenant, statement, many, one = getattr(_present, "statement", (None, None, None, None))
-    found: str | None = tenant or _said(statement, many, one)
+    if _present.tenant is None:
+        # Looked for once a statement: it may have a cell in each of ten thousand rows.
+        _present.tenant = _said(*_present.statement)
+    found: str | None = _present.tenant
     if found is None:
         raise LookupError(f"whose {what}? Ask the Database `of` a tenant, or name one tenant in the statement")
     return found
