@@ -153,7 +153,7 @@ def test_an_attempt_that_lost_its_claim_finishes_nothing(post: Post, tenant: str
 def test_divergence_is_told_with_its_step_and_what_to_do(post: Post, tenant: str, dataset: str) -> None:
     wild = {**SHORT, "optimizer": "sgd", "learning_rate": 10.0, "hidden": [{"units": 8}], "epochs": 50}
     job = working.submit(post, tenant, dataset, kind="regression", params={**wild, "preprocess": "none"})
-    with post.database.transaction() as sql:
+    with post.database.of(tenant).transaction() as sql:
         profile = {**_profile(post, dataset), "roles": {**_profile(post, dataset)["roles"], "target": ["loudness"]}}
         profile["roles"]["drop"] = ["genre", "key", "energy"]
         sql.execute(factories.datasets.update().where(factories.datasets.c.id == dataset).values(profile=profile))
