@@ -71,7 +71,7 @@ def _keep(tried: dict[str, Tried]) -> None:
 
 def _test(*, times: int) -> int:
     """The parsers with so many times as many examples, and schemathesis at the door."""
-    given = {**os.environ, "ETUDE_FUZZ": str(times)}
+    given = {**os.environ, "FUZZ_TIMES": str(times)}
     command = [sys.executable, "-m", "pytest", "-q", "tests/fuzz/test_parsers.py", "tests/web/test_openapi.py"]
     return subprocess.run([*command, "-k", "not decoders"], env=given, check=False).returncode
 

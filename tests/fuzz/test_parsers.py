@@ -1,4 +1,4 @@
-"""Whatever comes, a parser answers or refuses by name. ETUDE_FUZZ times as many examples in `make fuzz`."""
+"""Whatever comes, a parser answers or refuses by name. FUZZ_TIMES times as many examples in `make fuzz`."""
 
 import io
 import json
@@ -24,7 +24,7 @@ from worker.formats import archive as archives
 from worker.formats.limits import Limits
 from worker.formats.source import Faults
 
-TIMES = int(os.environ.get("ETUDE_FUZZ", "1"))
+TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
 KEY, PLACE = b"k" * 32, b"t/ten/x"
 SEALED = b"".join(segments.seal(KEY, PLACE, [b"la" * 700_000]))
 GOOD = archive([stored("X.npy", npy([1.0, 2.0])), stored("y.npy", npy([1, 0]))])

@@ -23,7 +23,7 @@ from web.openapi import document
 
 ROOT = Path(__file__).parents[2]
 # More of it in `make fuzz`, from another seed each time.
-TIMES = int(os.environ.get("ETUDE_FUZZ", "1"))
+TIMES = int(os.environ.get("FUZZ_TIMES", "1"))
 
 
 @pytest.fixture
