@@ -77,6 +77,7 @@ class _SealedText(TypeDecorator[str]):
         return None if value is None else _cells(dialect).open(self.what, value)
 
     def seal(self, by: Cells, tenant: str, value: str) -> str:
+        """The cell; how it is sealed is all in which the two types below differ, and no column is of this one."""
         raise NotImplementedError
 
 
