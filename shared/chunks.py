@@ -193,6 +193,11 @@ def count_helpable(sql: Connection, skills: Skills | None = None) -> int:
     return int(sql.execute(select(func.count()).select_from(due.limit(claims.DUE_AT_MOST).subquery())).scalar_one())
 
 
+def has_anothers(sql: Connection, tenant: str, skills: Skills) -> bool:
+    """Whether a chunk of a tenant other than this one waits for a worker of these skills."""
+    return bool(sql.execute(select(_helpable(skills).where(jobs.c.tenant != tenant).exists())).scalar())
+
+
 def _helpable(skills: Skills | None) -> Select[Any]:
     waiting = chunks.alias("waiting")
     has_open = exists().where(waiting.c.job == jobs.c.id, waiting.c.state == OPEN)

@@ -125,6 +125,9 @@ DUE_AT_MOST = 100
 _DUE = _waiting(jobs.c.id).limit(DUE_AT_MOST)
 _COUNT = select(func.count()).select_from(_DUE.subquery())
 _COUNT_KNOWN = select(func.count()).select_from(_DUE.where(_is_known).subquery())
+_HAS_ANOTHERS = select(
+    _waiting(jobs.c.id).where(_is_known, jobs.c.tenant != bindparam("mine", type_=String)).correlate(None).exists()
+)
 _CLAIM = (
     update(jobs)
     .where(
@@ -242,6 +245,11 @@ def count_due(sql: Connection, queue: str, *, skills: Skills | None = None, runn
     if skills is None:
         return int(sql.execute(_COUNT, {"of": queue, "running_at_most": running_at_most}).scalar_one())
     return int(sql.execute(_COUNT_KNOWN, _asked(queue, skills, running_at_most)).scalar_one())
+
+
+def has_anothers(sql: Connection, queue: str, tenant: str, *, skills: Skills, running_at_most: int = 0) -> bool:
+    """Whether a worker of these skills could claim a row of a tenant other than this one."""
+    return bool(sql.execute(_HAS_ANOTHERS, {**_asked(queue, skills, running_at_most), "mine": tenant}).scalar())
 
 
 def _asked(queue: str, skills: Skills, running_at_most: int) -> Json:

@@ -23,10 +23,11 @@ _LAST = select(func.coalesce(func.max(events.c.position), 0))
 # The last one may have been deleted; no position is later than the clock but where that was put back.
 _CLOCK = select(cast(now() * 1e6, BigInteger))
 _GIVEN = text("SELECT last_value FROM events_position")
-# The keys begin at 2^62, and no other advisory lock of ours is near (migration 0013).
+# The keys are those from 2^62 to 2^63 (migration 0013); no other advisory lock of ours is of one number that large.
 _HELD = text("""
 SELECT min(((classid::bigint << 32) | objid::bigint) - (1::bigint << 62)) FROM pg_locks
-WHERE locktype = 'advisory' AND objsubid = 1 AND classid::bigint >= (1::bigint << 30)
+WHERE locktype = 'advisory' AND objsubid = 1
+AND classid::bigint >= (1::bigint << 30) AND classid::bigint < (1::bigint << 31)
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """)
 _NEXT = (

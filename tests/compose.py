@@ -15,7 +15,7 @@ import yaml  # type: ignore[import-untyped]
 
 from shared import redis_server
 from shared.processes import die_with_parent
-from shared.up import free_port
+from tests.ports import free_port
 
 Json = dict[str, Any]
 
@@ -115,7 +115,7 @@ class Deployment:
 
     def __init__(self, found: Mapping[str, Json], *, folder: Path, database_url: str) -> None:
         self.services = found
-        self.port, self._redis_port = free_port("127.0.0.1"), free_port("127.0.0.1")
+        self.port, self._redis_port = free_port(), free_port()
         self._folder, self._database_url = folder, database_url
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         binaries = folder / "bin"

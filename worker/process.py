@@ -52,8 +52,8 @@ class Child:
             self.tenant = claim.tenant
             self._weigh()
         waiting = self._count_waiting(queue)
-        if claim is None and waiting and self.tenant is not None:
-            # The best job is another tenant's: their data never meets in one process.
+        if claim is None and self.tenant is not None and runner.waits_another(self.post, queue, self.tenant):
+            # Their data never meets in one process. What of its own has come since then it does itself.
             self.is_retiring = True
         if waiting and not rings.count_rings(self.settings, queue):
             rings.send(self.app, queue)

@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy import Connection
 
 from shared import chunks, claims, datasets, restarts, studies, tariff, workers
+from shared import queue as rings
 from shared.claims import Claim
 from shared.errors import (
     ClaimLost,
@@ -69,6 +70,15 @@ def count_due(post: Post, queue: str) -> int:
     """How many jobs of the queue this worker could claim."""
     with post.database.reading() as sql:
         return claims.count_due(sql, queue, skills=skills(), running_at_most=post.settings.tenant_running)
+
+
+def waits_another(post: Post, queue: str, tenant: str) -> bool:
+    """Whether this worker could claim a job of another tenant, or help with one."""
+    known, running_at_most = skills(), post.settings.tenant_running
+    with post.database.reading() as sql:
+        return claims.has_anothers(sql, queue, tenant, skills=known, running_at_most=running_at_most) or (
+            queue == rings.TRAIN and chunks.has_anothers(sql, tenant, known)
+        )
 
 
 def help_out(post: Post, *, only_tenant: str | None) -> Claim | None:

@@ -20,10 +20,11 @@ from shared.queue import LIGHT
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import attempts, events, jobs, versions
-from shared.up import environment_of, free_port
+from shared.up import environment_of
 from tests import nursery
 from tests.faults import oracle, rehearsal
 from tests.nursery import Process
+from tests.ports import free_port
 from tests.waiting import until
 from tests.web.serving import Server
 

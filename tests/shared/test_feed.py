@@ -3,9 +3,9 @@
 import random
 import threading
 
-from sqlalchemy import select, update
+from sqlalchemy import BigInteger, cast, func, select, update
 
-from shared import claims, feed, history, jobs
+from shared import claims, feed, history, jobs, quotas
 from shared.database import Database
 from shared.errors import InvalidRequest
 from shared.feed import Wanted
@@ -73,6 +73,24 @@ def test_a_transaction_that_rolls_back_to_a_savepoint_still_holds_its_place(sett
     assert [event.job for event in (*early.events, *later.events)] == [first, second]
     late.close()
     quick.close()
+
+
+def test_nobody_elses_lock_is_taken_for_a_place(settings: Settings, tenant: str) -> None:
+    holding, reading = Database(settings, whose=EVERYONE), Database(settings, whose=EVERYONE)
+    with holding.transaction() as sql:
+        job = make_job(sql, tenant)
+    with holding.transaction() as sql:
+        # Of so many tenants some have a hash whose number is below 0, and some one that is larger than 2^62.
+        for number in range(64):
+            quotas.hold(sql, f"ten_{number}")
+        if not holding.is_sqlite:
+            for key in (-(2**63), -1, 0, 2**61):
+                sql.execute(select(func.pg_advisory_xact_lock(cast(key, BigInteger))))
+        page = read(reading, Wanted(tenant))
+
+    assert [event.job for event in page.events] == [job]
+    holding.close()
+    reading.close()
 
 
 def test_a_reader_beside_many_writers_sees_every_event_once_and_in_order(database: Database, tenant: str) -> None:

@@ -12,8 +12,8 @@ from shared.database import Database, now
 from shared.settings import Settings
 from shared.tables import jobs
 from shared.tables import workers as slots
-from shared.up import free_port
 from tests.factories import claim, make_job
+from tests.ports import free_port
 
 NAME = workers.name_of("train", "1")
 
@@ -84,7 +84,7 @@ def test_the_scheduler_must_find_a_lost_job_within_a_lease_and_three_ticks(
 
 
 def test_the_command_ends_with_a_sentence_when_web_does_not_answer() -> None:
-    environment = {**os.environ, "ETUDE_PORT": str(free_port("127.0.0.1"))}
+    environment = {**os.environ, "ETUDE_PORT": str(free_port())}
 
     asked = subprocess.run(
         [sys.executable, "-m", "shared.pulse", "web"], env=environment, capture_output=True, text=True, check=False

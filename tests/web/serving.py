@@ -9,9 +9,10 @@ from typing import Any
 import psutil
 
 from shared.settings import Settings
-from shared.up import environment_of, free_port
+from shared.up import environment_of
 from tests import nursery
 from tests.nursery import Process
+from tests.ports import free_port
 from tests.waiting import until
 
 LIMIT_S = 30.0
@@ -60,7 +61,7 @@ class Server:
 
 def start(settings: Settings, key: str, *, is_forked: bool = True) -> Server:
     """Start it and return once it answers."""
-    port = free_port("127.0.0.1")
+    port = free_port()
     environment = {**os.environ, **environment_of(settings), "ETUDE_PORT": str(port)}
     begin = nursery.start if is_forked else nursery.execute
     server = Server(port, key, begin("web.serve", env=environment))

@@ -9,12 +9,13 @@ import urllib.request
 import psutil
 
 from shared.settings import Settings
-from shared.up import environment_of, free_port
+from shared.up import environment_of
+from tests.ports import free_port
 from tests.waiting import until
 
 
 def test_a_killed_server_leaves_nobody_at_its_port(settings: Settings) -> None:
-    port = free_port("127.0.0.1")
+    port = free_port()
     environment = {**os.environ, **environment_of(settings), "ETUDE_PORT": str(port)}
     server = subprocess.Popen([sys.executable, "-m", "web.serve"], env=environment, stderr=subprocess.DEVNULL)
     until_ready(port)
@@ -30,7 +31,7 @@ def test_a_killed_server_leaves_nobody_at_its_port(settings: Settings) -> None:
 
 
 def test_a_server_killed_while_its_child_begins_leaves_nobody_either(settings: Settings) -> None:
-    environment = {**os.environ, **environment_of(settings), "ETUDE_PORT": str(free_port("127.0.0.1"))}
+    environment = {**os.environ, **environment_of(settings), "ETUDE_PORT": str(free_port())}
     server = subprocess.Popen([sys.executable, "-m", "web.serve"], env=environment, stderr=subprocess.DEVNULL)
     watched = psutil.Process(server.pid)
     assert until(lambda: bool(watched.children()), every_s=0.001)

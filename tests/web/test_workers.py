@@ -1,5 +1,6 @@
 """Who works here, as a tenant is told it."""
 
+import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,12 @@ from shared.tables import tenants
 from shared.tables import workers as slots
 from tests.factories import claim, make_job
 from web.app import create_app, create_services
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Whoever is there stays so for as long as a test takes."""
+    return dataclasses.replace(settings, lease_s=60.0)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import insert
@@ -15,7 +16,7 @@ from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import tenants
 from tests.worker import working
-from worker import own_folder, process
+from worker import own_folder, process, runner
 from worker.process import Child
 
 UNTOUCHED = """
@@ -92,6 +93,28 @@ def test_another_tenants_job_waits_for_a_fresh_child(child: Child, tenant: str, 
     assert working.find(child.post, foreign).state == jobs.QUEUED
     assert child.is_retiring
     assert queue.count_rings(child.settings, queue.TRAIN) == 1
+
+
+def test_a_job_of_its_own_that_came_while_it_looked_needs_no_fresh_child(
+    child: Child, tenant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = working.store_dataset(child.post, tenant, tmp_path)
+    working.submit(child.post, tenant, dataset)
+    child.answer(queue.TRAIN)
+    submitted = []
+
+    def find_none_and_submit(*_: Any, **__: Any) -> None:
+        submitted.append(working.submit(child.post, tenant, dataset))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(runner, "claim_next", find_none_and_submit)
+        child.answer(queue.TRAIN)
+    was_retiring = child.is_retiring
+    child.answer(queue.TRAIN)
+
+    assert not was_retiring
+    assert queue.count_rings(child.settings, queue.TRAIN) == 1
+    assert working.find(child.post, submitted[0]).state == jobs.SUCCEEDED
 
 
 def test_a_child_that_has_grown_makes_place(
