@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, delete, exists, func, insert, select, update
 
-from shared import claims
+from shared import apart, claims
 from shared.claims import Claim, Skills, Wish
 from shared.database import now
 from shared.errors import ClaimLost, EtudeError
@@ -351,8 +351,8 @@ def _reopen(sql: Connection, which: ColumnElement[bool], error: EtudeError | Non
         return
     lost = again.values(losses=chunks.c.losses + 1, error=error.as_json())
     # What was said is sealed, and so written tenant by tenant.
-    for tenant in sql.execute(select(chunks.c.tenant).where(which).distinct()).scalars().all():
-        sql.execute(lost.where(chunks.c.tenant == tenant))
+    of_each = sql.execute(select(chunks.c.tenant).where(which).distinct()).all()
+    apart.each(sql, of_each, lambda row: sql.execute(lost.where(chunks.c.tenant == row.tenant)))
 
 
 def _is_mine(chunk: Chunk) -> ColumnElement[bool]:

@@ -27,10 +27,11 @@ from sqlalchemy import (
     update,
 )
 
-from shared import history, quotas
+from shared import apart, history, quotas
 from shared.database import now
-from shared.errors import ClaimLost, EtudeError
+from shared.errors import ClaimLost, Damaged, EtudeError
 from shared.jobs import CANCELLED, FAILED, PARKED, QUEUED, RUNNING, SUCCEEDED
+from shared.log import logger
 from shared.tables import attempts, epochs, jobs, outputs, tenants, workers
 
 # Three losses without progress: the job kills its worker, and would go on doing so.
@@ -39,8 +40,12 @@ LOSSES_AT_MOST = 3
 TRIES_AT_MOST = 5
 # A search is parked for as long as its trials take.
 PARKED_S = 1e9
+# A job whose tenant's keys are damaged: until then they may have been restored.
+PUT_OFF_S = 300.0
 
 Json = dict[str, Any]
+
+log = logger("claims")
 
 
 @dataclass(frozen=True)
@@ -220,16 +225,27 @@ def claim_next(
     `running_at_most` run at once, 0 being no limit, or as many as its own row says; of one that is suspended, none.
     """
     wanted = {**_asked(queue, skills, running_at_most), "only": only_tenant, "worker": worker, "lease_s": lease_s}
-    with sql.begin_nested() as step:
-        row = sql.execute(_CLAIM, wanted).one_or_none()
-        if row is None:
-            return None
-        # The tenant's row is held from here on: its claims come one after the other, and each counts those before it.
-        own = sql.execute(_CHARGE, {"of": row.tenant, "expected_s": row.expected_s}).scalar()
-        at_most = quotas.one_limit(own, running_at_most)
-        if at_most is not None and sql.execute(quotas.COUNT_RUNNING, {"of": row.tenant}).scalar_one() > at_most:
-            step.rollback()
-            return None
+    row = None
+    try:
+        with apart.step(sql) as step:
+            row = sql.execute(_CLAIM, wanted).one_or_none()
+            if row is None:
+                return None
+            # The tenant's row is held from here on: its claims come one after the other, and each counts those before.
+            own = sql.execute(_CHARGE, {"of": row.tenant, "expected_s": row.expected_s}).scalar()
+            at_most = quotas.one_limit(own, running_at_most)
+            if at_most is not None and sql.execute(quotas.COUNT_RUNNING, {"of": row.tenant}).scalar_one() > at_most:
+                step.rollback()
+                return None
+            _begin(sql, row, worker)
+    except Damaged as damaged:
+        if row is not None:
+            _put_off(sql, row, damaged)
+        return None
+    return as_claim(row, worker, lease_s)
+
+
+def _begin(sql: Connection, row: Row[Any], worker: str) -> None:
     resumed_from = row.checkpoint and row.checkpoint["at"]
     attempt = {
         "whose": row.tenant, "job": row.id, "fence": row.fence, "number": row.attempt, "by": worker,
@@ -237,7 +253,12 @@ def claim_next(
     }  # fmt: skip
     sql.execute(_BEGIN, attempt)
     history.note(sql, row.tenant, row.id, "state", {"state": RUNNING, "stage": "starting", "attempt": row.attempt})
-    return as_claim(row, worker, lease_s)
+
+
+def _put_off(sql: Connection, row: Row[Any], damaged: Damaged) -> None:
+    """The best row stays the best, and whoever is behind it would wait until its tenant's keys are restored."""
+    log.error("damaged", tenant=row.tenant, job=row.id, detail=damaged.detail)
+    sql.execute(update(jobs).where(jobs.c.id == row.id).values(run_after=now() + PUT_OFF_S))
 
 
 def count_due(sql: Connection, queue: str, *, skills: Skills | None = None, running_at_most: int = 0) -> int:

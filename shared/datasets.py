@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
-from shared import explanation, features, ids, jobs
+from shared import apart, explanation, features, ids, jobs
 from shared.database import now
 from shared.errors import Fault, InvalidRequest, NotAllowedNow, NotFound, TryAgain
 from shared.queue import LIGHT
@@ -183,7 +183,7 @@ def settle(sql: Connection) -> int:
     Said in the transaction that fails an ingest, and by every tick for those whose worker was lost.
     """
     waiting = sql.execute(select(datasets.c.id, datasets.c.tenant).where(datasets.c.state == INGESTING)).all()
-    return sum(_settle(sql, row.tenant, row.id) for row in waiting)
+    return sum(apart.each(sql, waiting, lambda row: _settle(sql, row.tenant, row.id)))
 
 
 def _settle(sql: Connection, tenant: str, dataset_id: str) -> bool:

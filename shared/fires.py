@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from shared import cron, jobs, quotas, refusals, submission, webhooks
+from shared import apart, cron, jobs, quotas, refusals, submission, webhooks
 from shared.database import now
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, RequestRefused
 from shared.jobs import QUEUED, RUNNING
@@ -118,9 +118,10 @@ def submit_waiting(sql: Connection, seen: Row[Any], settings: Settings) -> bool:
 
 def stop(sql: Connection, seen: Row[Any], error: EtudeError) -> None:
     """Pause a schedule that cannot be fired for a reason of ours, so that it stops nobody else's."""
-    taken = sql.execute(_as_seen(seen).values(next_at=None).returning(schedules)).one_or_none()
+    taken = sql.execute(_as_seen(seen).values(next_at=None, state=PAUSED).returning(schedules)).one_or_none()
     if taken is not None:
-        _pause(sql, taken, error)
+        # If not even the reason can be written down, it is in the log.
+        apart.each(sql, [taken], lambda row: _pause(sql, row, error))
 
 
 def prepare(sql: Connection, schedule: Row[Any], settings: Settings) -> jobs.NewJob:

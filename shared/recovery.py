@@ -3,11 +3,12 @@
 Every statement is a compare-and-set, so any number of schedulers may say it at once.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select, update
 
-from shared import chunks, history, restarts
+from shared import apart, chunks, history, restarts
 from shared.claims import LOSSES_AT_MOST
 from shared.database import now
 from shared.errors import EtudeError, WorkerLost
@@ -33,21 +34,21 @@ def reap(sql: Connection) -> list[str]:
     is_expired = table.c.lease_until < now()
     silent = sql.execute(select(table).where(table.c.state == RUNNING, is_expired).limit(REAPED_AT_ONCE)).all()
     # Asked again in the update: the worker may have beaten since the rows were read.
-    return [row.queue for row in silent if requeue_lost(sql, row, SILENT, still=is_expired)]
+    return _requeue(sql, silent, SILENT, still=is_expired)
 
 
 def lose(sql: Connection, worker: str, *, cause: EtudeError = GONE) -> list[str]:
     """Requeue what a worker held that is known to be gone; returns the queues to ring."""
     chunks.lose(sql, worker, cause)
     held = sql.execute(select(table).where(table.c.state == RUNNING, table.c.lease_owner == worker)).all()
-    return [row.queue for row in held if requeue_lost(sql, row, cause, still=table.c.lease_owner == worker)]
+    return _requeue(sql, held, cause, still=table.c.lease_owner == worker)
 
 
 def expire(sql: Connection) -> int:
     """Fail the waiting jobs whose deadline has passed; a running one is told by its own worker."""
     waiting = select(table.c.tenant, table.c.id).where(table.c.state == QUEUED, table.c.deadline_at < now())
     late = sql.execute(waiting.limit(REAPED_AT_ONCE)).all()
-    return sum(_expire(sql, row.tenant, row.id) for row in late)
+    return sum(apart.each(sql, late, lambda row: _expire(sql, row.tenant, row.id)))
 
 
 def cancel_left_over(sql: Connection) -> int:
@@ -55,8 +56,7 @@ def cancel_left_over(sql: Connection) -> int:
     unwanted = (table.c.state == QUEUED) & table.c.cancel_requested_at.is_not(None)
     change = {"state": CANCELLED, "ended_at": now(), "revision": table.c.revision + 1}
     ended = sql.execute(update(table).where(unwanted).values(change).returning(table.c.tenant, table.c.id)).all()
-    for row in ended:
-        history.note(sql, row.tenant, row.id, "state", {"state": CANCELLED})
+    apart.each(sql, ended, lambda row: history.note(sql, row.tenant, row.id, "state", {"state": CANCELLED}))
     return len(ended)
 
 
@@ -74,6 +74,11 @@ def _expire(sql: Connection, tenant: str, job_id: str) -> bool:
     if taken.rowcount == 1:
         history.note(sql, tenant, job_id, "state", {"state": FAILED, "reason": "deadline_passed"})
     return taken.rowcount == 1
+
+
+def _requeue(sql: Connection, rows: Sequence[Row[Any]], cause: EtudeError, *, still: ColumnElement[bool]) -> list[str]:
+    lost = apart.each(sql, rows, lambda row: row.queue if requeue_lost(sql, row, cause, still=still) else None)
+    return [queue for queue in lost if queue is not None]
 
 
 def requeue_lost(sql: Connection, row: Row[Any], cause: EtudeError, *, still: ColumnElement[bool]) -> bool:

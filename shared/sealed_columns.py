@@ -16,8 +16,10 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.operators import in_op, is_, is_not, not_in_op
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from shared.errors import Damaged
 from shared.sealing import cells
 from shared.sealing.cells import Cells
+from shared.sealing.unreadable import Unreadable
 from shared.tenancy import OPTION
 
 # The owner of what is no tenant's.
@@ -73,8 +75,8 @@ class _SealedText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
         return None if value is None else self.seal(_cells(dialect), self.whose or _whose(self.what), value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else _cells(dialect).open(self.what, value)
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # Any: or Unreadable
+        return None if value is None else _open(dialect, self.what, value)
 
     def seal(self, by: Cells, tenant: str, value: str) -> str:
         """The cell; how it is sealed is all in which the two types below differ, and no column is of this one."""
@@ -125,7 +127,8 @@ class SealedJson(TypeDecorator[Any]):
         # From before, which may be anything.
         if not isinstance(value, str) or not cells.is_sealed(value):
             return value
-        return orjson.loads(_cells(dialect).open(self.what, value))
+        opened = _open(dialect, self.what, value)
+        return opened if isinstance(opened, Unreadable) else orjson.loads(opened)
 
 
 def note(sql: Connection, statement: Any, many: Any, one: Any, options: Any) -> None:  # Any: as SQLAlchemy has it
@@ -141,6 +144,16 @@ def seal_name(sql: Connection, column: Column[Any], tenant: str, value: str) -> 
 
 def is_sealed(column: Any) -> bool:  # Any: a column, or what stands for one
     return isinstance(column.type, _SealedText | SealedJson)
+
+
+def _open(dialect: Dialect, what: str, cell: str) -> str | Unreadable:
+    """What the cell holds. Raises Damaged, but of rows of all tenants: there only whoever uses it does."""
+    try:
+        return _cells(dialect).open(what, cell)
+    except Damaged as damaged:
+        if getattr(_present, "tenant", None) is not None:
+            raise
+        return Unreadable(damaged)
 
 
 def _whose(what: str) -> str:

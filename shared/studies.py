@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, exists, func, or_, select, update
 
-from shared import history, jobs, restarts
+from shared import apart, history, jobs, restarts
 from shared.claims import Claim
 from shared.database import now
 from shared.jobs import CANCELLED, ENDED, PARKED, QUEUED, RUNNING
@@ -138,7 +138,7 @@ def steer(sql: Connection) -> int:
     running = table.c.parent.is_not(None) & (table.c.state == RUNNING) & table.c.cancel_requested_at.is_(None)
     asked = {"cancel_requested_at": now(), "revision": table.c.revision + 1}
     sql.execute(update(table).where(running, is_over).values(asked))
-    return sum(_wake(sql, row) for row in sql.execute(_restless()).all())
+    return sum(apart.each(sql, sql.execute(_restless()).all(), lambda row: _wake(sql, row)))
 
 
 def _restless() -> Any:  # Any: a select of many columns
@@ -174,6 +174,5 @@ def _wake(sql: Connection, search: Row[Any]) -> bool:
 def _cancel(sql: Connection, which: ColumnElement[bool]) -> int:
     change = {"state": CANCELLED, "ended_at": now(), "revision": table.c.revision + 1}
     ended = sql.execute(update(table).where(which).values(change).returning(table.c.tenant, table.c.id)).all()
-    for row in ended:
-        history.note(sql, row.tenant, row.id, "state", {"state": CANCELLED})
+    apart.each(sql, ended, lambda row: history.note(sql, row.tenant, row.id, "state", {"state": CANCELLED}))
     return len(ended)

@@ -12,6 +12,8 @@ from sqlalchemy import Connection, bindparam, select, text, update
 
 from shared import feed
 from shared.database import Database
+from shared.errors import Damaged
+from shared.log import logger
 from shared.tables import events, jobs, tallies
 
 # Of a job, from its first start to its end: a tiny training takes seconds, a search a day. The last is without bound.
@@ -43,6 +45,9 @@ _NEXT = (
     .order_by(events.c.position)
     .limit(FOLDED_AT_ONCE)
 )
+
+
+log = logger("tallies")
 
 
 class Tally(NamedTuple):
@@ -100,7 +105,7 @@ def _fold_some(sql: Connection, upto: int) -> bool:
     found = sql.execute(_NEXT, {"after": after, "upto": upto}).all()
     counts: dict[Tally, list[float]] = defaultdict(lambda: [0, 0.0])
     for event in found:
-        for tally, seconds in _read(event):
+        for tally, seconds in _read_if_it_can_be(event):
             counts[tally][0] += 1
             counts[tally][1] += seconds
     # In one order, for presence adds to these rows as well.
@@ -110,6 +115,15 @@ def _fold_some(sql: Connection, upto: int) -> bool:
     has_more = len(found) == FOLDED_AT_ONCE
     sql.execute(_ADVANCE, {"upto": found[-1].position if has_more else max(after, upto)})
     return has_more
+
+
+def _read_if_it_can_be(event: Any) -> list[tuple[Tally, float]]:
+    try:
+        return _read(event)
+    except Damaged as damaged:
+        # It will be unreadable tomorrow, too, and nothing else would ever be counted.
+        log.error("damaged", position=event.position, detail=damaged.detail)
+        return []
 
 
 def _read(event: Any) -> list[tuple[Tally, float]]:

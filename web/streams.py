@@ -4,6 +4,7 @@ A stream is asked about again only once its last piece has been taken, and it en
 reads slowly holds no more than that. The client comes again with the last id that it has seen, and misses nothing.
 """
 
+import functools
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ from sqlalchemy import select
 
 from shared import feed, job_list
 from shared.database import Database
-from shared.errors import TooManyRequests, Unauthorised, Unavailable
+from shared.errors import Damaged, TooManyRequests, Unauthorised, Unavailable
 from shared.feed import Wanted
 from shared.jobs import ENDED
 from shared.keys import Keyring
@@ -138,7 +139,8 @@ class Streams:
         behind = self._serve_jobs([stream for stream in ready if stream.is_of_job])
         of_all = [stream for stream in ready if not stream.is_of_job]
         upto = feed.horizon(self._database.of(EVERYONE)) if of_all else 0
-        return any([behind, *(self._serve_feed(stream, upto) for stream in of_all)])
+        told = [self._serve_if_it_can_be(each, functools.partial(self._serve_feed, each, upto)) for each in of_all]
+        return any([behind, *told])
 
     def _is_known(self, stream: Stream) -> bool:
         try:
@@ -163,8 +165,17 @@ class Streams:
             if row is None:
                 self._end([stream])  # deleted
             elif row.revision != stream.revision or time.monotonic() - stream.looked_at > LOOK_EVERY_S:
-                is_behind |= self._serve_job(stream, row)
+                is_behind |= self._serve_if_it_can_be(stream, functools.partial(self._serve_job, stream, row))
         return is_behind
+
+    def _serve_if_it_can_be(self, stream: Stream, serve: Callable[[], bool]) -> bool:
+        """What cannot be read of one tenant ends its own streams, and nobody else's."""
+        try:
+            return serve()
+        except Damaged as damaged:
+            log.error("damaged", tenant=stream.wanted.tenant, detail=damaged.detail)
+            self._end([stream])
+            return False
 
     def _serve_job(self, stream: Stream, row: Any) -> bool:
         """What is new of a job; its row was read before its events, so an end that it tells of is among them."""

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 
 from shared import chunks, claims, datasets, fires, log, processes, queue, recovery, settings, studies, tallies, workers
 from shared.database import Database
-from shared.errors import EtudeError, Unavailable
+from shared.errors import Damaged, EtudeError, Unavailable
 from shared.sealing import starting
 from shared.storage import Storage
 from shared.tenancy import EVERYONE
@@ -93,10 +93,16 @@ class Tick:
                 act(sql, seen, self._settings)
         except Unavailable:
             raise
+        except Damaged as damaged:
+            logger.error("damaged", schedule=seen.id, tenant=seen.tenant, detail=damaged.detail)
+            self._stop(seen, damaged)
         except Exception as unforeseen:
             logger.exception("internal", schedule=seen.id, exc_info=unforeseen)
-            with self._database.transaction() as sql:
-                fires.stop(sql, seen, EtudeError("The schedule could not be fired; the operator's log says why."))
+            self._stop(seen, EtudeError("The schedule could not be fired; the operator's log says why."))
+
+    def _stop(self, seen: Row[Any], error: EtudeError) -> None:
+        with self._database.transaction() as sql:
+            fires.stop(sql, seen, error)
 
     def _count_due(self, sql: Connection, name: str) -> int:
         helpable = chunks.count_helpable(sql) if name == queue.TRAIN else 0
