@@ -56,6 +56,15 @@ class Limits(Open):
     rates: Rates
 
 
+class EncryptionKey(Open):
+    """`id` and `created_at` are null, and `generation` is 0, while the tenant has stored nothing."""
+
+    id: str | None
+    generation: int
+    created_at: str | None
+    algorithm: str
+
+
 class LogRow(Open):
     """`key` is null where the operator did it; `made` is the id of what came of it, where that is not the object."""
 

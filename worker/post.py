@@ -14,6 +14,7 @@ from shared.storage import Storage
 ACTIONS = {
     "ingest": "worker.intake",
     "erase": "worker.erasing",
+    "rotate": "worker.rewrapping",
     "train": "worker.pipeline",
     "tune": "worker.searching",
     "trial": "worker.trials",

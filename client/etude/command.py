@@ -87,7 +87,9 @@ for each in (
 
 @etude.command()
 @click.option("--state", type=click.Choice(["queued", "running", "succeeded", "failed", "cancelled"]))
-@click.option("--action", help="train, tune, score, generate, evaluate, audit, reproduce, export, ingest or erase.")
+@click.option(
+    "--action", help="train, tune, score, generate, evaluate, audit, reproduce, export, ingest, erase or rotate."
+)
 @click.option("--model", help="Only the trainings of this model.")
 @click.option("--schedule", help="Only those that this schedule submitted: its name or id.")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True)

@@ -139,6 +139,8 @@ def _made(out: Console, shown: Job, *, is_saving: bool) -> None:
             show_versions.reproduced(out, shown)
         case "erase":
             show_lists.erased(out, shown)
+        case "rotate":
+            out.print(f"{page.count(result['keys'], 'key')} wrapped with key {result['generation']} of the tenant.")
         case "score" if "lists" in result:
             show_lists.scored(out, shown, is_saving=is_saving)
         case "score" if "rows" in result:

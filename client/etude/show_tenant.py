@@ -42,6 +42,13 @@ def limits(found: Json) -> None:
     page.console().print(table)
 
 
+def encryption_key(found: Json) -> None:
+    if found["id"] is None:
+        return page.say("Nothing is stored yet, and so there is no key.")
+    since = page.when(found["created_at"])
+    return page.say(f"Everything lies under key {found['generation']} of the tenant, made {since} ({found['id']}).")
+
+
 def audit_log(found: list[Json]) -> None:
     if not found:
         return page.say("Nothing of that sort was written down.")

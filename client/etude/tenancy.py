@@ -1,9 +1,10 @@
-"""What a client asks about its own tenant: keys, limits, the audit log."""
+"""What a client asks about its own tenant: keys, limits, the encryption key, the audit log."""
 
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
+from etude.jobs import Job
 from etude.transport import Transport
 
 Json = dict[str, Any]
@@ -46,6 +47,15 @@ class Tenancy:
         """What the tenant may have, and what of it is used."""
         said: Json = self._transport.get("/v1/limits").json()
         return said
+
+    def encryption_key(self) -> Json:
+        """Which key wraps the keys of the tenant's files, and since when."""
+        said: Json = self._transport.get("/v1/encryption-key").json()
+        return said
+
+    def rotate_encryption_key(self) -> Job:
+        """Have a newer one made; returns the job that does it at once."""
+        return Job(self._transport, self._transport.post("/v1/encryption-key/rotate"))
 
     def audit_log(self, *, limit: int | None = None, **filters: str | None) -> Iterator[Json]:
         """What was changed and refused, the newest first; filters: `key`, `action`, `object`, `since`, `until`."""

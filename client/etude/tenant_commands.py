@@ -1,4 +1,4 @@
-"""`etude keys …`, `etude limits`, `etude audit-log`: who may do what in the tenant, how much, and who did."""
+"""`etude keys …`, `etude limits`, `etude encryption-key`, `etude audit-log`: who may do what, how much, and who did."""
 
 import click
 
@@ -62,6 +62,18 @@ def limits(as_json: bool) -> None:
         show.as_json(found) if as_json else show_tenant.limits(found)
 
 
+@click.command("encryption-key")
+@click.option("--rotate", is_flag=True, help="Have a newer one made in its place, and wait for that.")
+@options.as_json
+def encryption_key(rotate: bool, as_json: bool) -> None:
+    """Show which key the tenant's data lies under, and since when; the key itself is shown to nobody."""
+    with Client() as client:
+        if rotate:
+            client.rotate_encryption_key().wait()
+        found = client.encryption_key()
+        show.as_json(found) if as_json else show_tenant.encryption_key(found)
+
+
 @click.command("audit-log")
 @click.option("--key", help="Only what this key did.")
 @click.option("--action", help="Only this, such as keys.create.")
@@ -77,4 +89,4 @@ def audit_log(limit: int, object_: str | None, as_json: bool, **filters: str | N
         show.as_json(found) if as_json else show_tenant.audit_log(found)
 
 
-COMMANDS = (keys, limits, audit_log)
+COMMANDS = (keys, limits, encryption_key, audit_log)

@@ -6,7 +6,7 @@ Both keys are good meanwhile: each row says by which it is wrapped.
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Row, delete, exists, select, update
+from sqlalchemy import Row, delete, exists, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from shared.sealing import key_rows
@@ -62,6 +62,26 @@ def rotate_tenant(keys: KeyStore, tenant: str, told: Told = lambda count: None) 
         if not wrapped and _has_dropped_old(keys, tenant):
             keys.truncate_log()
             return count
+
+
+def newest(keys: KeyStore, tenant: str) -> Row[str, int, float] | None:
+    """The key of a tenant that wraps what is new, without the key itself; None of one that has stored nothing."""
+    told = select(tenant_keys.c.id, tenant_keys.c.generation, tenant_keys.c.created_at)
+    with keys.reading() as sql:
+        mine = told.where(tenant_keys.c.tenant == tenant).order_by(tenant_keys.c.generation.desc())
+        return sql.execute(mine.limit(1)).one_or_none()
+
+
+def count_left(keys: KeyStore, tenant: str) -> int:
+    """How many keys of the tenant's files a rotation has to wrap that begins now, or goes on."""
+    mine = select(func.count()).select_from(object_keys.join(tenant_keys, tenant_keys.c.id == object_keys.c.tenant_key))
+    of_generation = select(func.count(), func.max(tenant_keys.c.generation)).where(tenant_keys.c.tenant == tenant)
+    with keys.reading() as sql:
+        generations, last = sql.execute(of_generation).one()
+        old = tenant_keys.c.tenant == tenant
+        if generations > 1:
+            old &= tenant_keys.c.generation < last
+        return int(sql.execute(mine.where(old)).scalar_one())
 
 
 def list_tenants(keys: KeyStore) -> list[str]:
