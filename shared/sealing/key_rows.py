@@ -7,7 +7,20 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, delete, exists, func, insert, literal, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    update,
+)
 
 from shared import ids
 from shared.database import now
@@ -126,23 +139,17 @@ def make(sql: Connection, roots: RootKeys, place: str) -> ObjectKey:
     tenant = tenant_of(place)
     above, above_secret = newest_tenant_key(sql, roots, tenant) or make_tenant_key(sql, roots, tenant)
     key = ObjectKey(place, ids.new("ok"), os.urandom(KEY_BYTES), is_written=False)
-    values = {
-        "id": key.id, "tenant_key": above, "wrapped": wrap(above_secret, key.secret, _bound_in(key.place, key.id)),
-        "created_at": now(), "written_at": None, "destroyed_at": None,
-    }  # fmt: skip
-    if row is None:
-        sql.execute(insert(object_keys).values(place=place, **values))
-    else:
-        sql.execute(update(object_keys).where(object_keys.c.place == place).values(values))
+    wrapped = wrap(above_secret, key.secret, _bound_in(key.place, key.id))
+    made = {"of": place, "key": key.id, "above": above, "sealed": wrapped}
+    sql.execute(_MAKE if row is None else _MAKE_AGAIN, made)
     return key
 
 
 def say_written(sql: Connection, key: ObjectKey) -> bool:
-    mine = (object_keys.c.place == key.place) & (object_keys.c.id == key.id) & object_keys.c.destroyed_at.is_(None)
-    if sql.execute(update(object_keys).where(mine).values(written_at=now())).rowcount == 0:
+    if sql.execute(_SAY_WRITTEN, {"of": key.place, "key": key.id}).rowcount == 0:
         return False
     if not key.is_written:
-        sql.execute(delete(plain_files).where(plain_files.c.place == key.place))
+        sql.execute(_NO_LONGER_PLAIN, {"of": key.place})
     return True
 
 
@@ -196,8 +203,7 @@ def open_tenant_key(roots: RootKeys, id: str, tenant: str, root: str, wrapped: b
 
 def newest_tenant_key(sql: Connection, roots: RootKeys, tenant: str) -> tuple[str, bytes] | None:
     """The id and the secret of the key that wraps what is new of a tenant."""
-    chosen = select(tenant_keys).where(tenant_keys.c.tenant == tenant)
-    row = sql.execute(chosen.order_by(tenant_keys.c.generation.desc()).limit(1)).first()
+    row = sql.execute(_NEWEST, {"of": tenant}).first()
     return None if row is None else (row.id, open_tenant_key(roots, row.id, tenant, row.root, row.wrapped))
 
 
@@ -232,8 +238,31 @@ def joined() -> Any:  # Any: a select of many columns
 
 
 def _row(sql: Connection, place: str) -> Row[Any] | None:
-    found: Row[Any] | None = sql.execute(joined().where(object_keys.c.place == place)).one_or_none()
+    found: Row[Any] | None = sql.execute(_ROW, {"of": place}).one_or_none()
     return found
+
+
+# Built once: putting a statement together costs more than running it, and each stored file takes all of these.
+_ROW = joined().where(object_keys.c.place == bindparam("of"))
+_NEWEST = (
+    select(tenant_keys)
+    .where(tenant_keys.c.tenant == bindparam("of"))
+    .order_by(tenant_keys.c.generation.desc())
+    .limit(1)
+)
+_MADE: dict[str, Any] = {
+    "id": bindparam("key"), "tenant_key": bindparam("above"), "wrapped": bindparam("sealed"), "created_at": now(),
+    "written_at": None, "destroyed_at": None,
+}  # fmt: skip
+_MAKE = insert(object_keys).values(place=bindparam("of"), **_MADE)
+_MAKE_AGAIN = update(object_keys).where(object_keys.c.place == bindparam("of")).values(_MADE)
+_SAY_WRITTEN = (
+    update(object_keys)
+    .where(object_keys.c.place == bindparam("of"), object_keys.c.id == bindparam("key"))
+    .where(object_keys.c.destroyed_at.is_(None))
+    .values(written_at=now())
+)
+_NO_LONGER_PLAIN = delete(plain_files).where(plain_files.c.place == bindparam("of"))
 
 
 def _bound_in(place: str, id: str) -> bytes:
