@@ -8,13 +8,14 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, inspect
 
 from shared import settings
 from shared.database import Database
 from shared.errors import EtudeError
-from shared.sealing import old_cells
+from shared.sealing import old_cells, starting
 from shared.settings import Settings
+from shared.tables import tenants
 from shared.tenancy import EVERYONE
 
 # One number of our own, so that two hosts that start together migrate one after the other.
@@ -48,8 +49,21 @@ def seal_names(chosen: Settings) -> int:
         database.close()
 
 
+def has_names_to_seal(chosen: Settings) -> bool:
+    """Whether names of a release that did not seal them lie here, in whichever schema: its tenants are sealed last."""
+    database = Database(chosen, whose=EVERYONE)
+    try:
+        with database.reading() as sql:
+            return inspect(sql).has_table(tenants.name) and old_cells.has_open_tenants(sql)
+    finally:
+        database.close()
+
+
 def main() -> None:
     chosen = settings.read()
+    if has_names_to_seal(chosen):
+        # Before the schema: the older release runs on while nothing was changed.
+        starting.demand(chosen)
     upgrade(chosen.database_url)
     try:
         seal_names(chosen)
