@@ -42,7 +42,7 @@ def upgrade(database_url: str, revision: str = "head") -> None:
 
 def seal_names(chosen: Settings) -> int:
     """Seal the cells of SQL from before names were sealed, which nothing else would find; returns how many rows."""
-    database = Database(chosen, whose=EVERYONE)
+    database = Database(chosen, whose=EVERYONE, erases=True)
     try:
         return sum(1 for _ in old_cells.seal_all(database)) if old_cells.has_open_names(database) else 0
     finally:
