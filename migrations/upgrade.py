@@ -8,9 +8,10 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine, inspect
+from sqlalchemy import Connection, inspect, make_url
 
 from shared import settings
+from shared.backup import engines
 from shared.database import Database
 from shared.errors import EtudeError
 from shared.sealing import old_cells, starting
@@ -31,13 +32,11 @@ def config(connection: Connection) -> Config:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Bring the database at this URL up to a revision."""
-    engine = create_engine(database_url)
-    with engine.begin() as sql:
+    """Bring the database at this URL up to a revision: wholly or, killed, not at all, so that it can be said again."""
+    with engines.writing(make_url(database_url)) as sql:
         if sql.dialect.name == "postgresql":
             sql.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
         command.upgrade(config(sql), revision)
-    engine.dispose()
 
 
 def seal_names(chosen: Settings) -> int:

@@ -1,8 +1,10 @@
 """A house that a release before has used: what `python -m migrations.upgrade` asks for, changes, and leaves alone."""
 
 import os
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,6 +28,20 @@ ROWS = (
     f"INSERT INTO tenants (id, name, created_at) VALUES ('ten_old', '{CANARY} house', 0)",
     f"INSERT INTO models (id, tenant, name, kind, created_at) VALUES ('mod_a', 'ten_old', '{CANARY}', 'regression', 0)",
 )
+
+# Dies before it has changed this, of a migration that has changed something before and of the one before that.
+KILLED = """
+import os, signal, sys
+from sqlalchemy import Engine, event
+from migrations.upgrade import upgrade
+
+def die(connection, cursor, statement, *_):
+    if "ix_score_chunks_key" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+event.listen(Engine, "before_cursor_execute", die)
+upgrade(sys.argv[1])
+"""
 
 
 @pytest.fixture
@@ -88,6 +104,23 @@ def test_an_empty_database_needs_no_root_key(settings: Settings, tmp_path: Path)
     empty = replace(settings, database_url=f"sqlite:///{tmp_path}/empty.db", root_key="")
 
     assert run(empty).returncode == 0
+
+
+def test_killed_between_two_migrations_it_is_said_again(used: Settings) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, used.database_url], timeout=60, check=False)
+    left = revision(used)
+
+    assert (killed.returncode, left) == (-signal.SIGKILL, BEFORE)
+    upgrade(used.database_url)
+    assert revision(used) > BEFORE
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+def test_two_at_once_upgrade_one_after_the_other(used: Settings) -> None:
+    with ThreadPoolExecutor(2) as both:
+        ran = list(both.map(run, [used, used]))
+
+    assert [each.returncode for each in ran] == [0, 0], [each.stderr for each in ran]
 
 
 def test_said_twice_all_is_found_and_no_name_lies_open(used: Settings) -> None:
