@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import orjson
 import pytest
 from sqlalchemy import bindparam, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
@@ -70,16 +69,8 @@ def demand_unreadable(database: Database, row: Any, column: Any) -> None:
         sql.execute(chosen).scalar_one()
     with database.reading() as sql:
         found = sql.execute(chosen).scalar_one()
-    for use in (
-        str,
-        len,
-        bool,
-        orjson.dumps,
-        lambda cell: cell == "x",
-        lambda cell: cell["x"],
-        lambda cell: cell.strip(),
-    ):
-        with pytest.raises((Damaged, TypeError)):
+    for use in (str, len, bool, lambda cell: cell == "x", lambda cell: cell["x"], lambda cell: cell.strip()):
+        with pytest.raises(Damaged):
             use(found)
 
 
