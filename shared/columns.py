@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from shared import sorts
 from shared.cells import read_number
 from shared.errors import Fault, InvalidRequest
 from shared.table_params import TableTraining, Validation
@@ -67,7 +68,7 @@ def _faults(row: Row[Any], trained: Sequence[Json], repeated: Sequence[str]) -> 
             said = f"expected a column of this name in {of}"
             yield Fault(said, pointer=pointer, column=name, code="columns_missing")
         elif needed.get(name) == "number" and (word := _word_among_words(present[name])) is not None:
-            said = f"expected numbers in {of}, received words alone, such as {word[:40]!r}"
+            said = f"expected numbers in {of}, received words alone, such as {sorts.of(word)}"
             yield Fault(said, pointer=pointer, column=name, code="column_not_numeric")
 
 

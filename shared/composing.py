@@ -26,7 +26,7 @@ def check(params: BaseModel, rows: list[Row[Any]], settings: Settings) -> None:
         raise NotInstalled(said, code="soundfont_missing", faults=[Fault("expected no wav", pointer="/params/formats")])
     given = getattr(params, "given", None)
     if given is not None and given.piece is not None and not rows:
-        said = f"expected the dataset in which the piece {given.piece!r} stands, received none"
+        said = "expected the dataset in which the given piece stands, received none"
         raise InvalidRequest(said, faults=[Fault(said, pointer="/dataset")])
 
 

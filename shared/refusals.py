@@ -1,10 +1,15 @@
 """What Pydantic finds wrong with a client's document, as our faults."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import ValidationError
 
+from shared import sorts
 from shared.errors import Fault, InvalidRequest
+
+# What these fields hold names a listener, an item, a recording or a row, or was read in one: only its sort is told.
+OF_ROWS = {"user", "item", "items", "listener", "track", "piece", "key", "label"}
 
 
 def of(error: ValidationError, *, under: str = "", document: Any = None) -> InvalidRequest:  # Any: JSON
@@ -13,7 +18,7 @@ def of(error: ValidationError, *, under: str = "", document: Any = None) -> Inva
     `document` is what was looked at, where branches of its unions are told apart by a word of the client's.
     """
     found = [
-        Fault(_say(fault), pointer=under + "".join(f"/{_escape(part)}" for part in _there(_place(fault), document)))
+        _fault(fault, _there(_place(fault), document), under)
         for fault in error.errors(include_url=False)
         if not _is_other_branch(fault, error.error_count())
     ]
@@ -63,9 +68,20 @@ def _escape(part: int | str) -> str:
     return str(part).replace("~", "~0").replace("/", "~1")
 
 
-def _say(fault: Any) -> str:  # Any: pydantic's typed dict
-    received = repr(fault["input"])
-    shown = received if len(received) <= 80 else received[:77] + "…"
+def _fault(fault: Any, place: Sequence[int | str], under: str) -> Fault:  # Any: pydantic's typed dict
+    pointer = under + "".join(f"/{_escape(part)}" for part in place)
+    return Fault(_say(fault, _show(fault["input"], place)), pointer=pointer)
+
+
+def _show(received: object, place: Sequence[int | str]) -> str:
+    # A list or an object may hold such fields, too.
+    if isinstance(received, dict | list) or not OF_ROWS.isdisjoint(place):
+        return sorts.of(received)
+    shown = repr(received)
+    return shown if len(shown) <= 80 else shown[:77] + "…"
+
+
+def _say(fault: Any, shown: str) -> str:  # Any: pydantic's typed dict
     match fault["type"]:
         case "missing":
             return "expected this field, received none"

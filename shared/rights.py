@@ -101,7 +101,7 @@ def append(
         values |= {name: said.get(name) for name in ("consent_basis", "consent_until")}
     _refuse_contradiction(values)
     if values == before:
-        what = "this dataset" if track is None else f"the row {track!r}"
+        what = "this dataset" if track is None else "this row"
         text = f"Nothing changes: that is what the ledger says of {what} already; see `GET …/rights`."
         raise NotAllowedNow(text, code="rights_unchanged")
     return _write(sql, tenant, dataset_id, values, track=cell, reason=reason, key=key)

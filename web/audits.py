@@ -150,7 +150,7 @@ def _settle(judge: Judge, wanted: Sequence[Wanted], found: dict[int | str, Json]
     for each in wanted:
         ranked = found.get(each.name)
         if ranked is None:
-            said = f"expected a row that the audit has ranked, received {each.name!r}"
+            said = "expected a row that the audit has ranked, received another"
             faults.append(each.fault(said, code="row_not_ranked"))
             continue
         settled = judge.settle(each, ranked)

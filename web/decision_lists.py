@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, RootModel, StringConstraints, model_validator
 
+from shared import sorts
 from shared.audits import ACCEPT, Decision, Label
 from shared.errors import Fault, InvalidRequest, TooLarge
 from shared.schema import Closed, Int
@@ -88,7 +89,7 @@ def of_csv(content: bytes, *, has_several: bool, separator: str | None) -> list[
     names = next(lines, (1, []))[1]
     columns = {name.strip().lower(): place for place, name in enumerate(names)}
     if "decision" not in columns or not {"row", "key"} & columns.keys():
-        said = f"expected the columns row or key, decision and maybe label, received {', '.join(names)[:200] or 'none'}"
+        said = f"expected the columns row or key, decision and maybe label, received {len(names)} others"
         raise InvalidRequest(said, code="decisions_invalid", faults=[Fault(said, row=1)])
     found, faults = list[Wanted](), list[Fault]()
     for number, cells in lines:
@@ -138,10 +139,10 @@ def _lines(content: bytes) -> Iterator[tuple[int, list[str]]]:
 
 def _wrong(line: Mapping[str, str]) -> str | None:
     if line["decision"].lower() not in WORDS:
-        return f"expected accept or reject as the decision, received {line['decision'][:40]!r}"
+        return f"expected accept or reject as the decision, received {sorts.of(line['decision'])}"
     row = line.get("row", "")
     if row and not (row.isascii() and row.isdigit() and len(row) < 16):
-        return f"expected the number of a row, received {row[:40]!r}"
+        return f"expected the number of a row, received {sorts.of(row)}"
     if not row and not line.get("key"):
         return "expected a row or a key, received neither"
     return None
@@ -172,7 +173,8 @@ class Judge:
             return wanted.fault(wrong, code="label_unfit")
         strange = self.is_fixed and next((each for each in label if each not in self.target["labels"]), None)
         if strange:
-            said = f"expected labels among {', '.join(self.target['labels'][:20])}, received {strange[:100]!r}"
+            known = len(self.target["labels"])
+            said = f"expected one of the {known:,} labels of the dataset, received {sorts.of(strange)}"
             return wanted.fault(said, code="label_unknown")
         return Decision(ranked["row"], ACCEPT, label)
 
@@ -191,9 +193,9 @@ class Judge:
             return "expected a list of labels: a row may have several" if several else "expected one label, not a list"
         for each in label if isinstance(label, list) else [label]:
             if each != each.strip() or not 0 < len(each) <= 255 or any(sign < " " for sign in each):
-                return f"expected a label of 1 to 255 characters without space around it, received {each[:40]!r}"
+                return f"expected a label of 1 to 255 characters without space around it, received {sorts.of(each)}"
             if separator is not None and separator in each:
-                return f"expected labels without {separator!r}, which stands between them, received {each[:40]!r}"
+                return f"expected labels without {separator!r}, which stands between them, received {sorts.of(each)}"
         if several:
             return None if label or self.is_fixed else "expected at least one label: a row without any is left out"
         return self._untyped(str(label))
@@ -202,9 +204,9 @@ class Judge:
         """Why a label does not fit the sort of column that the target is."""
         kind = self.types[self.target["columns"][0]]
         if kind == "boolean" and label not in TRUTHS:
-            return f"expected true or false, which the column holds, received {label[:40]!r}"
+            return f"expected true or false, which the column holds, received {sorts.of(label)}"
         if kind in ("integer", "number") and not _is_whole(label):
-            return f"expected a whole number, which the column holds, received {label[:40]!r}"
+            return f"expected a whole number, which the column holds, received {sorts.of(label)}"
         return None
 
     def _same(self, label: Label, given: Label) -> str | None:

@@ -137,13 +137,13 @@ def similar(held: Held, question: Question) -> bytes:
     """The tracks nearest to one, as JSON. Raises what is wrong with the question."""
     place = held.places.get(question.track)
     if place is None:
-        raise NotFound(f"The dataset has no track {question.track!r}.")
+        raise NotFound("The dataset has no such track.")
     _refuse_unknown(held, question)
     if held.heard == 0:
         said = "None of the dataset's tracks was heard yet: a scoring or a training on it makes them known."
         raise NotAllowedNow(said, code="dataset_not_heard")
     if not held.catalogue.vectors[place].any():
-        said = f"The track {question.track!r} was not heard yet, or cannot be: a scoring of the dataset tells which."
+        said = "The track was not heard yet, or cannot be: a scoring of the dataset tells which."
         raise NotAllowedNow(said, code="track_not_heard")
     fits = fitting(held.catalogue, question.where)
     (found,) = nearest(held.catalogue, [place], question.k, fits)

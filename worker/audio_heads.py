@@ -80,7 +80,7 @@ class Head:
         unknown = [label for label in labels if label not in known]
         if unknown:
             said = f"the model knows no label {listed(unknown)}"
-            fault = Fault(f"{said}: it knows {listed(known)}", pointer="/params/explain/labels")
+            fault = Fault(f"{said}, but {len(known):,} others", pointer="/params/explain/labels")
             raise JobFailed(f"There is nothing to explain: {said}.", code="label_unknown", faults=[fault])
         scores = head_judges.scores(self.model, self.outputs(heard))
         first = known[int(scores.mean(axis=0).argmax())]

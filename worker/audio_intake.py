@@ -239,7 +239,9 @@ def _firsts(count: int, alike: Sequence[tuple[int, int]]) -> list[int]:
 def _profile(desk: Desk, listed: Listed, tracks: Sequence[Track], reports: Sequence[Json]) -> Json:
     if all(track.fault is not None for track in tracks):
         faults = [
-            Fault(str(track.reason), file=track.file or None, row=track.number, code=track.fault) for track in tracks
+            # Of a row about no file that there is, the name is a cell.
+            Fault(str(track.reason), file=track.file if track.upload else None, row=track.number, code=track.fault)
+            for track in tracks
         ]
         raise _unusable(faults)
     with Scratch(desk.scratch) as scratch:

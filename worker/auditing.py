@@ -21,7 +21,6 @@ from worker.desk import Desk
 from worker.ending import Ending
 from worker.kinds.protocol import Labelled
 from worker.lines import JsonLines
-from worker.preparation import listed
 from worker.row_training import Material
 from worker.suspects import Ranking
 
@@ -83,10 +82,10 @@ def _labels(material: Material, crossed: Crossed, *, seed: int) -> tuple[Labelle
 
 def _cautions(labelled: Labelled, folds: int) -> list[Caution]:
     counts = labelled.given.sum(axis=0)
-    few = [name for name, count in zip(labelled.names, counts, strict=True) if count < folds]
+    few = int((counts < folds).sum())
     if not few:
         return []
-    said = f"fewer rows than the {folds} folds are {listed(few)}: what is said of them rests on very little"
+    said = f"labels of fewer rows than the {folds} folds: {few:,}; what is said of them rests on very little"
     return [Caution("class_below_folds", said)]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shared import licences
+from shared import licences, sorts
 from shared.consenting import REFUSED, WORDS
 from shared.errors import Fault, JobFailed
 from worker import tables
@@ -60,16 +60,22 @@ class Tally:
         }  # fmt: skip
 
     def _refuse_unreadable(self) -> None:
-        unread = sorted({each for _, each in self._found if each is not None and each.lower() not in WORDS})
-        said = "expected granted, refused, unknown or an empty cell, received {!r}"
-        faults = [Fault(said.format(each[:100]), column=self._consent, code="consent_unreadable") for each in unread]
+        unread = Counter[str]()
+        for (_, each), rows in self._found.items():
+            if each is not None and each.lower() not in WORDS:
+                unread[sorts.of(each)] += rows
+        said = "expected granted, refused, unknown or an empty cell, received {} ({:,} times)"
+        faults = [
+            Fault(said.format(sort, rows), column=self._consent, code="consent_unreadable")
+            for sort, rows in sorted(unread.items())
+        ]
         named = {licences.name(each) for each, _ in self._found if each is not None}
         if len(named) > MOST_LICENCES:
             text = f"expected at most {MOST_LICENCES} licences, received {len(named):,}: is this the right column?"
             faults.append(Fault(text, column=self._licence, code="licences_too_many"))
-        unfit = sorted(each for each in named if not each.isprintable())
+        unfit = sorted(sorts.of(each) for each in named if not each.isprintable())
         faults += [
-            Fault(f"expected printable text, received {each!r}", column=self._licence, code="licence_unreadable")
+            Fault(f"expected printable text, received {each}", column=self._licence, code="licence_unreadable")
             for each in unfit
         ]
         if faults:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import Field
 
+from shared import sorts
 from shared.cells import read_number
 from shared.schema import Closed
 from worker.tables import MISSING, Column, Table, Texts, labels
@@ -144,8 +145,8 @@ def _is_within(feature: Number, low: float, high: float) -> bool:
 def _reason(column: Column, value: float, row: int) -> str:
     word = column.words[column.codes[row]] if isinstance(column, Texts) and column.codes[row] != MISSING else None
     if not np.isnan(value):
-        return f"expected a finite number that fits 32 bits, received {value if word is None else word[:40]!r}"
-    return f"expected a number, {'the cell is empty' if word is None else f'received {word[:40]!r}'}"
+        return f"expected a finite number that fits 32 bits, received {sorts.of(value if word is None else word)}"
+    return f"expected a number, {'the cell is empty' if word is None else f'received {sorts.of(word)}'}"
 
 
 def numbers(column: Column) -> tuple[np.ndarray, np.ndarray | None]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pyarrow as pa
 
+from shared import sorts
 from shared.errors import Fault, JobFailed
 from worker import features, tables
 from worker.features import Feature, Number
@@ -58,7 +59,7 @@ def _refuse_words(words: dict[str, str]) -> None:
         f"The model reads numbers in {listed(words)}, where the table holds words alone. Put the numbers back.",
         code="column_not_numeric",
         faults=[
-            Fault(f"expected numbers, received words alone, such as {word[:40]!r}", column=name)
+            Fault(f"expected numbers, received words alone, such as {sorts.of(word)}", column=name)
             for name, word in words.items()
         ],
     )

@@ -155,7 +155,7 @@ def _refusal(said: Json, params: GenerateParams) -> Fault | None:
         return Fault(told, code="constraints_impossible")
     copied = said["copied"]
     if params.copies is not None and copied is not None and copied["notes"] > params.copies.notes:
-        where = f"stand in {copied['source_key']}, bar {copied['source_bar']}; {params.copies.notes} were allowed."
+        where = f"stand in a piece of the dataset, bar {copied['source_bar']}; {params.copies.notes} were allowed."
         told = f"{copied['notes']} notes from bar {copied['at_bar']} on {where}"
         return Fault(told, code="copied_too_much")
     return None
@@ -188,4 +188,4 @@ def _named(desk: Desk, key: str) -> Piece:
             if each.key == key and each.piece is not None:
                 return each.piece
     fault = Fault("expected the key of a piece of the dataset that can be used")
-    raise JobFailed(f"The dataset has no such piece: {key}.", code="piece_missing", faults=[fault])
+    raise JobFailed("The dataset has no such piece.", code="piece_missing", faults=[fault])

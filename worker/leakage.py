@@ -42,7 +42,7 @@ def shared_names(name: str, column: Texts) -> str | None:
         return f"column {name!r} names {len(set(words))} things in {len(words)} rows"
     stems = [found.group(1) for word in words if len(word) <= LONGEST and (found := STEM.fullmatch(word))]
     if len(set(words)) == len(words) and _are_shared(stems, rows=len(codes)):
-        return f"column {name!r} has names that begin alike, such as {Counter(stems).most_common(1)[0][0]!r}"
+        return f"column {name!r} has names that begin alike: {max(Counter(stems).values())} of them"
     return None
 
 

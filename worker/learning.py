@@ -44,7 +44,7 @@ def _useless(column: Column) -> str | None:
     if len(present) == 0:
         return "it is empty in every training row"
     if present.min() == present.max() and len(column) - len(present) <= INDICATOR_SHARE * len(column):
-        return f"it is {present[0]:g} in every training row"
+        return "it is the same in every training row"
     return None
 
 
@@ -54,7 +54,7 @@ def _useless_words(column: Texts) -> str | None:
     if present == 0:
         return "it is empty in every training row"
     if distinct == 1 and present >= (1 - INDICATOR_SHARE) * len(column.codes):
-        return f"it is {column.words[int(np.argmax(counts))]!r} in every training row"
+        return "it is the same in every training row"
     if distinct > max(2, DISTINCT_SHARE * present):
         return f"its {distinct} different texts in {present} rows tell the rows apart and nothing else"
     return None

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
+from shared import sorts
 from shared.errors import Fault
 from worker.formats.source import rejection
 
@@ -139,9 +140,9 @@ def refuse_conflicts(entries: Sequence[Entry], labels: Sequence[Any]) -> list[En
             same[entry.upload, entry.start_s, entry.end_s].append(place)
     refused = dict(enumerate(entries))
     for places in same.values():
-        said = {", ".join(map(str, labels[place])) for place in places}
+        said = {tuple(map(str, labels[place])) for place in places}
         if len(said) > 1:
-            detail = f"{len(places)} rows give this file different labels: {'; '.join(sorted(said)[:5])}"
+            detail = f"{len(places)} rows give this file {len(said)} different labels"
             refused.update({place: replace(entries[place], fault=Flaw("labels_differ", detail)) for place in places})
         else:
             detail = "an earlier row says the same of this file"
@@ -166,12 +167,12 @@ def _entry(text: str | None, start: float | None, end: float | None, known: _Nam
         return Entry("", "", None, fault=Flaw("file_missing", "the row names no file"))
     plain = unicodedata.normalize("NFC", text.strip()).replace("\\", "/").removeprefix("./")
     if plain.startswith("/") or ".." in plain.split("/") or plain[1:2] == ":":
-        return Entry("", text, None, fault=Flaw("path_outside", f"{text[:100]!r} leads out of the dataset's folder"))
+        return Entry("", text, None, fault=Flaw("path_outside", "the name leads out of the dataset's folder"))
     upload = known.find(plain)
     if upload is None:
-        return Entry("", text, None, fault=Flaw("file_missing", f"no uploaded file is called {text[:100]!r}"))
+        return Entry("", text, None, fault=Flaw("file_missing", "no uploaded file has the name that the row has"))
     if not _is_part(start, end):
-        said = f"expected numbers, 0 <= start < end in seconds, received {start} to {end}"
+        said = f"expected numbers, 0 <= start < end in seconds, received {sorts.of(start)} to {sorts.of(end)}"
         return Entry("", text, upload, fault=Flaw("excerpt_invalid", said))
     return Entry("", text, upload, start, end)
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import symusic
 
+from shared import sorts
 from shared.errors import Fault, JobFailed
 from worker.pretrained.notes import Note
 
@@ -105,14 +106,14 @@ def _read(cells: list[str]) -> Note | str:
         return f"expected onset, offset and pitch, received {len(cells)} cells"
     for name, cell in zip(COLUMNS, cells, strict=False):
         if not NUMBER.fullmatch(cell):
-            return f"expected a number as {name}, received {cell[:40]!r}"
+            return f"expected a number as {name}, received {sorts.of(cell)}"
     onset, offset, pitch, velocity = [*map(float, cells[:4]), float(USUAL_VELOCITY)][:4]
     if not 0 <= onset < offset < math.inf:
-        return f"expected an offset after an onset from 0 on, in seconds, received {onset:g} and {offset:g}"
+        return "expected an offset after an onset from 0 on, in seconds, received another"
     if pitch not in range(128):
-        return f"expected a whole pitch from 0 to 127, received {pitch:g}"
+        return f"expected a whole pitch from 0 to 127, received {sorts.of(pitch)}"
     if velocity not in range(1, 128):
-        return f"expected a whole velocity from 1 to 127, received {velocity:g}"
+        return f"expected a whole velocity from 1 to 127, received {sorts.of(velocity)}"
     return Note(onset, offset, int(pitch), int(velocity), velocity / 127)
 
 

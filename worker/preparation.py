@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from shared import sorts
 from shared.errors import FAULTS_SHOWN, Fault, JobFailed
 from shared.table_params import TableTraining
 from worker import consent_cells, features, learning, tables
@@ -216,9 +217,9 @@ def _refuse_words(columns: Mapping[str, Column], rows: np.ndarray) -> None:
         "dataset, or train with `preprocess: auto`.",
         code="cells_not_numeric",
         faults=[
-            Fault(f"expected a number, received {column.words[0][:40]!r}", row=int(rows[_first(column)]), column=name)
-            for name, column in words.items()
-            if column.words
+            Fault(f"expected a number, received {sorts.of(each.words[0])}", row=int(rows[_first(each)]), column=name)
+            for name, each in words.items()
+            if each.words
         ],
     )
 

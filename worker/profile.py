@@ -131,13 +131,15 @@ class TableProfile:
         if target is None or target.distinct < 2:
             return
         top = target.top()
-        label, count = top[0]
+        count = top[0][1]
         if count >= IMBALANCED * target.present:
-            yield "target_imbalanced", f"{count / target.present:.0%} of the rows are {label!r} in {target.name}."
+            yield (
+                "target_imbalanced",
+                f"{count / target.present:.0%} of the rows have one label in {target.name}.",
+            )
         single = [value for value, count in top if count == 1]
         if single and target.kind != pa.int64():
-            named = ", ".join(repr(value) for value in single[:ALWAYS_LISTED])
-            yield "class_of_one_row", f"{len(single):,} classes of {target.name} have one row only: {named}."
+            yield "class_of_one_row", f"{len(single):,} classes of {target.name} have one row only."
 
     def _on_columns(self) -> Iterator[tuple[str, str]]:
         for name, column in self.columns.items():

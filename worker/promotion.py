@@ -236,7 +236,7 @@ def _of_rows(scorer: Scorer, paths: Sequence[Path], rows: np.ndarray) -> np.ndar
 
 def _of_track(head: Head, heard: Heard) -> np.ndarray:
     if heard.fault is not None:
-        raise _refused(f"the recording {heard.track.file!r} cannot be heard.")
+        raise _refused(f"the recording of row {heard.track.number} cannot be heard.")
     mean: np.ndarray = head.outputs(heard).mean(axis=0)
     return mean
 

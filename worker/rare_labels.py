@@ -88,7 +88,7 @@ def _is_true(column: Column) -> np.ndarray:
 
 
 def _tell(names: list[str]) -> str:
-    return f"fewer than {FEWEST_TRACKS} different usable tracks have {listed(names)}: left out"
+    return f"labels that fewer than {FEWEST_TRACKS} different usable tracks have are left out: {len(names):,}"
 
 
 def _refuse_few(examples: Examples, rare: list[str], *, left: int) -> None:
@@ -97,7 +97,7 @@ def _refuse_few(examples: Examples, rare: list[str], *, left: int) -> None:
     target = listed(examples.targets)
     raise JobFailed(
         f"Too few labels of {target} have {FEWEST_TRACKS} different usable tracks, one to learn from and one to check: "
-        f"{left}, expected at least {FEWEST_LABELS}. Add tracks of {listed(rare)}.",
+        f"{left}, expected at least {FEWEST_LABELS}. Add tracks of the {len(rare):,} others.",
         code="class_too_small",
-        faults=[Fault(f"expected at least {FEWEST_TRACKS} usable tracks of {name!r}", column=target) for name in rare],
+        faults=[Fault(f"expected at least {FEWEST_TRACKS} usable tracks of each label", column=target)],
     )

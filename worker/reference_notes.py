@@ -21,7 +21,9 @@ def main() -> None:
     try:
         say({"done": {"notes": read(Path(request["path"]), request["suffix"])}})
     except (ValueError, RuntimeError, JobFailed, MemoryError) as cause:
-        say({"failed": {"code": "reference_unreadable", "detail": str(cause)[:200], "faults": [], "total": 0}})
+        # A library quotes what it has read.
+        said = "expected a MIDI file, received a damaged one" if isinstance(cause, RuntimeError) else str(cause)
+        say({"failed": {"code": "reference_unreadable", "detail": said[:200], "faults": [], "total": 0}})
 
 
 def say(message: Json) -> None:

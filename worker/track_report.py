@@ -89,7 +89,9 @@ def _audio(reports: Sequence[Json], unnamed: Sequence[str]) -> Json:
 
 
 def _fault(said: Json) -> Json:
-    return {"row": said["row"], "file": said["file"], **said["fault"]}
+    # Of a row about no file that there is, the name is a cell.
+    is_there = said["fault"]["code"] not in ("file_missing", "path_outside")
+    return {"row": said["row"], "file": said["file"] if is_there else None, **said["fault"]}
 
 
 def _spread(values: Sequence[float]) -> Json | None:

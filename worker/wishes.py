@@ -70,10 +70,10 @@ def similar(model: Model, wish: Wish) -> bytes:
     learned, item = model.learned, wish.like or ""
     place = learned.places.get(item)
     if place is None:
-        raise NotFound(f"The model knows no item {item!r}.")
+        raise NotFound("The model does not know the item.")
     scores = learned.model.similar(place)
     if scores is None:
-        said = f"Nothing is known of what {item!r} is like: nobody has played it, or the model is one of popularity."
+        said = "Nothing is known of what the item is like: nobody has played it, or the model is one of popularity."
         raise NotAllowedNow(said, code="item_unlike")
     # What has nothing in common with it, or speaks against it, is not like it.
     scores[~(scores > 0)] = -np.inf

@@ -73,7 +73,7 @@ def unpack(path: Path, into: IO[bytes], limits: Limits, faults: Faults) -> list[
     except UNREADABLE as cause:
         if isinstance(cause, OSError) and cause.errno in FULL:
             raise
-        raise faults.refuse("archive_corrupt", f"the archive cannot be read: {str(cause)[:200]}") from cause
+        raise faults.refuse("archive_corrupt", f"the archive is damaged ({type(cause).__name__})") from cause
 
 
 def _check(members: list[zipfile.ZipInfo], end_of_entries: int, limits: Limits, faults: Faults) -> None:

@@ -3,13 +3,12 @@
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared import sorts
 from shared.errors import FAULTS_SHOWN
 from worker.formats.source import BOOLEAN, INTEGER, NUMBER, TEXT, UNKNOWN, Cell, widest
 
 MISSING = pa.array(["", "NA", "N/A", "NaN", "nan", "null", "None", "?"])
 BOOLEANS = pa.array(["true", "false"])
-# Of a cell in a fault; enough to find it by eye.
-SAID_CHARACTERS = 40
 
 
 class Learned:
@@ -47,8 +46,7 @@ class Learned:
             return
         self.infinite_count += count
         for place in pc.indices_nonzero(mask)[: FAULTS_SHOWN - len(self.infinite)].to_pylist():
-            said = repr(cells[place].as_py()[:SAID_CHARACTERS])
-            self.infinite.append(Cell(first_row + place, said))
+            self.infinite.append(Cell(first_row + place, sorts.of(cells[place].as_py())))
 
 
 def convert(column: pa.Array, kind: pa.DataType) -> pa.Array:

@@ -79,7 +79,7 @@ class CsvSource:
 
     def _tell(self, seen: Learned) -> None:
         if seen.kind != TEXT and seen.infinite:
-            cells = [Cell(self._row_in_file(cell.row), cell.said) for cell in seen.infinite]
+            cells = [Cell(self._row_in_file(cell.row), cell.sort) for cell in seen.infinite]
             self.faults.add_infinite(cells, seen.infinite_count, column=seen.name)
 
     def _strings(self, *, on_ragged: OnRagged) -> Iterator[pa.RecordBatch]:
@@ -111,7 +111,7 @@ class CsvSource:
             return self._too_long()
         if "Empty CSV" in said:
             return self.faults.refuse("dataset_empty", "expected rows below the header, received none")
-        return self.faults.refuse("csv_shape", f"the file cannot be read as CSV: {said[:200]}")
+        return self.faults.refuse("csv_shape", "the file cannot be read as CSV")
 
     def _too_long(self) -> Exception:
         size = f"{BLOCK_BYTES:,} bytes"

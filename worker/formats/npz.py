@@ -127,7 +127,7 @@ class NpzSource:
             # A list, because from an array of texts Arrow takes what stands before a NUL.
             words = pa.array(_words(values).tolist(), TEXT)
         except (ValueError, SystemError) as cause:  # the second is NumPy's for a sign beyond Unicode
-            said = f"expected text in Unicode, received other bytes: {str(cause)[:80]}"
+            said = "expected text in Unicode, received other bytes"
             raise self.faults.refuse("text_encoding", said, column=name) from cause
         # A fixed-width text has no other way to say that it is missing.
         return pc.if_else(pc.equal(words, ""), pa.scalar(None, TEXT), words)

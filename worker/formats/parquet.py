@@ -93,8 +93,7 @@ class ParquetSource:
         if "exceed" in said.lower() and "limit" in said.lower():
             message = f"expected at most {self._limits.columns} columns and {THRIFT_CONTAINER:,} row groups"
             return self.faults.refuse("table_too_many_columns", message)
-        first_line = said.partition("\n")[0][:200]
-        return self.faults.refuse("parquet_corrupt", f"the file cannot be read as Parquet: {first_line}")
+        return self.faults.refuse("parquet_corrupt", "the file cannot be read as Parquet: it is damaged, or cut off")
 
     def _flat(self, field: pa.Field) -> pa.DataType:
         kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type

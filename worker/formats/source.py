@@ -7,6 +7,7 @@ from typing import Protocol
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shared import sorts
 from shared.errors import FAULTS_SHOWN, Fault, JobFailed
 from worker.formats.limits import Limits
 from worker.formats.scratch import Scratch
@@ -57,7 +58,7 @@ class Faults:
     def add_infinite(self, cells: Sequence["Cell"], count: int, *, column: str) -> None:
         """Note numbers without a finite value: `count` in all, the first of them in `cells`."""
         for cell in cells:
-            said = f"expected a finite number, received {cell.said}"
+            said = f"expected a finite number, received {cell.sort}"
             self.add("value_not_finite", said, row=cell.row, column=column)
         self.total += count - len(cells)
 
@@ -69,10 +70,10 @@ class Faults:
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell to be named in a fault."""
+    """A cell that a fault is about, and the sort of what it holds."""
 
     row: int
-    said: str
+    sort: str
 
 
 class Source(Protocol):
@@ -111,7 +112,7 @@ def infinite_cells(values: pa.Array, *, first_row: int) -> tuple[list[Cell], int
     mask = pc.fill_null(pc.is_inf(values), False)
     count = int(pc.sum(mask).as_py() or 0)
     places = pc.indices_nonzero(mask)[:FAULTS_SHOWN].to_pylist() if count else []
-    return [Cell(first_row + place, str(values[place].as_py())) for place in places], count
+    return [Cell(first_row + place, sorts.of(values[place].as_py())) for place in places], count
 
 
 def check_names(names: Sequence[str], limits: Limits, faults: Faults) -> None:

@@ -28,7 +28,7 @@ def opened(path: Path | IO[bytes]) -> zipfile.ZipFile:
     try:
         archive = zipfile.ZipFile(path)
     except UNREADABLE as cause:
-        raise Flaw("archive_corrupt", f"the archive cannot be read: {str(cause)[:200]}") from cause
+        raise Flaw("archive_corrupt", f"the archive is damaged ({type(cause).__name__})") from cause
     try:
         _check(archive.infolist(), archive.start_dir)
     except Flaw:
@@ -61,7 +61,7 @@ def content(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
             # Never more than the directory says, which was checked; one more tells whether that was a lie.
             unpacked = packed.read(entry.file_size + 1)
     except (*UNREADABLE, RuntimeError) as cause:
-        raise Flaw("archive_corrupt", f"the archive cannot be read: {str(cause)[:200]}") from cause
+        raise Flaw("archive_corrupt", f"the archive is damaged ({type(cause).__name__})") from cause
     if len(unpacked) != entry.file_size:
         said = f"{entry.filename!r} holds {len(unpacked):,} bytes, its directory says {entry.file_size:,}"
         raise Flaw("archive_corrupt", said)

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from shared import sorts
 from worker.symbolic.clock import seconds
 from worker.symbolic.flaws import Flaw
 from worker.symbolic.piece import HIGHEST, LOWEST, TICKS, Meter, Piece
@@ -63,7 +64,7 @@ def too_long(quarters: float) -> str:
 def tempo(bpm: float) -> float:
     """The same quarters a minute. Raises Flaw when nothing can be played at that."""
     if not SLOWEST_BPM <= bpm <= FASTEST_BPM:
-        said = f"expected a tempo of {SLOWEST_BPM:g} to {FASTEST_BPM:,.0f} quarters a minute, received {bpm:,.4g}"
+        said = f"expected a tempo of {SLOWEST_BPM:g} to {FASTEST_BPM:,.0f} quarters a minute, received {sorts.of(bpm)}"
         raise Flaw("tempo_invalid", said)
     return bpm
 
@@ -71,9 +72,7 @@ def tempo(bpm: float) -> float:
 def meter(beats: int, unit: int) -> tuple[int, int]:
     """The same meter. Raises Flaw when it is none that can be written."""
     if not 1 <= beats <= MOST_BEATS or unit not in (1, 2, 4, 8, 16, 32, 64, FINEST_UNIT):
-        said = (
-            f"expected a meter such as 3/4, its lower number one of 1, 2, 4 to {FINEST_UNIT}, received {beats}/{unit}"
-        )
+        said = f"expected a meter such as 3/4, its lower number one of 1, 2, 4 to {FINEST_UNIT}, received another"
         raise Flaw("meter_invalid", said)
     return beats, unit
 

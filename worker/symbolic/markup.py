@@ -4,6 +4,7 @@ import re
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
+from shared import sorts
 from worker.symbolic import bounds
 from worker.symbolic.flaws import Flaw
 
@@ -39,8 +40,9 @@ def parse(content: bytes) -> Element:
     try:
         parser.Parse(content, True)
     except (expat.ExpatError, ValueError, LookupError) as cause:
-        # An unknown encoding is a LookupError, a NUL in the name of one a ValueError.
-        raise Flaw("xml_corrupt", f"the XML cannot be read: {str(cause)[:200]}") from cause
+        # An unknown encoding is a LookupError, a NUL in the name of one a ValueError: both quote that name.
+        said = str(cause) if isinstance(cause, expat.ExpatError) else "its encoding is none that is known"
+        raise Flaw("xml_corrupt", f"the XML cannot be read: {said}") from cause
     return tree.builder.close()
 
 
@@ -96,7 +98,7 @@ def number(text: str | None, what: str) -> tuple[int, int]:
     """A decimal number as a whole one and what to divide it by. Raises Flaw when it is none, or has too many digits."""
     found = NUMBER.fullmatch(text or "")
     if found is None or not (found[2] or found[3]):
-        raise Flaw("musicxml_invalid", f"expected a number as {what}, received {(text or '')[:40]!r}")
+        raise Flaw("musicxml_invalid", f"expected a number as {what}, received {sorts.of(text)}")
     places = found[3] or ""
     whole = int((found[2] or "") + places)
     return (-whole if found[1] == "-" else whole), 10 ** len(places)

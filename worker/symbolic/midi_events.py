@@ -50,7 +50,7 @@ def walk(data: bytes, *, most_ticks: int, where: str) -> Iterator[Event]:
             if status >= 0x80:
                 running, at = status, at + 1
             if not running:
-                said = f"{where}: expected an event at byte {at}, received data of none ({status:#04x})"
+                said = f"{where}: expected an event at byte {at}, received data of none"
                 raise Flaw("midi_corrupt", said)
             first, second, at = _data(data, at, running, where)
             yield Event(tick, running, first, second)
@@ -76,7 +76,7 @@ def _data(data: bytes, at: int, status: int, where: str) -> tuple[int, int, int]
         raise _cut(where)
     first, second = data[at], data[at + 1] if count == 2 else 0
     if first > 0x7F or second > 0x7F:
-        said = f"{where}: expected data from 0 to 127 at byte {at}, received {max(first, second)}"
+        said = f"{where}: expected data from 0 to 127 at byte {at}, received more"
         raise Flaw("midi_corrupt", said)
     return first, second, at + count
 
@@ -92,7 +92,7 @@ def _meta(data: bytes, at: int, where: str) -> tuple[int, bytes, int]:
 
 def _skip_exclusive(data: bytes, at: int, where: str) -> int:
     if data[at] not in (SYSEX, ESCAPE):
-        said = f"{where}: expected an event at byte {at}, received {data[at]:#04x}, which stands in no file"
+        said = f"{where}: expected an event at byte {at}, received one that stands in no file"
         raise Flaw("midi_corrupt", said)
     length, start = _number(data, at + 1, where)
     if start + length > len(data):

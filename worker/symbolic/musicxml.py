@@ -47,7 +47,7 @@ def _parts(root: Element) -> list[_Written]:
         for part in root.iterfind("measure/part"):
             by_part.setdefault(part.get("id", ""), []).append(part)
         return [_Written(id, entries.get(id), measures) for id, measures in by_part.items()]
-    said = f"expected MusicXML (score-partwise or score-timewise), received XML that begins with <{root.tag[:40]}>"
+    said = "expected MusicXML (score-partwise or score-timewise), received XML that begins otherwise"
     raise Flaw("unsupported_format", said)
 
 

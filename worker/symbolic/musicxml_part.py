@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from xml.etree.ElementTree import Element
 
+from shared import sorts
 from worker.symbolic import bounds
 from worker.symbolic.flaws import Flaw
 from worker.symbolic.markup import number
@@ -119,7 +120,7 @@ class PartReader:
     def _length(self, element: Element) -> Fraction:
         length = Fraction(*number(element.findtext("duration"), "duration"))
         if length < 0:
-            raise Flaw("musicxml_invalid", f"expected a duration of 0 or more, received {float(length):g}")
+            raise Flaw("musicxml_invalid", "expected a duration of 0 or more, received a negative number")
         return length
 
     def _take_note(self, note: Element) -> None:
@@ -136,7 +137,7 @@ class PartReader:
     def _sound(self, note: Element, onset: int, end: int) -> None:
         pitch, is_drum = self._pitch(note)
         if not LOWEST <= pitch <= HIGHEST:
-            raise Flaw("pitch_range", f"expected pitches from {LOWEST} to {HIGHEST} as MIDI counts, received {pitch}")
+            raise Flaw("pitch_range", f"expected pitches from {LOWEST} to {HIGHEST} as MIDI counts, received another")
         if end > bounds.MOST_TICKS:
             raise Flaw("piece_too_long", bounds.too_long(end / TICKS))
         label = (note.findtext("voice") or "1").strip()[:LONGEST_LABEL]
@@ -227,7 +228,7 @@ class PartReader:
 def _midi(pitch: Element, step: str, octave: str) -> int:
     letter = (pitch.findtext(step) or "").strip()
     if letter not in STEPS:
-        raise Flaw("musicxml_invalid", f"expected a step from A to G, received {letter[:40]!r}")
+        raise Flaw("musicxml_invalid", f"expected a step from A to G, received {sorts.of(letter)}")
     alter = Fraction(*number(pitch.findtext("alter"), "alter")) if pitch.find("alter") is not None else Fraction(0)
     # Quarter tones are rounded: nothing here knows them.
     return STEPS[letter] + round(alter) + 12 * (_whole(pitch, octave) + 1)
@@ -256,7 +257,7 @@ def _meter(time: Element) -> tuple[int, int]:
     units = [(each.text or "").strip() for each in time.iterfind("beat-type")]
     sums = [_terms(each) for each in beats]
     if len(beats) != len(units) or not all(re.fullmatch("[0-9]{1,3}", each) for each in units) or not all(sums):
-        raise Flaw("meter_invalid", f"expected a meter such as 3/4, received {beats[:4]} over {units[:4]}")
+        raise Flaw("meter_invalid", "expected a meter such as 3/4, received something else")
     smallest = max(int(each) for each in units)
     pairs = [bounds.meter(total, int(unit)) for total, unit in zip(sums, units, strict=True)]
     return bounds.meter(sum(total * smallest // unit for total, unit in pairs), smallest)

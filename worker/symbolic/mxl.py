@@ -25,7 +25,7 @@ def _score(opened: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo]) -> zipf
         root = markup.parse(archive.content(opened, entries[archive.CONTAINER]))
         named = _named(root)
         if named not in entries:
-            raise Flaw("mxl_invalid", f"the container names {named[:60]!r}, which the archive does not hold")
+            raise Flaw("mxl_invalid", "the container names a score that the archive does not hold")
         return entries[named]
     scores = [entry for name, entry in entries.items() if name.lower().endswith(SUFFIXES)]
     if len(scores) != 1:

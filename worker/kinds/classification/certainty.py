@@ -51,8 +51,8 @@ def refuse(target: Json, params: TrainParams) -> None:
         raise JobFailed(f"The thresholds do not fit: {said}.", code="thresholds_misfit", faults=[fault])
     strange = [label for label in asked if label not in known] if isinstance(asked, dict) else []
     if strange:
-        said = f"expected thresholds of {listed(known)}, received {listed(strange)}"
-        faults = [Fault(f"expected one of {listed(known)}", pointer=f"/params/thresholds/{each}") for each in strange]
+        said = f"expected thresholds of the target's {len(known)} labels, received {listed(strange)}"
+        faults = [Fault("expected a label of the target", pointer=f"/params/thresholds/{each}") for each in strange]
         raise JobFailed(f"The thresholds do not fit: {said}.", code="label_unknown", faults=faults)
 
 

@@ -147,7 +147,7 @@ def _refuse_labels(examples: Examples, texts: Texts, counts: np.ndarray) -> None
     name = examples.targets[0]
     present = int(np.count_nonzero(counts))
     if present < 2:
-        only = f": every row is {texts.words[int(np.argmax(counts))]!r}" if present else ": no row has a label"
+        only = ": every row has the same label" if present else ": no row has a label"
         raise JobFailed(
             f"The target {name!r} has nothing to tell apart{only}. Add rows of another class.",
             code="target_constant",
@@ -162,22 +162,22 @@ def _refuse_labels(examples: Examples, texts: Texts, counts: np.ndarray) -> None
         )
     lonely = np.flatnonzero(counts == 1)
     rows = examples.rows[[int(np.argmax(texts.codes == code)) for code in lonely[:FAULTS_SHOWN]]]
-    _refuse_small(name, [texts.words[code] for code in lonely], rows)
+    _refuse_small([name] * len(lonely), rows)
 
 
-def _refuse_small(name: str, labels: list[str], rows: np.ndarray) -> None:
-    """Raise when these labels, each of one row only, are any; `rows` are the numbers of the first of those rows."""
-    if not labels:
+def _refuse_small(columns: list[str], rows: np.ndarray) -> None:
+    """Raise when labels of one row only are any: the column that each stands in; `rows` are the first of their rows."""
+    if not columns:
         return
     raise JobFailed(
-        f"Too few rows of {listed(labels)}: a class needs at least {CLASS_ROWS}, one to learn from and one to check. "
-        "Add rows of it, or leave it out.",
+        f"Labels with too few rows in {listed(dict.fromkeys(columns))}: {len(columns):,}. A class needs at least "
+        f"{CLASS_ROWS}, one to learn from and one to check. Add rows of it, or leave it out.",
         code="class_too_small",
         faults=[
-            Fault(f"expected at least {CLASS_ROWS} rows of {label!r}, received 1", row=int(row), column=name)
-            for label, row in zip(labels, rows.tolist(), strict=False)
+            Fault(f"expected at least {CLASS_ROWS} rows of its label, received 1", row=int(row), column=name)
+            for name, row in zip(columns, rows.tolist(), strict=False)
         ],
-        faults_total=len(labels),
+        faults_total=len(columns),
     )
 
 
@@ -186,7 +186,7 @@ def _positive(labels: list[str], params: TrainParams) -> str | None:
         return labels[-1] if len(labels) == 2 else None
     if len(labels) == 2 and params.positive in labels:
         return params.positive
-    said = f"expected one of two labels, received {params.positive!r} for labels {listed(labels)}"
+    said = f"expected one of two labels, received {params.positive!r}, and the rows have {len(labels):,} labels"
     fault = Fault(said, pointer="/params/positive")
     raise JobFailed("There is no such positive class: " + said + ".", code="positive_unknown", faults=[fault])
 
@@ -214,14 +214,13 @@ def _many(examples: Examples, hot: np.ndarray, labels: list[str], params: TrainP
     constant = constant if params.privacy is None else []
     if constant or not labels:
         raise JobFailed(
-            f"A label that every row has, or none, teaches nothing: {listed(constant)}. Leave it out.",
+            f"Labels that every row has, or none, teach nothing: {len(constant):,}. Leave them out.",
             code="target_constant",
-            faults=[Fault(f"expected rows with and without {label!r}", column=label) for label in constant],
+            faults=[Fault("expected rows with and without it", column=name) for name in _columns(constant, examples)],
         )
     lonely = np.flatnonzero(counts == 1)
-    _refuse_small(
-        listed(examples.targets), [labels[place] for place in lonely], examples.rows[hot[:, lonely].argmax(axis=0)]
-    )
+    columns = _columns([labels[place] for place in lonely], examples)
+    _refuse_small(columns, examples.rows[hot[:, lonely].argmax(axis=0)])
     # A row counts for the rarest of its labels, which is written last, so that rare ones come to both sides.
     strata = np.full(len(hot), len(labels))
     for place in np.argsort(-counts.astype(np.int64), kind="stable"):
@@ -230,6 +229,11 @@ def _many(examples: Examples, hot: np.ndarray, labels: list[str], params: TrainP
         encoding="multi_hot", labels=tuple(labels), columns=tuple(examples.targets), separator=params.label_separator
     )
     return Encoded(target, hot.astype(np.float32), strata)
+
+
+def _columns(labels: Sequence[str], examples: Examples) -> list[str]:
+    """The column of each label: one of its own, or the one in whose cells all of them stand."""
+    return list(labels) if len(examples.targets) > 1 else examples.targets * len(labels)
 
 
 def _separated(name: str, texts: Texts, params: TrainParams) -> tuple[np.ndarray, list[str]]:
@@ -278,9 +282,7 @@ def _weights(encoded: Encoded, train: np.ndarray, params: TrainParams) -> np.nda
         return (len(codes) / (np.count_nonzero(counts) * counts[codes])).astype(np.float32)
     unknown = sorted(set(params.class_weights) - set(labels))
     if unknown:
-        faults = [
-            Fault(f"expected one of {listed(labels)}", pointer=f"/params/class_weights/{name}") for name in unknown
-        ]
+        faults = [Fault("expected a label of the target", pointer=f"/params/class_weights/{name}") for name in unknown]
         raise JobFailed(f"class_weights names no class: {listed(unknown)}.", code="class_unknown", faults=faults)
     return np.array([params.class_weights.get(label, 1.0) for label in labels], np.float32)[codes]
 
@@ -292,4 +294,5 @@ def _absent(encoded: Encoded, train: np.ndarray) -> list[Caution]:
     absent = [label for label, count in zip(encoded.target.labels, counts, strict=True) if not count]
     if not absent:
         return []
-    return [Caution("class_not_trained", f"no training row is {listed(absent)}: shuffle the rows, or use `validation`")]
+    said = f"labels without a training row: {len(absent):,}; shuffle the rows, or use `validation`"
+    return [Caution("class_not_trained", said)]

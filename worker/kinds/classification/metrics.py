@@ -118,7 +118,7 @@ def _area(
     """The area of the positive class, or the mean over all classes, each against the rest."""
     lacking = [label for label, rows in zip(target.labels, truth.T, strict=True) if rows.all() or not rows.any()]
     if lacking:
-        return {"value": None, "interval": None, "reason": f"the rows measured are all or none of {lacking[0]!r}"}
+        return {"value": None, "interval": None, "reason": "of some label the rows measured are all or none"}
     if target.positive is not None:
         place = target.labels.index(target.positive)
         return _value(area(truth[:, place], scores[:, place]))

@@ -52,7 +52,7 @@ def read(cells: Mapping[str, Column], targets: Sequence[Json]) -> Known:
     judged = [_judged(each, first, labels) for each in described]
     y = np.stack([hot[label] for label in labels], axis=1) if hot else _classes(texts, judged[0])
     strange = [label for label in labels if label in used and label not in first.labels]
-    said = f"the version has never learned {listed(strange)}, and gets every row of it wrong"
+    said = f"labels that the version has never learned, of which it gets every row wrong: {len(strange):,}"
     cautions = [Caution("label_unknown", said)] if strange else []
     return Known(y.astype(np.float32), [each.model_dump(mode="json") for each in judged], cautions)
 

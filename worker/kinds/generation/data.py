@@ -182,10 +182,8 @@ def key_of(piece: Piece) -> int | None:
 def _tell_left_out(left_out: Sequence[Stored], form: Voices | Events) -> list[Caution]:
     if not left_out:
         return []
-    named = ", ".join(each.key for each in left_out[:NAMED_AT_MOST])
-    more = f" and {len(left_out) - NAMED_AT_MOST:,} more" if len(left_out) > NAMED_AT_MOST else ""
-    why = "They are too long" if isinstance(form, Events) else f"They are not of {form.voices} voices, or too long"
-    return [Caution("pieces_left_out", f"{why}: {named}{more}.")]
+    why = "too long" if isinstance(form, Events) else f"not of {form.voices} voices, or too long"
+    return [Caution("pieces_left_out", f"Pieces that are {why}: {len(left_out):,}.")]
 
 
 def _divide(items: list[Item], params: TrainParams) -> tuple[list[Item], list[Item], str]:

@@ -91,7 +91,7 @@ def _in_contexts(context: Texts | None, wanted: Sequence[str]) -> np.ndarray:
     known = [] if context is None else context.words
     unknown = [word for word in wanted if word not in known]
     if context is None or unknown:
-        there = f"the dataset has {', '.join(known[:20])}" if known else "the dataset has no column of contexts"
+        there = f"the dataset has {len(known):,} others" if known else "the dataset has no column of contexts"
         fault = Fault(f"expected contexts of the dataset, received {unknown[0]!r}", pointer="/params/contexts")
         raise JobFailed(f"No event has the context {unknown[0]!r}: {there}.", code="context_unknown", faults=[fault])
     return np.isin(context.codes, [context.words.index(word) for word in wanted])
