@@ -79,7 +79,8 @@ def _without_columns(examples: Examples, alike: np.ndarray) -> Examples:
         return examples
     _refuse_few(examples, rare, left=len(counts) - len(rare))
     left = [name for name in examples.targets if name not in rare]
-    return replace(examples, targets=left, cautions=[*examples.cautions, Caution("label_left_out", _tell(rare))])
+    said = f"fewer than {FEWEST_TRACKS} different usable tracks have {listed(rare)}: left out"
+    return replace(examples, targets=left, cautions=[*examples.cautions, Caution("label_left_out", said)])
 
 
 def _is_true(column: Column) -> np.ndarray:
@@ -87,8 +88,9 @@ def _is_true(column: Column) -> np.ndarray:
     return np.array([*(word.strip().lower() in TRUE for word in texts.words), False])[texts.codes]
 
 
-def _tell(names: list[str]) -> str:
-    return f"labels that fewer than {FEWEST_TRACKS} different usable tracks have are left out: {len(names):,}"
+def _tell(labels: list[str]) -> str:
+    """How many there are: other than names of columns, labels in cells are not named."""
+    return f"labels that fewer than {FEWEST_TRACKS} different usable tracks have are left out: {len(labels):,}"
 
 
 def _refuse_few(examples: Examples, rare: list[str], *, left: int) -> None:

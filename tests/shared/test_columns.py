@@ -91,7 +91,7 @@ def test_every_missing_column_is_named_with_its_dataset_and_place(
 
 
 @pytest.mark.usefixtures("model")
-def test_a_number_that_has_become_words_is_named_with_one_of_them(
+def test_a_number_that_has_become_words_is_named_with_the_sort_of_one(
     database: Database, tenant: str, settings: Settings
 ) -> None:
     said = refusal(database, tenant, settings, [words("tempo", "fast", "slow"), *FITS[1:]])
@@ -100,7 +100,7 @@ def test_a_number_that_has_become_words_is_named_with_one_of_them(
     assert said["errors"] == [
         {
             "pointer": "/dataset", "column": "tempo", "code": "column_not_numeric",
-            "message": "expected numbers in table0@1, received words alone, such as 'fast'",
+            "message": "expected numbers in table0@1, received words alone, such as text of 4 characters",
         }
     ]  # fmt: skip
 

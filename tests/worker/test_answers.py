@@ -118,7 +118,7 @@ def test_what_is_not_there_is_refused_with_a_sentence(worker: Answering, asker: 
     track = refused(asker, question(tenant, songs, "t99"))
     column = refused(asker, question(tenant, songs, mood="0.5", tempo="120"))
 
-    assert (type(track), track.detail) == (NotFound, "The dataset has no track 't99'.")
+    assert (type(track), track.detail) == (NotFound, "The dataset has no such track.")
     assert (type(column), column.code) == (InvalidRequest, "invalid_parameter")
     assert column.detail == "where.tempo: expected a column of the manifest, which has file, genre, year, mood"
 

@@ -84,12 +84,24 @@ def test_text_that_is_a_number_is_read_as_one() -> None:
     assert bad == []
 
 
-@pytest.mark.parametrize("word", ["fast", "1_000", "nan", "inf", "Infinity", "12 bpm", "٣", ""])
-def test_text_that_is_no_number_is_told_with_what_was_received(word: str) -> None:
+@pytest.mark.parametrize(
+    ("word", "sort"),
+    [
+        ("fast", "text of 4 characters"),
+        ("1_000", "text of 5 characters"),
+        ("nan", "text of 3 characters"),
+        ("inf", "text of 3 characters"),
+        ("Infinity", "text of 8 characters"),
+        ("12 bpm", "text of 6 characters"),
+        ("٣", "text of 1 character"),
+        ("", "nothing"),
+    ],
+)
+def test_of_text_that_is_no_number_the_sort_is_told(word: str, sort: str) -> None:
     _, (bad,) = features.matrix([Number(name="bpm", fill=1.0)], {"bpm": texts("120", word)})
 
     assert bad.column == "bpm" and bad.rows.tolist() == [1]
-    assert bad.reasons == [f"expected a number, received {word!r}"]
+    assert bad.reasons == [f"expected a number, received {sort}"]
 
 
 def test_an_empty_cell_is_told_where_nothing_fills_it() -> None:
@@ -98,13 +110,16 @@ def test_an_empty_cell_is_told_where_nothing_fills_it() -> None:
     assert bad.rows.tolist() == [0] and bad.reasons == ["expected a number, the cell is empty"]
 
 
-@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e300])
-def test_what_float32_cannot_hold_is_told_even_where_fences_would_hide_it(value: float) -> None:
+@pytest.mark.parametrize(
+    ("value", "sort"),
+    [(np.inf, "an infinite number"), (-np.inf, "an infinite number"), (1e300, "a number too large for 32 bits")],
+)
+def test_what_float32_cannot_hold_is_told_even_where_fences_would_hide_it(value: float, sort: str) -> None:
     feature = Number(name="bpm", fill=1.0, low=0.0, high=2.0)
 
     _, (bad,) = features.matrix([feature], {"bpm": np.array([1.0, value])})
 
-    assert bad.rows.tolist() == [1] and str(value) in bad.reasons[0]
+    assert bad.rows.tolist() == [1] and bad.reasons[0].endswith(f"received {sort}")
 
 
 def test_many_rows_are_the_same_as_few() -> None:

@@ -29,7 +29,7 @@ def test_every_column_that_is_missing_is_named(tmp_path: Path) -> None:
     assert refusal(tmp_path, {"energy": [0.5], "other": [1.0]}) == ("columns_missing", ["tempo", "key", "title"])
 
 
-def test_a_column_of_words_alone_where_numbers_were_is_named_with_one_of_them(tmp_path: Path) -> None:
+def test_a_column_of_words_alone_where_numbers_were_is_named_with_the_sort_of_one(tmp_path: Path) -> None:
     with pytest.raises(
         JobFailed, match="The model reads numbers in 'tempo', where the table holds words alone"
     ) as failed:
@@ -37,7 +37,7 @@ def test_a_column_of_words_alone_where_numbers_were_is_named_with_one_of_them(tm
 
     (fault,) = failed.value.faults
     assert (failed.value.code, fault.column) == ("column_not_numeric", "tempo")
-    assert fault.message == "expected numbers, received words alone, such as 'fast'"
+    assert fault.message == "expected numbers, received words alone, such as text of 4 characters"
 
 
 def test_every_such_column_is_told_at_once(tmp_path: Path) -> None:

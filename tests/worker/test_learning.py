@@ -84,9 +84,9 @@ def test_missing_words_are_part_of_the_rest() -> None:
 @pytest.mark.parametrize(
     ("column", "reason"),
     [
-        (np.full(50, 4.0), "it is 4 in every training row"),
+        (np.full(50, 4.0), "it is the same in every training row"),
         (np.full(50, np.nan), "it is empty in every training row"),
-        (Texts(["C"], np.zeros(50, np.int32)), "it is 'C' in every training row"),
+        (Texts(["C"], np.zeros(50, np.int32)), "it is the same in every training row"),
         (Texts([], np.full(50, MISSING)), "it is empty in every training row"),
         (Texts([f"title {row}" for row in range(50)], np.arange(50)), "its 50 different texts in 50 rows"),
     ],

@@ -119,7 +119,8 @@ def test_without_preprocessing_a_text_column_is_a_fault(tmp_path: Path) -> None:
         tabulated(tmp_path, {"x": [1.0] * 4, "key": [None, "C", "G", "G"], "genre": ["a", "b"] * 2}, UNTOUCHED)
 
     assert failed.value.code == "cells_not_numeric"
-    assert failed.value.faults[0].as_json() == {"message": "expected a number, received 'C'", "row": 1, "column": "key"}
+    said = "expected a number, received text of 1 character"
+    assert failed.value.faults[0].as_json() == {"message": said, "row": 1, "column": "key"}
 
 
 @pytest.mark.parametrize("params", [AUTO, UNTOUCHED])

@@ -33,12 +33,12 @@ class Learned:
             return BOOLEAN if pc.all(pc.or_(words, pc.is_null(cells))).as_py() else TEXT
         if numbers.null_count == len(numbers):
             return UNKNOWN
-        self._note_infinite(cells, numbers, first_row)
+        self._note_infinite(numbers, first_row)
         kind = INTEGER if _is_whole(numbers) and _cast(cells, INTEGER) is not None else NUMBER
         # 007 and a number of twenty digits name a row only as long as they stay as they were written.
         return TEXT if self._is_key and not _reads_back(cells, kind) else kind
 
-    def _note_infinite(self, cells: pa.Array, numbers: pa.Array, first_row: int) -> None:
+    def _note_infinite(self, numbers: pa.Array, first_row: int) -> None:
         # The cast also takes spellings of nan that are no token for a missing cell.
         mask = pc.fill_null(pc.invert(pc.is_finite(numbers)), False)
         count = int(pc.sum(mask).as_py() or 0)
@@ -46,7 +46,7 @@ class Learned:
             return
         self.infinite_count += count
         for place in pc.indices_nonzero(mask)[: FAULTS_SHOWN - len(self.infinite)].to_pylist():
-            self.infinite.append(Cell(first_row + place, sorts.of(cells[place].as_py())))
+            self.infinite.append(Cell(first_row + place, sorts.of(numbers[place].as_py())))
 
 
 def convert(column: pa.Array, kind: pa.DataType) -> pa.Array:

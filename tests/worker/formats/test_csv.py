@@ -119,7 +119,7 @@ def test_every_ragged_row_is_named_with_its_number_and_what_it_has(tmp_path: Pat
         (0, None, "expected 2 cells, received 1"),
         (200_002, None, "expected 2 cells, received 3"),
         (400_003, None, "expected 2 cells, received 1"),
-        (400_004, "b", "expected a finite number, received 'inf'"),
+        (400_004, "b", "expected a finite number, received an infinite number"),
     ]
 
 

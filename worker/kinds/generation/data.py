@@ -33,7 +33,6 @@ TOLD = 0.5
 LEAST_STEPS = 16
 # Of a piece: 4,096 bars of 4/4 in sixteenths. Pieces are judged whole, side by side.
 MOST_STEPS = 65_536
-NAMED_AT_MOST = 10
 
 _CODING: TypeAdapter[Coding] = TypeAdapter(Annotated[Coding, Field(discriminator="form")])
 

@@ -42,7 +42,7 @@ def test_pieces_of_as_many_voices_are_learned_as_voices_and_the_others_left_out(
     assert (prepared.coding.voices, prepared.coding.resolution) == (4, 4)
     (caution,) = prepared.cautions
     assert caution.code == "pieces_left_out"
-    assert "piano, duet" in caution.detail
+    assert caution.detail == "Pieces that are not of 4 voices, or too long: 2."
     names = {item.name for item in (*prepared.train, *prepared.validation)}
     assert names == {f"{seed}" for seed in range(8)}
 
