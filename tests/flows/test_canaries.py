@@ -128,7 +128,6 @@ class Planted:
             "root.xml": f"<{piece[:-2]}/>",
             "encoding.xml": f"<?xml version='1.0' encoding='{piece[:-2]}'?><score-partwise/>",
             "entity.xml": f"<score-partwise>&{piece[:-2]};</score-partwise>",
-            "tune.abc": f"X:1\nT:{piece}\nK:{piece}\n",
         }
         # A name of a track, and data where an event is to begin.
         text = piece.encode()
@@ -136,22 +135,16 @@ class Planted:
         midi = b"MThd\0\0\0\6\0\1\0\1\0\x60MTrk" + len(track).to_bytes(4, "big") + track
         made = self.service.call("POST", "/v1/datasets", {"name": "scores", "format": "symbolic"})["id"]
         for name, content in {**{name: score.encode() for name, score in scores.items()}, "track.mid": midi}.items():
-            if not name.endswith(".abc"):
-                self.service.put(f"/v1/datasets/{made}/files/{name}", content)
+            self.service.put(f"/v1/datasets/{made}/files/{name}", content)
         self._ingest(made)
-        rows = [
-            f"{named},0,1,rock",
-            f"../{named},0,1,rock",
-            f"a.mp3,{named},1,rock",
-            f"b.mp3,0,1,{named}",
-            "b.mp3,0,1,pop",
-        ]
+        rows = [f"{named},0,1,rock", f"../{named},0,1,rock", f"a.mp3,{named},1,rock"]
+        rows += [f"b.mp3,0,1,{named}", "b.mp3,0,1,pop", "c.mp3,0,1,pop"]
         made = self.service.call(
             "POST", "/v1/datasets", {"name": "takes", "format": "audio", "columns": {"target": "genre"}}
         )
         frame = b"TIT2" + len(tag.encode()).to_bytes(4, "big") + b"\0\0" + tag.encode()
         tagged = b"ID3\x03\0\0" + bytes([0, 0, 0, len(frame)]) + frame + tag.encode() * 9
-        for name, content in {"a.mp3": tagged, "b.mp3": tagged + b"b"}.items():
+        for name, content in {"a.mp3": tagged, "b.mp3": tagged + b"b", "c.mp3": tagged + b"c"}.items():
             self.service.put(f"/v1/datasets/{made['id']}/files/{name}", content)
         self._put(made["id"], "manifest.csv", "file,start,end,genre\n" + "\n".join(rows) + "\n")
         self._ingest(made["id"])
@@ -173,9 +166,8 @@ class Planted:
         dataset = self._commit("words.csv", f"n,word,genre\n{rows}", columns={"target": "genre"})
         untouched = {**of_labels, "dataset": dataset, "params": {"preprocess": "none"}}
         self.jobs["untouched"] = self._submit(**untouched)["error"]["code"]
-        dataset = self._commit(
-            "lonely.csv", f"n,genre\n{rows.replace(f',{word}', '')}40,{label}\n", columns={"target": "genre"}
-        )
+        lonely = f"n,word,genre\n{rows}40,{word},{label}\n"
+        dataset = self._commit("lonely.csv", lonely, columns={"target": "genre"})
         self.jobs["lonely"] = self._submit(**{**of_labels, "dataset": dataset})["error"]["code"]
 
     def _ask_in_vain(self) -> None:
@@ -230,7 +222,11 @@ class Planted:
         self.jobs["scored"] = self.service.finish(self.service.call("POST", "/v1/jobs", score)["id"])["state"]
         self.card = self.service.get("/v1/models/m/versions/1/card", Accept="text/markdown")
         noise = {"rule": "noise", "distribution": "laplace", "scale": 1.0, "bounds": [0, 9]}
-        rules = {"n": noise, "m": {"rule": "generalise", "width": 5.0}, "d": {"rule": "generalise", "date": "year"}}
+        rules: dict[str, Any] = {
+            "n": noise,
+            "m": {"rule": "generalise", "width": 5.0},
+            "d": {"rule": "generalise", "date": "year"},
+        }
         dataset = self.service.call("POST", "/v1/datasets", {"name": "bounded", "masking": rules})["id"]
         bounded = self.words["wrong_bounded"]
         with pytest.raises(AssertionError):
