@@ -251,9 +251,7 @@ class Planted:
         """Of an audit's suspects: rows that are none, no decisions, and no labels."""
         rows = "".join(f"{n % 2 + n % 3 / 10},{n % 2 if n % 9 else 1 - n % 2}\n" for n in range(60))
         dataset = self._commit("wrong.csv", f"n,genre\n{rows}", columns={"target": "genre"})
-        audit = self._submit(
-            action="audit", kind="classification", dataset=dataset, params={"folds": 2, "train": {"epochs": 2}}
-        )
+        audit = self._submit(action="audit", kind="classification", dataset=dataset, params={"folds": 2, "epochs": 2})
         word, address = self.words["wrong_decision"], f"/v1/jobs/{audit['id']}/audit"
         suspect = self.service.call("GET", address)["data"][0]["row"]
         lines = [f"{word},accept,", f"{suspect},{word},", f"{suspect},accept,{word}"]
