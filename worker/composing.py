@@ -135,7 +135,7 @@ def _judge_rival(desk: Desk, rival: Row[Any], pieces: Sequence[Stored], prepared
     held_out = {item.row for item in prepared.validation}
     items, left_out = data.items_known([piece for piece in pieces if piece.row in held_out], coding)
     if left_out:
-        raise NotAllowedNow(f"it does not know every pitch of {left_out[0].key}.")
+        raise NotAllowedNow("it does not know every pitch of the piece.")
     return promotion.measured(desk, rival, _judge(desk, other, coding, items), rows=len(items))
 
 

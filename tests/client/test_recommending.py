@@ -146,7 +146,7 @@ def test_items_like_one_are_listed(shell: Shell, model: str) -> None:
 
     assert ran.code == 0, ran.err
     assert [line.split()[0] for line in ran.out.splitlines()[1:]] == ["1", "2", "3", "4"]
-    assert "i00003" not in ran.out and (unknown.code, "knows no item" in unknown.err) == (3, True)
+    assert "i00003" not in ran.out and (unknown.code, "does not know the item" in unknown.err) == (3, True)
 
 
 def test_a_scoring_shows_the_first_lists_and_where_all_are(shell: Shell, model: str) -> None:
