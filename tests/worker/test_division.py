@@ -103,7 +103,7 @@ def test_segments_of_one_song_are_suspected_until_a_group_is_named(tmp_path: Pat
     alone, grouped = divided(tmp_path, columns, {}, id="segment"), divided(tmp_path, columns, {}, group="song")
 
     assert [caution.code for caution in alone.cautions] == ["leakage_suspected"]
-    assert "song.00000" in alone.cautions[0].detail and "`group`" in alone.cautions[0].detail
+    assert "begin alike: 5 of them" in alone.cautions[0].detail and "`group`" in alone.cautions[0].detail
     assert grouped.cautions == []
 
 
