@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from shared import refusals
 from shared.kinds.classification import TrainParams
+from web.requests import Recommend
 
 
 @pytest.mark.parametrize(
@@ -39,3 +40,22 @@ def test_every_fault_is_told() -> None:
     faults = refusals.of(caught.value).faults
 
     assert [fault.pointer for fault in faults] == ["/batch_size", "/epochs", "/seed"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "pointers"),
+    [
+        ({"user": ["Björk"]}, {"/user"}),
+        ({"user": "Björk" * 500}, {"/user"}),
+        ({"items": "Björk"}, {"/items"}),
+        ({"items": [{"item": ["Björk"]}]}, {"/items/0", "/items/0/item"}),
+    ],
+)
+def test_of_a_listener_and_of_items_the_sort_alone_is_told(sent: dict[str, object], pointers: set[str]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Recommend.model_validate(sent)
+
+    faults = refusals.of(caught.value).faults
+
+    assert {fault.pointer for fault in faults} == pointers
+    assert not [fault for fault in faults if "Björk" in fault.message]
