@@ -44,8 +44,8 @@ test: .venv/dev ## Run every test, AT_ONCE=3 side by side, with a real Redis, Po
 soak: .venv/dev ## Kill workers, Redis and the scheduler for MINUTES=10, on both databases; writes docs/soak.md
 	@$(PY) -m tests.faults --minutes $(or $(MINUTES),10)
 
-fuzz: .venv/fuzz ## Try nearly good files, bodies and calls for MINUTES=10; what ends a decoder is kept in fuzz/
-	@$(PY) -m tests.fuzz --minutes $(or $(MINUTES),10)
+fuzz: .venv/fuzz ## Try nearly good files, bodies and calls for MINUTES=10, from SEED if given; what is found is kept in fuzz/
+	@$(PY) -m tests.fuzz --minutes $(or $(MINUTES),10) $(if $(SEED),--seed $(SEED))
 
 lint: .venv/dev ## Check style and who imports whom
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/lint-imports

@@ -1,9 +1,10 @@
 """Alembic's entry: runs the versions against the database that the settings or the caller name."""
 
 from alembic import context
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, make_url
 
 from shared import settings
+from shared.backup import engines
 from shared.tables import metadata
 
 
@@ -21,5 +22,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with create_engine(settings.read().database_url).begin() as opened:
+    with engines.writing(make_url(settings.read().database_url)) as opened:
         run(opened)

@@ -8,13 +8,15 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, inspect, make_url
 
 from shared import settings
+from shared.backup import engines
 from shared.database import Database
 from shared.errors import EtudeError
-from shared.sealing import old_cells
+from shared.sealing import old_cells, starting
 from shared.settings import Settings
+from shared.tables import tenants
 from shared.tenancy import EVERYONE
 
 # One number of our own, so that two hosts that start together migrate one after the other.
@@ -30,26 +32,37 @@ def config(connection: Connection) -> Config:
 
 
 def upgrade(database_url: str, revision: str = "head") -> None:
-    """Bring the database at this URL up to a revision."""
-    engine = create_engine(database_url)
-    with engine.begin() as sql:
+    """Bring the database at this URL up to a revision: wholly or, killed, not at all, so that it can be said again."""
+    with engines.writing(make_url(database_url)) as sql:
         if sql.dialect.name == "postgresql":
             sql.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
         command.upgrade(config(sql), revision)
-    engine.dispose()
 
 
 def seal_names(chosen: Settings) -> int:
     """Seal the cells of SQL from before names were sealed, which nothing else would find; returns how many rows."""
-    database = Database(chosen, whose=EVERYONE)
+    database = Database(chosen, whose=EVERYONE, erases=True)
     try:
         return sum(1 for _ in old_cells.seal_all(database)) if old_cells.has_open_names(database) else 0
     finally:
         database.close()
 
 
+def has_names_to_seal(chosen: Settings) -> bool:
+    """Whether names of a release that did not seal them lie here, in whichever schema: its tenants are sealed last."""
+    database = Database(chosen, whose=EVERYONE)
+    try:
+        with database.reading() as sql:
+            return inspect(sql).has_table(tenants.name) and old_cells.has_open_tenants(sql)
+    finally:
+        database.close()
+
+
 def main() -> None:
     chosen = settings.read()
+    if has_names_to_seal(chosen):
+        # Before the schema: the older release runs on while nothing was changed.
+        starting.demand(chosen)
     upgrade(chosen.database_url)
     try:
         seal_names(chosen)

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from shared import processes, redis_server, secrets, settings
+from shared.backup import keys
 from shared.containment import minimum
 from shared.processes import Program, Supervisor
 from shared.sealing import root_keys, starting
@@ -48,7 +49,8 @@ def prepare(chosen: Settings) -> tuple[Settings, Supervisor]:
     programs: list[Program] = []
     if not chosen.pepper:
         chosen = dataclasses.replace(chosen, pepper=secrets.pepper(chosen.home))
-    if not chosen.root_key:
+    # Where keys were wrapped already, a new one would open none of them.
+    if not chosen.root_key and keys.store_of(chosen) is None:
         root_keys.make_once(Path(chosen.root_key_file))
     starting.demand(chosen)
     if not chosen.redis_url:

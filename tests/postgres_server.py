@@ -54,6 +54,15 @@ class Server:
             sql.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP}")  # type: ignore[call-overload]
             sql.execute(f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {APP}")  # type: ignore[call-overload]
 
+    def admit_app_to_keys(self, database: str) -> None:
+        """And the key store, of which either may have made the tables."""
+        owner = self.url(database).replace("postgresql+psycopg", "postgresql")
+        with psycopg.connect(owner, autocommit=True) as sql:
+            sql.execute("CREATE SCHEMA IF NOT EXISTS etude_keys")
+            sql.execute(f"GRANT USAGE, CREATE ON SCHEMA etude_keys TO {APP}")  # type: ignore[call-overload]
+            sql.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA etude_keys TO {APP}")  # type: ignore[call-overload]
+            sql.execute(f"GRANT {APP} TO CURRENT_USER")  # type: ignore[call-overload]
+
     def create_database(self, name: str, template: str | None = None) -> None:
         # Copied file by file: through the log, as is its default, PostgreSQL takes four times as long.
         copied = f' TEMPLATE "{template}" STRATEGY file_copy' if template else ""

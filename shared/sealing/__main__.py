@@ -47,7 +47,7 @@ def _run(arguments: argparse.Namespace) -> str:
     keys = storage.open_keys()
     if arguments.command == "seal":
         # An operator seals what lies open, whosever it is.
-        database = Database(chosen, whose=EVERYONE)
+        database = Database(chosen, whose=EVERYONE, erases=True)
         try:
             return _seal(storage, keys, database)
         finally:

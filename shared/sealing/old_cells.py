@@ -61,6 +61,11 @@ def has_open_names(database: Database) -> bool:
         return any(_lies_open(sql, table) for table in LAST)
 
 
+def has_open_tenants(sql: Connection) -> bool:
+    """Whether there is a tenant with a name that lies open: the column is older than sealing, the table sealed last."""
+    return _lies_open(sql, tenants)
+
+
 def _lies_open(sql: Connection, table: Table) -> bool:
     return sql.execute(select(table.c.id).where(_is_open_cell(table.c.name)).limit(1)).first() is not None
 

@@ -34,9 +34,15 @@ def read(chosen: Settings) -> RootKeys:
 
 
 def make_once(path: Path) -> None:
-    """The embedded mode's own, of mode 600; one that is there stays."""
-    if path.exists():
-        return
+    """The embedded mode's own, of mode 600; one that is there stays. Raises SettingsWrong where none can be put."""
+    try:
+        if not path.exists():
+            _make(path)
+    except OSError as cause:
+        raise _wrong(f"No root key can be put to {path} ({cause.strerror}): set ETUDE_ROOT_KEY_FILE.") from cause
+
+
+def _make(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(path.name + ".draft")
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

@@ -19,8 +19,9 @@ KEPT = Path("fuzz")
 # Of a round; a table has a child of its own, the others share one.
 ROUNDS = {"tables": (decoders.try_tables, 12), "recordings": (decoders.try_recordings, 60),
           "pieces": (decoders.try_pieces, 200)}  # fmt: skip
-# Of the time, the rest is the door's, and the parsers' once more.
-DECODERS_SHARE, GUIDED_SHARE = 0.4, 0.3
+# Of the time; the last is the door's, and the parsers' once more, of which one round takes about a minute.
+DECODERS_SHARE, GUIDED_SHARE, DOORS_SHARE = 0.4, 0.3, 0.3
+A_TIME_MINUTES = 1.0
 
 
 def main() -> None:
@@ -32,17 +33,18 @@ def main() -> None:
     print(f"seed {seed}", flush=True)
     tried = _decode(seed, time.monotonic() + DECODERS_SHARE * 60 * chosen.minutes)
     _keep(tried)
-    found = _guide(GUIDED_SHARE * 60 * chosen.minutes)
-    sys.exit(_test(times=max(1, round(3 * chosen.minutes))) or int(found))
+    found = _guide(GUIDED_SHARE * 60 * chosen.minutes, seed)
+    times = max(1, round(DOORS_SHARE * chosen.minutes / A_TIME_MINUTES))
+    sys.exit(_test(times, seed) or int(found))
 
 
-def _guide(seconds: float) -> bool:
+def _guide(seconds: float, seed: int) -> bool:
     """Whether something was found of the parsers, each led by coverage for its share of the time."""
     if not guided.is_there():
         print("Atheris is not here: it is built for Linux on x86-64 alone. Nothing is led by coverage.")
         return False
     KEPT.mkdir(exist_ok=True)
-    found = guided.run(KEPT, seconds=seconds)
+    found = guided.run(KEPT, seconds=seconds, seed=seed)
     for name in found:
         print(f"{name}: what it neither takes nor refuses by name is kept as {KEPT}/{name}-…")
     return bool(found)
@@ -69,9 +71,9 @@ def _keep(tried: dict[str, Tried]) -> None:
             print(f"  {code}: {kept}")
 
 
-def _test(*, times: int) -> int:
+def _test(times: int, seed: int) -> int:
     """The parsers with so many times as many examples, and schemathesis at the door."""
-    given = {**os.environ, "FUZZ_TIMES": str(times)}
+    given = {**os.environ, "FUZZ_TIMES": str(times), "FUZZ_SEED": str(seed)}
     command = [sys.executable, "-m", "pytest", "-q", "tests/fuzz/test_parsers.py", "tests/web/test_openapi.py"]
     return subprocess.run([*command, "-k", "not decoders"], env=given, check=False).returncode
 

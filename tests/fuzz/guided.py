@@ -21,23 +21,23 @@ def is_there() -> bool:
     return importlib.util.find_spec("atheris") is not None
 
 
-def run(kept: Path, *, seconds: float) -> list[str]:
+def run(kept: Path, *, seconds: float, seed: int) -> list[str]:
     """Every target for its share of so many seconds; the names of those of which something was found, kept there."""
     # Not by whoever is led: what it loads before Atheris is looking is not seen.
     from tests.fuzz import seeds
 
     share = max(1, round(seconds / len(seeds.GUIDED)))
-    return [name for name, first in seeds.GUIDED.items() if not _is_quiet(name, first(), kept, share)]
+    return [name for name, first in seeds.GUIDED.items() if not _is_quiet(name, first(), kept, share, seed)]
 
 
-def _is_quiet(name: str, first: list[bytes], kept: Path, seconds: int) -> bool:
+def _is_quiet(name: str, first: list[bytes], kept: Path, seconds: int, seed: int) -> bool:
     reached = kept / REACHED / name
     reached.mkdir(parents=True, exist_ok=True)
     for place, content in enumerate(first):
         (reached / f"seed-{place}").write_bytes(content)
     flags = [
         f"-max_total_time={seconds}", f"-timeout={HANGS_S}", f"-rss_limit_mb={MEMORY_MIB}", f"-max_len={LONGEST_BYTES}",
-        f"-artifact_prefix={kept}/{name}-", "-verbosity=0", "-print_final_stats=1",
+        f"-artifact_prefix={kept}/{name}-", "-verbosity=0", "-print_final_stats=1", f"-seed={seed}",
     ]  # fmt: skip
     print(f"{name}, led by coverage for {seconds} s", flush=True)
     ran = subprocess.run([sys.executable, "-m", "tests.fuzz.guided", name, str(reached), *flags], check=False)

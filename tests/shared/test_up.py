@@ -12,6 +12,7 @@ import pytest
 
 from shared import up
 from shared.settings import read
+from shared.storage import Storage
 
 
 @pytest.fixture
@@ -49,6 +50,16 @@ def test_an_address_that_is_not_this_machines_is_told_as_such(tmp_path: Path) ->
         SystemExit, match=r"port 8000 of 192.0.2.1 cannot be listened at \(.*\): choose other ETUDE_HOST"
     ):
         up.prepare(chosen)
+
+
+def test_a_root_key_that_is_lost_is_not_replaced_by_another(tmp_path: Path) -> None:
+    home, lost = {"ETUDE_HOME": str(tmp_path), "ETUDE_PORT": "0"}, tmp_path / "lost.key"
+    Storage(read({**home, "ETUDE_ROOT_KEY": "ab" * 32})).put("t/ten_1/a", [b"music"])
+
+    with pytest.raises(SystemExit, match="There is no root key"):
+        up.prepare(read({**home, "ETUDE_ROOT_KEY_FILE": str(lost)}))
+
+    assert not lost.exists()
 
 
 def test_a_port_is_free_again_once_nobody_listens(taken: int) -> None:

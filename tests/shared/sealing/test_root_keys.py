@@ -95,5 +95,12 @@ def test_the_embedded_modes_own_is_made_once_and_is_its_owners_alone(tmp_path: P
     assert root_keys.read(given(tmp_path, ROOT_KEY_FILE=str(path))).by_id
 
 
+def test_where_none_can_be_put_a_sentence_says_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+
+    with pytest.raises(SettingsWrong, match="No root key can be put to "):
+        root_keys.make_once(tmp_path / "file" / "root.key")
+
+
 def test_settings_do_not_show_it(tmp_path: Path) -> None:
     assert KEY not in repr(given(tmp_path, ROOT_KEY=KEY))
