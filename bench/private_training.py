@@ -20,12 +20,15 @@ from worker.epochs import Epochs, Rules
 from worker.networks import NetworkSpec
 from worker.private import plan as plans
 from worker.private.epochs import PrivateEpochs
+from worker.private.plan import Plan
 from worker.recommenders import towers_private, towers_training
 from worker.recommenders.histories import gather
 from worker.recommenders.towers_network import Settings
 
 BATCH, EPOCHS, GROUP = 256, 3, 20
 SPEC = NetworkSpec(64, 1, (Layer(units=128), Layer(units=64)), "sigmoid")
+# A head of recordings as it is by default, on two embeddings of 200 numbers.
+HEAD, RECORDINGS = NetworkSpec(400, 1, (Layer(units=256, dropout=0.5),), "sigmoid"), 1000
 LISTENERS_AND_ITEMS = 8000, 2000
 PRIVACY = {"noise_multiplier": 1.0, "noise_seed": SEED}
 
@@ -38,17 +41,40 @@ def measure(rounds: int) -> list[Measurement]:
         _measure("row", 256, rounds, name="private training 20,000 × 64 through 128-64-1, 256 rows a step"),
         _measure("row", 32, rounds, name="private training 20,000 × 64 through 128-64-1, 32 rows a step"),
         _measure("group", 256, rounds, name="the same by groups of 20 rows, 256 rows a step"),
+        _measure_head(rounds),
         _measure_listeners(rounds),
     ]
 
 
 def _measure(unit: str, batch: int, rounds: int, *, name: str) -> Measurement:
     task = keras_fit.TASKS["dense"]()
-    ordinary, private = _ordinary(task.x, task.y, batch), _private(task.x, task.y, batch, unit)
+    rows, groups = np.arange(len(task.x)), np.arange(len(task.x)) // GROUP
+    params = _params(unit, batch // GROUP if unit == "group" else batch)
+    ordinary = _ordinary(SPEC, task.x, task.y, batch)
+    private = _private(SPEC, task.x, task.y, params, plans.make(params, rows, groups))
+    pairs = _rates(private, ordinary, len(task.x), rounds)
+    return compare(f"{name}, against our ordinary training", pairs, unit="rows/s", bar="≥ 0.25", note=f"unit {unit}")
+
+
+def _measure_head(rounds: int) -> Measurement:
+    """A head on embeddings: a recording is a unit, of so many segments as a group above has rows."""
+    random = np.random.default_rng(SEED)
+    x = random.normal(size=(RECORDINGS * GROUP, HEAD.inputs)).astype(np.float32)
+    y = (x[:, :1] > 0).astype(np.float32)
+    params = _params("row", BATCH // GROUP)
+    ordinary = _ordinary(HEAD, x, y, BATCH)
+    private = _private(HEAD, x, y, params, plans.make(params, np.arange(len(x)) // GROUP, None))
+    name = f"private head on {RECORDINGS:,} recordings of {GROUP} segments × 400 through 256-1, {BATCH} segments a step"
+    pairs = _rates(private, ordinary, len(x), rounds)
+    return compare(
+        f"{name}, against our ordinary training", pairs, unit="segments/s", bar="≥ 0.25", note="unit recording"
+    )
+
+
+def _rates(private: Run, ordinary: Run, rows: int, rounds: int) -> list[tuple[float, float]]:
     for run in (ordinary, private):
         run()
-    pairs = [(_rows_a_second(private, len(task.x)), _rows_a_second(ordinary, len(task.x))) for _ in range(rounds)]
-    return compare(f"{name}, against our ordinary training", pairs, unit="rows/s", bar="≥ 0.25", note=f"unit {unit}")
+    return [(_rows_a_second(private, rows), _rows_a_second(ordinary, rows)) for _ in range(rounds)]
 
 
 def _rows_a_second(run: Run, rows: int) -> float:
@@ -57,14 +83,14 @@ def _rows_a_second(run: Run, rows: int) -> float:
     return EPOCHS * rows / (time.perf_counter() - began)
 
 
-def _ordinary(x: np.ndarray, y: np.ndarray, batch: int) -> Run:
+def _ordinary(spec: NetworkSpec, x: np.ndarray, y: np.ndarray, batch: int) -> Run:
     params = TableTraining(optimizer="adam", batch_size=batch, epochs=EPOCHS, seed=SEED)
-    model, loss = networks.build(SPEC, seed=SEED), optimizers.loss("binary_crossentropy", 1.0)
+    model, loss = networks.build(spec, seed=SEED), optimizers.loss("binary_crossentropy", 1.0)
     return _run(Epochs(model, optimizers.optimizer(params), loss, None, Rules(batch_size=batch)), x, y)
 
 
-def _private(x: np.ndarray, y: np.ndarray, batch: int, unit: str) -> Run:
-    size = batch // GROUP if unit == "group" else batch
+def _params(unit: str, size: int) -> TableTraining:
+    """Of a private training that draws so many units a step."""
     said = {
         "optimizer": "adam",
         "batch_size": size,
@@ -72,11 +98,13 @@ def _private(x: np.ndarray, y: np.ndarray, batch: int, unit: str) -> Run:
         "seed": SEED,
         "privacy": {**PRIVACY, "unit": unit},
     }
-    params = TableTraining.model_validate(said)
-    plan = plans.make(params, np.arange(len(x)), np.arange(len(x)) // GROUP)
-    model = networks.build(SPEC, seed=SEED)
+    return TableTraining.model_validate(said)
+
+
+def _private(spec: NetworkSpec, x: np.ndarray, y: np.ndarray, params: TableTraining, plan: Plan) -> Run:
+    model = networks.build(spec, seed=SEED)
     losses = optimizers.loss("binary_crossentropy", 1.0), optimizers.losses("binary_crossentropy", 1.0)
-    rules = Rules(batch_size=size)
+    rules = Rules(batch_size=params.batch_size)
     return _run(PrivateEpochs(model, optimizers.optimizer(params), losses, None, rules, plan), x, y)
 
 

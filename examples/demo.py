@@ -59,6 +59,7 @@ def demonstrate(home: Path) -> None:
 
         step(3, "Does the network help? The same held-out rows, and simpler models beside it")
         show.job(trained)
+        running.tell_privacy(client, trained.result["reference"])
 
         step(4, "Score pieces that nobody has seen, and compare")
         unseen = client.upload(HERE / "held_out.csv", name=f"{DATASET}-held-out", group="work", id="piece")

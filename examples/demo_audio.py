@@ -86,6 +86,7 @@ def _train(client: Client, bands: Dataset) -> Job:
     job = client.train(bands, kind="classification", model=MODEL, params=PARAMS)
     watch.follow(job)
     show.job(job)
+    running.tell_privacy(client, job.result["reference"])
     return job
 
 

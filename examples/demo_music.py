@@ -99,6 +99,7 @@ def _train(client: Client, chorales: Dataset) -> Job:
     watch.follow(job)
     console.print(f"loss a token on the pieces held out, epoch by epoch: {curve(job.history())}")
     show.job(job)
+    running.tell_privacy(client, job.result["reference"])
     return job
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from etude import Client, EtudeError, connection, page, show
 
@@ -14,6 +15,13 @@ from shared import processes, settings
 from shared.up import free_port, is_free
 
 START_LIMIT_S = 120.0
+VERDICTS = {
+    "leaks": "it can be told which rows trained",
+    "no_leak_seen": "it can hardly be told which rows trained",
+    "inconclusive": "too few rows to conclude anything",
+}
+
+Json = dict[str, Any]
 
 console = page.console()
 
@@ -78,6 +86,27 @@ def client_of(home: Path) -> Client:
     """A client of this home's service, whatever other one the variables ETUDE_URL and ETUDE_KEY may name."""
     found = connection.find(None, None, environment={"ETUDE_HOME": str(home)})
     return Client(found.url, found.key)
+
+
+def tell_privacy(client: Client, reference: str) -> None:
+    """What the card of a version says that it gives away of the rows that trained it, in two lines."""
+    said = client.card(reference)["privacy"]
+    console.print(f"differential privacy: {_bound(said['dp'])}")
+    console.print(f"membership: {_attack(said['membership'])}")
+
+
+def _bound(dp: Json | str) -> str:
+    if not isinstance(dp, dict):
+        return f"{dp} (trained without it)"
+    epsilon = dp["reason"] if dp["epsilon"] is None else f"epsilon {page.figure(dp['epsilon'])}"
+    return f"{epsilon}, delta {dp['delta']:.1g}, of each {dp['unit']}"
+
+
+def _attack(report: Json) -> str:
+    if not report["measured"]:
+        return f"not measured, {report['reason']}"
+    auc = page.figure_with_interval(report["auc"])
+    return f"an attack by the losses has AUC {auc}, where 0.5 is chance: {VERDICTS[report['verdict']]}"
 
 
 def step(number: int, said: str) -> None:

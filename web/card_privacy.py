@@ -13,7 +13,7 @@ VERDICTS = {
     "no_leak_seen": "By its losses it can hardly be told whether a row was among those that trained.",
     "inconclusive": "There are too few rows to conclude anything; the figures are shown all the same.",
 }
-PLAIN = "It was trained without differential privacy: nothing bounds what it may have learned of a single row."
+PLAIN = "Differential privacy: none (trained without it). Nothing bounds what it may have learned of a single row."
 UNKNOWN = "not measured"
 FIGURES = {
     "auc": "AUC (0.5 is chance)", "advantage": "advantage",

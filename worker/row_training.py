@@ -98,7 +98,10 @@ def learn(desk: Desk, params: Any) -> Learned:
     metrics = judged.metrics | _beside(desk, material, describe, fitted, judged, params)
     report = _membership(desk, (network, fitted.weights), prepared, params, is_crossed=crossed is not None)
     cautions += tell(desk, membership.cautions(report))
-    privacy = {"dp": statement.tell(params, plan, epochs=fitted.epochs), "membership": report}
+    privacy = {
+        "dp": statement.tell(params, plan, epochs=fitted.epochs, is_table=material.is_table),
+        "membership": report,
+    }
     model = _model(material, network, fitted, judged, is_private=plan is not None)
     metrics |= explainable.measure_importance(
         material.kind, model, judged.prepared, params, parameters=_count_parameters(network, params), check=desk.check

@@ -381,3 +381,16 @@ def test_one_row_is_erased_and_the_receipt_says_so(shell: Shell, songs: Path) ->
     assert erased.code == 0, erased.err
     assert "fewer@1 is rewritten." in erased.out and "r-" in erased.out and "s3" not in erased.out
     assert again.code == 0 and "Nothing of it was found." in again.out
+
+
+def test_usage_tells_what_the_jobs_of_a_model_have_cost(shell: Shell, songs: Path) -> None:
+    assert shell.run("train", str(songs), "--target", "genre", "--model", "counted", "--watch").code == 0
+
+    told, found = shell.run("usage", "--by", "model"), shell.run("usage", "--by", "model", "--json").json
+    of_no_day = shell.run("usage", "--from", "2001-01-01", "--to", "2001-01-02", "--json").json
+
+    (row,) = [each for each in found["data"] if each["key"] == "counted"]
+    assert (found["by"], row["jobs"]) == ("model", 1) and row["compute_s"] > 0
+    (line,) = [line.split() for line in told.out.splitlines() if line.startswith("counted ")]
+    assert line[1:3] == ["1", f"{row['compute_s']:,.1f}"]
+    assert of_no_day["data"] == [] and shell.run("usage", "--by", "colour").code == 2

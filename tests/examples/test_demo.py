@@ -13,6 +13,7 @@ import psutil
 import pytest
 from sqlalchemy import select
 
+from examples import running
 from shared.database import Database
 from shared.processes import read_register
 from shared.settings import read
@@ -73,9 +74,15 @@ def wait(is_true: Callable[[], bool]) -> None:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Any]:
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Demo, str]:
+    """A demo that nothing disturbs, and what it printed."""
     demo = Demo(tmp_path_factory.mktemp("undisturbed"))
-    return demo.finish(), demo.made()
+    return demo, demo.finish()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(first: tuple[Demo, str]) -> tuple[str, Any]:
+    return first[1], first[0].made()
 
 
 def test_the_demo_shows_a_network_that_helps_and_where_everything_is(undisturbed: tuple[str, Any]) -> None:
@@ -86,6 +93,20 @@ def test_the_demo_shows_a_network_that_helps_and_where_everything_is(undisturbed
     assert f"accuracy {metrics['validation']['accuracy']['value']:.3f}" in output
     assert metrics["validation"]["accuracy"]["value"] > 0.7
     assert count == 1
+
+
+def test_the_demo_says_what_its_model_gives_away(first: tuple[Demo, str]) -> None:
+    demo, output = first
+
+    (lineage,) = demo.query(select(versions.c.lineage)).pop()
+    privacy, said = lineage["privacy"], " ".join(output.split())
+    assert privacy["dp"] == "none" and "differential privacy: none (trained without it)" in said
+    assert privacy["membership"]["measured"]
+    auc = privacy["membership"]["auc"]
+    low, high = auc["interval"]
+    assert 0 < low < auc["value"] < high < 1
+    assert f"AUC {auc['value']:.3f} ({low:.3f}–{high:.3f})" in said
+    assert running.VERDICTS[privacy["membership"]["verdict"]] in said
 
 
 def test_the_demo_leaves_nothing_running(undisturbed: tuple[str, Any]) -> None:

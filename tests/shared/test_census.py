@@ -3,12 +3,13 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, update
 
 from shared import census, feed, tallies
-from shared.database import Database
+from shared.database import Database, now
 from shared.feed import Wanted
 from shared.settings import Settings
+from shared.tables import jobs
 from tests.factories import make_job
 
 
@@ -69,3 +70,15 @@ def test_how_things_stand(settings: Settings, database: Database, tenant: str) -
     assert all(0 <= each.oldest_s < 60 for each in found.queues)
     assert (found.running, found.silent, found.workers) == ({}, 0, {})
     assert found.deliveries == {"waiting": 0, "failed": 0}
+
+
+def test_a_queue_is_as_old_as_what_could_have_begun_first(settings: Settings, database: Database, tenant: str) -> None:
+    with database.transaction() as sql:
+        oldest = make_job(sql, tenant)
+        make_job(sql, tenant)
+        sql.execute(update(jobs).where(jobs.c.id == oldest).values(run_after=now() - 100))
+
+    with database.reading() as sql:
+        (train,) = [each for each in census.take(sql, settings).queues if each.name == "train"]
+
+    assert 100 <= train.oldest_s < 200

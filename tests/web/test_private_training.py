@@ -171,7 +171,7 @@ def membership(low: float, high: float, verdict: str = "no_leak_seen") -> Json:
           "membership": membership(0.7, 0.8, "leaks")},
          ["no epsilon", "seed", "better than by chance"]),
         ({"dp": "none", "membership": {"measured": False, "reason": "nothing was held out"}},
-         ["without differential privacy", "nothing was held out"]),
+         ["Differential privacy: none (trained without it)", "nothing was held out"]),
         ({"dp": "none", "membership": membership(0.4, 0.9, "inconclusive")}, ["too few rows"]),
     ],
 )  # fmt: skip

@@ -1,19 +1,14 @@
 """A row of a table that was erased: it leaves every version, and no later one brings it back."""
 
 import json
-import shutil
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import insert, select
 
 from shared import jobs, pseudonyms, rights
-from shared.backup.restoring import restore
-from shared.backup.saving import save
 from shared.database import Database
-from shared.errors import Damaged, Unavailable
+from shared.errors import Damaged
 from shared.row_keys import RowKeys
 from shared.settings import Settings
 from shared.storage import Storage
@@ -257,32 +252,3 @@ def test_a_base_that_is_erased_while_it_is_read_ends_the_next_version(
 
     late = working.find(post, job)
     assert (late.state, late.error["code"]) == (jobs.FAILED, "dataset_erased")
-
-
-@on_sqlite
-def test_in_yesterdays_backup_nothing_of_it_can_be_read(
-    post: Post, settings: Settings, tenant: str, tmp_path: Path
-) -> None:
-    first, _ = ingest(post, tenant, {"a.csv": SONGS}, id="id")
-    other, _ = ingest(post, tenant, {"a.csv": MORE}, name="other", id="id")
-    learn(post, tenant, first.id, model="genre", canary="canary-key")
-    save(settings, tmp_path / "backup", keys_folder=tmp_path / "keys of yesterday")
-
-    receipt_of(post, carry_out(post, decide(post, tenant, "songs", track="canary-key", policy="delete")))
-
-    home = tmp_path / "restored"
-    restored = replace(
-        settings, home=home, database_url=f"sqlite:///{home}/etude.db", storage_url=f"file://{home}/storage"
-    )  # with the keys of today
-    gone = restore(restored, tmp_path / "backup").gone
-    shutil.copytree(tmp_path / "backup" / "storage", home / "storage", dirs_exist_ok=True)
-    files, opened, shut = Storage(restored), {}, []
-    for key in files.keys("t/"):
-        try:
-            opened[key] = files.get(key)
-        except (Damaged, Unavailable):
-            shut.append(key)
-    assert set(gone) <= set(shut)
-    assert {key.split("/")[4] for key in shut if f"/{first.id}/" in key} == {"files", "parts"}
-    assert b"anary" not in b"".join(opened.values())
-    assert {key.split("/")[4] for key in opened if f"/{other.id}/" in key} == {"files", "parts"}

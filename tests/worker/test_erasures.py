@@ -1,8 +1,6 @@
 """An erasure that was decided: what goes, what is marked, what is kept and told, and nothing that is readable."""
 
 import json
-import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +8,16 @@ import pytest
 from sqlalchemy import select, update
 
 from shared import datasets, models, pseudonyms, receipts
-from shared.backup.restoring import restore
 from shared.backup.saving import save
 from shared.database import Database
-from shared.errors import Damaged, InvalidRequest, NotAllowedNow, Unavailable
+from shared.errors import InvalidRequest, NotAllowedNow
 from shared.masking import keys as masking_keys
 from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import datasets as dataset_table
 from shared.tables import events
 from shared.tables import jobs as job_table
-from tests.worker import erased, working
+from tests.worker import erased, restored, working
 from tests.worker.erased import carry_out, decide, learn, log, marks, readable, score
 from tests.worker.interactions import uploading
 from worker.runner import Post
@@ -212,23 +209,11 @@ def test_in_yesterdays_backup_nothing_of_it_can_be_read_and_everything_else_can(
     for dataset, listener in (("plays", "alice"), ("songs", None)):
         carry_out(post, decide(post, tenant, dataset, listener=listener, policy="delete"))
 
-    home = tmp_path / "restored"
-    restored = replace(
-        settings, home=home, database_url=f"sqlite:///{home}/etude.db", storage_url=f"file://{home}/storage"
-    )  # with the keys of today
-    told = restore(restored, tmp_path / "backup")
-    # Who has the backup has all of its files, and not those alone that a restore puts back.
-    shutil.copytree(tmp_path / "backup" / "storage", home / "storage", dirs_exist_ok=True)
-    files = Storage(restored)
-    opened, shut = {}, []
-    for key in files.keys("t/"):
-        try:
-            opened[key] = files.get(key)
-        except (Damaged, Unavailable):
-            shut.append(key)
-    assert set(told.gone) <= set(shut)
+    found = restored.read(settings, tmp_path / "backup", tmp_path / "restored")
+    opened, shut = found.opened, found.shut
+    assert set(found.gone) <= set(shut)
     assert [key for key in shut if f"/{plays.id}/" in key] and [key for key in shut if f"/{songs.id}/" in key]
-    whole = b"".join(opened.values()) + b"".join(path.read_bytes() for path in home.rglob("*") if path.is_file())
+    whole = b"".join(opened.values()) + b"".join(path.read_bytes() for path in found.home.rglob("*") if path.is_file())
     assert b"alice" not in whole and b"Canary" not in whole
     assert [key for key in opened if f"/{other.id}/" in key]
     assert b"erin" in b"".join(content for key, content in opened.items() if of_other in key)

@@ -17,7 +17,7 @@ from tests.worker import training_cases as cases
 from tests.worker.training_cases import KilledError, Saving, Silent
 from worker import kept_rows, runner, training
 from worker.model_files import SPEC, WEIGHTS
-from worker.private import accounting
+from worker.private import accounting, statement
 from worker.private import plan as plans
 from worker.private.epochs import PrivateEpochs
 from worker.runner import Post
@@ -77,6 +77,7 @@ def test_a_private_version_tells_what_its_steps_came_to(post: Post, tenant: str,
     assert (dp["unit"], dp["units"], dp["steps"], dp["sampling"]) == ("row", rows, 4 * -(-rows // 50), "Poisson")
     assert (dp["noise_multiplier"], dp["clip_norm"], dp["delta"]) == (1.2, 1.0, 0.1 / rows)
     assert dp["accountant"] == accounting.accountant() and dp["not_counted"]
+    assert dp["preprocessing"] == statement.DECLARED
     assert version.lineage["privacy"]["membership"]["measured"]
 
 

@@ -508,6 +508,7 @@ def test_a_private_training_keeps_nothing_but_what_its_steps_have_learned(
     dp = version.lineage["privacy"]["dp"]
     assert 7.5 < dp["epsilon"] <= 8.0 and dp["delta"] == 1e-4
     assert (dp["unit"], dp["sampling"], dp["steps"]) == ("listener", "Poisson", 3 * 8)
+    assert dp["preprocessing"].startswith("of each listener by their own history")
     assert version.baselines == {"test": {}}
     assert [each["model"] for each in job.result["compared"]] == ["autoencoder"]
     files = {file["name"]: post.storage.get(file["key"]) for file in version.files}

@@ -22,7 +22,7 @@ class Plan:
     """How the steps of a training are taken."""
 
     units: Units
-    unit: Unit | Literal["listener"]
+    unit: Unit | Literal["listener", "recording"]
     batch: float
     sampling: float
     steps_an_epoch: int

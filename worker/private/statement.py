@@ -1,6 +1,7 @@
 """What a version says of the privacy of its training: a number only where every step to it was accounted for."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared.privacy_params import PrivateSteps
@@ -17,6 +18,10 @@ KNOWN_SEED = (
 )
 DECLARED = "as declared in params.privacy and by no row: bounds, categories and labels are those of the client"
 UNTOUCHED = "none: the numbers go in as they are"
+HEARD = (
+    "none: embeddings by pretrained networks, which no row of these trained, go in as they are; labels, and the bounds "
+    "of a target, are as declared in params.privacy"
+)
 # What else a training tells of its rows.
 NOT_COUNTED = (
     "the figures, warnings, membership report and leakage report of the version, and the division of the rows",
@@ -27,13 +32,18 @@ NOT_COUNTED = (
 )
 
 
-def tell(params: TableTraining, plan: Plan | None, *, epochs: int) -> Json | str:
-    """Of a training on rows that has taken the steps of so many epochs; without a plan the word `none`."""
+def tell(params: TableTraining, plan: Plan | None, *, epochs: int, is_table: bool) -> Json | str:
+    """Of a training on rows or recordings that has taken the steps of so many epochs; without a plan the word `none`.
+
+    Of recordings a unit that is one row of the manifest is a recording.
+    """
     if plan is None or params.privacy is None:
         return NONE
-    return tell_steps(
-        params.privacy, plan, epochs=epochs, preprocessing=UNTOUCHED if params.preprocess == "none" else DECLARED
-    )
+    if is_table:
+        preprocessing = UNTOUCHED if params.preprocess == "none" else DECLARED
+        return tell_steps(params.privacy, plan, epochs=epochs, preprocessing=preprocessing)
+    plan = replace(plan, unit="recording") if plan.unit == "row" else plan
+    return tell_steps(params.privacy, plan, epochs=epochs, preprocessing=HEARD)
 
 
 def tell_steps(
