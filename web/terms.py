@@ -25,7 +25,7 @@ def of_job(job: Row[Any]) -> Headers:
 
 def of_both(*jobs: Row[Any]) -> Headers:
     """Those of what several jobs have said, together; where nothing is known of one, nothing is of the whole."""
-    carried = [(job.result or {}).get("rights") for job in jobs]
-    if None in carried:
+    carried = [job.result["rights"] for job in jobs if (job.result or {}).get("rights") is not None]
+    if len(carried) < len(jobs):
         return {}
     return of(carried_rights.add_up([each for told in carried for each in told["inputs"]]))
