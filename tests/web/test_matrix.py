@@ -263,6 +263,21 @@ def test_who_may_not_ask_is_told_alike_whatever_there_is(
 
 
 @in_every_layer
+def test_what_was_deleted_is_as_unknown_as_nobodys(caller: Caller, mine: Belongings) -> None:
+    gone = {"model", "taste", "ear", "schedule", "webhook", "delivery"}
+    deleted = [f"/v1/models/{each}" for each in (mine.model, mine.taste, mine.ear)]
+    for path in [*deleted, f"/v1/schedules/{mine.schedule}", f"/v1/webhooks/{mine.webhook}"]:
+        answer = caller.call("DELETE", path)
+        assert answer.status_code == 204, (path, answer.text)
+
+    asked = [(route, {name for name, what in matrix.parameters(route) if what in gone}) for route in matrix.guarded()]
+    for route, names in asked:
+        demand_alike(caller, route, mine, mine, names, status=404)
+
+    assert len([route for route, names in asked if names]) >= 30
+
+
+@in_every_layer
 def test_whose_tenant_is_suspended_is_told_alike_whatever_there_is(
     caller: Caller, database: Database, mine: Belongings, theirs: Belongings
 ) -> None:
