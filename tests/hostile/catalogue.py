@@ -239,7 +239,7 @@ Those of `tests/hostile/` go through a living house: web, a worker, the schedule
 After each, six things must hold (`tests/hostile/invariants.py`): a refusal is a problem document that says nothing of
 our insides; the service answers and does a small job of another tenant; the same processes live, and neither a process
 nor a scratch file is left over; memory is bounded; what was there is there, and nothing stays reserved; it is in the
-log or in the audit log, and nothing secret is.
+log or in the audit log, but for what the server turns away before anything of ours hears of it, and nothing secret is.
 
 *rejected*: the upload is taken, the job that reads it fails, its error or one of its faults has this code, and no job
 takes the dataset. *job*: so does the error of the job. *taken*: it does no harm and is read as it is. *no answer*:
