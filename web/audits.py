@@ -7,14 +7,15 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from flask import request
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection, Row, select
 
-from shared import audits, job_list
+from shared import audits, carried_rights, job_list
 from shared.audits import Decision
 from shared.errors import Fault, NotFound
 from shared.keys import READ, SUBMIT
 from shared.queue import LIGHT
-from web import decision_lists, lines_page, responses, schemas
+from shared.tables import datasets
+from web import decision_lists, lines_page, responses, schemas, terms
 from web.api import Answer, Call, route
 from web.decision_lists import BETWEEN_LABELS, DecisionList, Judge, RowDecision, Wanted
 from web.lines_page import LinesPlace
@@ -78,15 +79,19 @@ class DecidedMany(schemas.Open):
        media_types=(JSON, CSV), opens=False, is_slow=True)  # fmt: skip
 def show(call: Call, job_id: str) -> Answer:
     """The rows of an audit, the least likely labels first, with what was decided of each; by `Accept` all as CSV."""
-    place = _place(call, job_id)
+    place, carried = _place(call, job_id), _rights(call, job_id)
     if request.accept_mimetypes.best_match([JSON, CSV], default=JSON) == CSV:
-        headers = {"Content-Disposition": f'attachment; filename="{job_id}.csv"', "X-Formula-Escaped": "true"}
+        headers = {
+            "Content-Disposition": f'attachment; filename="{job_id}.csv"',
+            "X-Formula-Escaped": "true",
+            **carried,
+        }
         return Answer(_as_csv(call, job_id, place), headers=headers, media_type=CSV)
     page = lines_page.read(call.services.storage, place, call.query)
     with call.database.reading() as sql:
         counts = audits.count(sql, job_id)
         shown = _with_decisions(sql, job_id, page["data"])
-    return Answer({**page, "data": shown, **counts})
+    return Answer({**page, "data": shown, **counts}, headers=carried)
 
 
 @route("PUT", "/v1/jobs/<job_id>/audit/<int:row>", scope=SUBMIT, body=RowDecision, answer=Decided, errors=(404, 409),
@@ -179,6 +184,16 @@ def _place(call: Call, job_id: str) -> LinesPlace:
         audits.find(sql, call.caller.tenant, job_id)
         lines, index = (_output(sql, job_id, name) for name in (FILE, INDEX))
     return LinesPlace(lines.key, index.key, index.size_bytes, lines.rows)
+
+
+def _rights(call: Call, job_id: str) -> terms.Headers:
+    """Those of what an audit suggests: it has learned from the dataset, and heard with the networks that come along."""
+    with call.database.reading() as sql:
+        audit = audits.find(sql, call.caller.tenant, job_id)
+        # Of one that is erased, too, the row is there.
+        form = sql.execute(select(datasets.c.format).where(datasets.c.id.in_(audit.datasets))).scalar_one()
+        lineage = {"params": audit.params, "dataset": {"format": form}}
+        return terms.of(carried_rights.of_training(sql, audit.datasets, lineage, {}))
 
 
 def _output(sql: Connection, job_id: str, name: str) -> Row[Any]:

@@ -3,7 +3,7 @@
 from shared import job_list
 from shared.keys import READ
 from shared.questions import Comparison
-from web import schemas
+from web import schemas, terms
 from web.api import Answer, Call, route
 from web.requests import DiffQuery
 
@@ -15,9 +15,9 @@ def diff(call: Call, job_id: str) -> Answer:
     wanted: DiffQuery = call.query
     tenant = call.caller.tenant
     with call.database.reading() as sql:
-        for each in (job_id, wanted.other):
-            job_list.find(sql, tenant, each)
+        scorings = [job_list.find(sql, tenant, each) for each in (job_id, wanted.other)]
     asked = Comparison(tenant=tenant, here=job_id, there=wanted.other, first=wanted.cursor, limit=wanted.limit)
     said = call.services.asker.ask(asked)
     after = wanted.cursor + wanted.limit
-    return Answer({**said, "with": wanted.other, "next_cursor": str(after) if after < said["changed"] else None})
+    told = {**said, "with": wanted.other, "next_cursor": str(after) if after < said["changed"] else None}
+    return Answer(told, headers=terms.of_both(*scorings))

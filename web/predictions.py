@@ -5,10 +5,10 @@ from typing import Any
 from flask import request
 from sqlalchemy import Row
 
-from shared import carried_rights, job_list
+from shared import job_list
 from shared.errors import NotAllowedNow, NotFound
 from shared.keys import READ
-from web import lines_page, schemas
+from web import lines_page, schemas, terms
 from web.api import Answer, Call, route
 from web.lines_page import LinesPlace
 from web.requests import RowsPage
@@ -76,8 +76,7 @@ def _rights(call: Call, job_id: str) -> dict[str, str]:
     """On what terms it may be used, in a line; a job from before the ledger has none."""
     with call.database.reading() as sql:
         job = job_list.find(sql, call.caller.tenant, job_id)
-    carried = (job.result or {}).get("rights")
-    return {} if carried is None else {"Etude-Rights": carried_rights.short(carried)}
+    return terms.of_job(job)
 
 
 def _lines(call: Call, job_id: str, name: str) -> LinesPlace:

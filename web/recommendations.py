@@ -9,7 +9,7 @@ from shared.errors import InvalidRequest, NotAllowedNow, NotFound
 from shared.keys import READ
 from shared.list_params import ListParams
 from shared.questions import Wish
-from web import answer_schemas
+from web import answer_schemas, terms
 from web.api import Answer, Call, route
 from web.requests import Recommend, SimilarItemsQuery
 
@@ -36,7 +36,7 @@ def recommend(call: Call, reference: str) -> Answer:
     said = call.services.asker.ask(wish)
     dataset = None if row is None else f"{row.name}@{row.version}"
     told = {**said, "model": f"{version.name}@{version.number}", "dataset": dataset}
-    return Answer(told, headers={"Etude-Rights": carried})
+    return Answer(told, headers=carried)
 
 
 @route("GET", "/v1/models/<reference>/similar", scope=READ, query=SimilarItemsQuery, answer=answer_schemas.SimilarItems,
@@ -54,7 +54,7 @@ def similar_items(call: Call, reference: str) -> Answer:
     )  # fmt: skip
     said = call.services.asker.ask(wish)
     told = {**said, "item": wanted.item, "model": f"{version.name}@{version.number}"}
-    return Answer(told, headers={"Etude-Rights": carried})
+    return Answer(told, headers=carried)
 
 
 def _find(sql: Connection, tenant: str, reference: str) -> Row[Any]:
@@ -69,8 +69,8 @@ def _find(sql: Connection, tenant: str, reference: str) -> Row[Any]:
     return version
 
 
-def _rights(sql: Connection, version: Row[Any]) -> str:
-    return carried_rights.short(carried_rights.of_version(sql, version))
+def _rights(sql: Connection, version: Row[Any]) -> terms.Headers:
+    return terms.of(carried_rights.of_version(sql, version))
 
 
 def _dataset(sql: Connection, tenant: str, version: Row[Any], reference: str | None) -> Row[Any]:

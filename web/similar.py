@@ -4,11 +4,11 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from shared import datasets, models
+from shared import carried_rights, datasets, models
 from shared.errors import InvalidRequest, NotAllowedNow
 from shared.keys import READ
 from shared.questions import Question
-from web import answer_schemas
+from web import answer_schemas, terms
 from web.api import Answer, Call, route
 from web.requests import SimilarQuery
 
@@ -24,9 +24,11 @@ def similar(call: Call, name: str, number: int) -> Answer:
     with call.database.reading() as sql:
         version = models.find_version(sql, tenant, name, number)
         row = _dataset(sql, tenant, version, wanted.dataset)
+        carried = carried_rights.of_predictions(sql, version, [row.id])
     question = Question(tenant=tenant, dataset=row.id, track=wanted.track, k=wanted.k, where=wanted.where)
     said = call.services.asker.ask(question)
-    return Answer({**said, "track": wanted.track, "dataset": f"{row.name}@{row.version}"})
+    told = {**said, "track": wanted.track, "dataset": f"{row.name}@{row.version}"}
+    return Answer(told, headers=terms.of(carried))
 
 
 def _dataset(sql: Connection, tenant: str, version: Row[Any], reference: str | None) -> Row[Any]:

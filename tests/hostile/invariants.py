@@ -10,23 +10,27 @@ import json
 import re
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 from sqlalchemy import select
 
-from shared import keys
+from shared import keys, models, webhooks
 from shared.jobs import ENDED
 from shared.tables import audit_log, dataset_files, datasets, jobs, outputs
 from tests.conftest import make_tenant
 from tests.faults.house import LIMIT_S, House
+from tests.waiting import until
+from tests.web import registry
 from tests.web.serving import Server
 
 MiB = 1024 * 1024
 # Of the web process and of a worker's main process, beside what they hold when they have served each call once.
 GROWTH_AT_MOST = 32 * MiB
+# What changes by a request or a job alone; the house itself counts, sweeps and fires in the others.
+OWNED = [datasets, dataset_files, jobs, outputs]
 OCTETS = {"Content-Type": "application/octet-stream"}
 TINY = b"tempo,genre\n120,rock\n90,pop\n"
 # No path of ours, no frame of a stack, no statement, no page.
@@ -54,6 +58,8 @@ class Tenant:
 
     id: str
     door: Server
+    # The ids of the requests that were refused.
+    refusals: list[str] = field(default_factory=list)
 
     def call(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
         """What a call answers that is not refused."""
@@ -65,6 +71,7 @@ class Tenant:
         """The problem of a call that is refused, as I1 wants it."""
         status, said, named = self.door.call(method, path, body, **headers)
         check_problem(status, said, named, by)
+        self.refusals.append(said["request_id"])
         return said
 
     def commit(self, files: Mapping[str, bytes], **wanted: Any) -> tuple[str, str]:
@@ -94,13 +101,15 @@ class Watch:
         door = house.web()
         self.web = psutil.Process(door.process.pid)
         self.attacker, self.neighbour, self.witness = (self._tenant(door) for _ in range(3))
-        self.settle(self.witness)
+        self._furnish(self.witness, self.settle(self.witness))
         self.settle(self.attacker)
         self.check_neighbour()
         self._processes = {process.pid: process.create_time() for process in self._lasting()}
         self._held = self._memory()
         self._kept = self._things_of(self.witness)
-        self._audited = self._logged = 0
+        self._audited, self._logged = 0, set[str]()
+        # A test says so whose requests the server itself turns away, before anything of ours hears of them.
+        self.is_unheard = False
 
     def _tenant(self, door: Server) -> Tenant:
         own = make_tenant(self.house.database)
@@ -115,11 +124,24 @@ class Watch:
         tenant.refused("POST", "/v1/jobs", {"action": "nothing"}, by=(422, "invalid_request"))
         return dataset
 
+    def _furnish(self, tenant: Tenant, dataset: str) -> None:
+        """A model, an alias, a webhook and a schedule, of which nothing comes while the house stands."""
+        with self.house.database.transaction() as sql:
+            registry.make_version(sql, tenant.id, name="kept")
+            models.move_alias(sql, tenant.id, "kept", "champion", number=1)
+            webhooks.create(sql, tenant.id, url="https://example.org/", events=["job.failed"], description="kept")
+        job = {"action": "train", "kind": "classification", "dataset": dataset, "model": "kept"}
+        tenant.call("POST", "/v1/schedules", {"name": "kept", "cron": "0 3 29 2 *", "job": job})
+
     def begin(self) -> None:
-        self._audited, self._logged = self._count_audited(), len(self.house.whole_logs())
+        self._audited, self._logged = self._count_audited(), set(self._lines())
+        self.is_unheard = False
+        self.attacker.refusals.clear()
 
     def check(self) -> None:
         """I2 to I6; I1 is checked of each answer."""
+        # Before the neighbour's own lines are there.
+        assert self.is_unheard or until(self._is_told), f"nobody has told of it: {self.attacker.refusals}"  # I6
         assert self.attacker.door.call("GET", "/healthz")[:2] == (200, {"status": "ok"})  # I2
         self.check_neighbour()
         self._check_processes()
@@ -161,9 +183,11 @@ class Watch:
         """A digest of a tenant's rows and of its files as they lie."""
         digest = hashlib.sha256()
         with self.house.database.reading() as sql:
-            for table in (datasets, dataset_files, jobs, outputs):
-                chosen = select(table).where(table.c.tenant == tenant.id).order_by(*table.primary_key.columns)
-                digest.update(repr(sql.execute(chosen).all()).encode())
+            for table in OWNED:
+                # When a key was used is no thing of anybody's.
+                columns = [column for column in table.c if column.name != "last_used_at"]
+                rows = sql.execute(select(*columns).where(table.c.tenant == tenant.id)).all()
+                digest.update(repr(sorted(map(repr, rows))).encode())
         for path in _files(self.house.settings.home / "storage" / "t" / tenant.id):
             digest.update(str(path).encode() + path.read_bytes())
         return digest.hexdigest()
@@ -178,9 +202,24 @@ class Watch:
             chosen = select(audit_log.c.seq).where(audit_log.c.tenant == self.attacker.id).order_by(audit_log.c.seq)
             return max(sql.execute(chosen).scalars(), default=0)
 
+    def _lines(self) -> list[str]:
+        return self.house.whole_logs().splitlines()
+
+    def _is_told(self) -> bool:
+        """I6: each refusal is in the log by its id; and something is of what was tried, or in the audit log."""
+        new = [line for line in self._lines() if line not in self._logged]
+        told = {each.get("request_id") for each in map(_said, new)}
+        is_known = self._count_audited() > self._audited or any(self._is_about_it(_said(line)) for line in new)
+        return is_known and told >= set(self.attacker.refusals)
+
+    def _is_about_it(self, said: dict[str, Any]) -> bool:
+        if "tenant" in said:
+            return bool(said["tenant"] == self.attacker.id)
+        # Of whoever has not said who they are, and of messages: what was refused or dropped.
+        return said.get("status", 0) >= 400 or said.get("level") in ("warning", "error")
+
     def _check_log(self) -> None:
         printed = self.house.whole_logs()
-        assert self._count_audited() > self._audited or len(printed) > self._logged, "nobody has told of it"  # I6
         settings = self.house.settings
         secrets = [settings.pepper, settings.root_key, *(each.door.key for each in (self.attacker, self.neighbour))]
         assert not [place for place, secret in enumerate(secrets) if secret in printed]
@@ -192,6 +231,16 @@ def _has(environ: Path, mark: bytes) -> bool:
         return mark in environ.read_bytes().split(b"\0")
     except OSError:
         return False  # it has just ended, or is another user's
+
+
+def _said(line: str) -> dict[str, Any]:
+    """A line of the log; whatever is none says nothing."""
+    if not line.startswith("{"):
+        return {}
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return {}  # it is being written
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""Whatever lies in Redis: a worker takes rings from there, drops the rest, counts it, and lives (H57, H63)."""
+"""Whatever lies in Redis: a worker takes rings from there, drops the rest, counts it, and lives (H57, H61, H63)."""
 
 import base64
 import gzip
@@ -8,6 +8,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from kombu import transport
 
@@ -15,7 +16,8 @@ from shared import queue, tallies
 from shared.jobs import NewJob, submit
 from shared.queue import LIGHT, TASK
 from shared.settings import Settings
-from tests.hostile.invariants import Watch
+from tests.faults.house import child_of
+from tests.hostile.invariants import TINY, Watch
 from tests.hostile_files import Marker
 from worker import rings
 
@@ -162,3 +164,18 @@ def test_what_lies_among_the_unacknowledged_is_forgotten(redis: Settings, monkey
         assert server.hlen("unacked") == server.zcard("unacked_index") == 0
         assert server.llen(LIGHT) == 0
     assert rings.dropped.untold() > untold
+
+
+@pytest.mark.hostile("H61")
+def test_with_redis_frozen_or_a_workers_child_killed_a_job_is_taken_and_done(watch: Watch) -> None:
+    redis = psutil.Process(watch.house.redis_pid())
+    redis.suspend()
+    try:
+        _, meanwhile = watch.attacker.commit({"t.csv": TINY})
+    finally:
+        redis.resume()
+
+    child_of(watch.worker).kill()
+    _, after = watch.attacker.commit({"t.csv": TINY})
+
+    assert [watch.attacker.end_of(job)["state"] for job in (meanwhile, after)] == ["succeeded"] * 2

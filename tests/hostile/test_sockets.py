@@ -165,6 +165,7 @@ def test_of_two_lengths_no_second_request_comes(watch: Watch, lines: list[str]) 
 
 @pytest.mark.hostile("H62")
 def test_what_two_could_read_in_two_ways_is_no_request(watch: Watch) -> None:
+    watch.is_unheard = True
     lengths = ("+17", "-1", "9" * 23, "\udcff", "0x11", "1 7", "17,18")
 
     for lines in (
@@ -188,6 +189,7 @@ def test_what_two_could_read_in_two_ways_is_no_request(watch: Watch) -> None:
     ids=["200", "10,000", "60 KB", "no ASCII", "two", "beyond"],
 )
 def test_headers_without_end_open_no_stream(watch: Watch, lines: list[str], by: tuple[int, str]) -> None:
+    watch.is_unheard = by[0] == 431
     check_refused(asked(watch, "GET", "/v1/events", "Accept: text/event-stream", *lines), by)
 
 

@@ -53,6 +53,19 @@ def test_a_giant_is_refused_before_it_is_built(watch: Watch) -> None:
         assert code == "invalid_request" or "bytes" in said["detail"]
 
 
+@pytest.mark.hostile("H60")
+def test_a_key_without_the_scope_changes_nothing(watch: Watch) -> None:
+    made = watch.attacker.call("POST", "/v1/keys", {"name": "reader", "scope": "read"})
+    reader = replace(watch.attacker, door=replace(watch.attacker.door, key=made["secret"]))
+
+    assert reader.call("GET", "/v1/jobs")["data"] is not None
+    for method, path, body in (
+        ("POST", "/v1/jobs", TRAINING), ("POST", "/v1/datasets", {"name": "songs"}), ("DELETE", "/v1/datasets/x", None),
+        ("POST", "/v1/keys", {"name": "more", "scope": "admin"}), ("GET", "/v1/audit-log", None),
+    ):  # fmt: skip
+        reader.refused(method, path, body, by=(403, "insufficient_scope"))
+
+
 @pytest.mark.hostile("H50")
 def test_an_upload_that_is_repeated_is_one_and_one_that_differs_is_none(watch: Watch) -> None:
     dataset = watch.attacker.call("POST", "/v1/datasets", {"name": "songs"})["id"]

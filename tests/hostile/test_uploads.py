@@ -1,12 +1,16 @@
 """Every hostile file comes by the door to a real worker: its dataset is refused by name, and all else goes on."""
 
 import json
+import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
+from shared.jobs import ENDED
 from tests.hostile.invariants import INSIDES, OCTETS, TINY, Watch
 from tests.hostile.uploads import AT_THE_DOOR, GOOD, UPLOADS, Upload
 
@@ -62,6 +66,27 @@ def test_a_playlist_has_nobody_fetch_anything(watch: Watch) -> None:
         assert "unsupported_format" in codes_of(watch.attacker.end_of(job))
         with pytest.raises(BlockingIOError):
             listener.accept()
+
+
+@pytest.mark.hostile("H44")
+@pytest.mark.parametrize(
+    ("by", "code"),
+    [(signal.SIGSEGV, "decoder_crashed"), (signal.SIGXCPU, "decoder_timeout"), (signal.SIGKILL, "decoder_memory")],
+)
+def test_a_decoder_that_ends_fails_its_job_alone(watch: Watch, by: signal.Signals, code: str) -> None:
+    """By the signal of a bad address, of the limit on processor time, of a kernel without memory."""
+    _, job = watch.attacker.commit({"t.csv": TINY})
+
+    def is_ended() -> bool:
+        for each in watch.worker.children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if "shared.confinement" in each.cmdline():
+                    each.send_signal(by)
+        return bool(watch.house.find(job).state in ENDED)
+
+    watch.house.wait(is_ended)
+
+    assert codes_of(watch.attacker.end_of(job)) == {code}
 
 
 @pytest.mark.hostile("H58")

@@ -3,12 +3,13 @@
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy import Connection, Engine, Table, create_engine, inspect, text
 from sqlalchemy.exc import IntegrityError
 
 from migrations.upgrade import upgrade
 from shared import ids
 from shared.sealing import key_tables
+from shared.tables import Id, metadata
 from tests import postgres_server
 
 JOB = (
@@ -16,6 +17,18 @@ JOB = (
     " losses, tries, run_after, revision, created_at)"
     " VALUES ('{job}', '{tenant}', 'train', 'train', 0, '[]', '{{}}', '{{}}', '{{}}', 'queued', 0, 0, 0, 0, 0, 0, 0)"
 )
+
+# Columns that name a row and are bound by no key, by the reason.
+LOOSE = {
+    "it outlives what it names, which may be gone": (
+        "aliases.job", "aliases.key", "audit_log.key", "erasures.key", "jobs.schedule", "jobs.version",
+        "label_decisions.key", "rights_entries.key",
+    ),
+    "it names a row of any table": ("audit_log.made",),
+    "it names a row of its own table, found by the tenant in the transaction that writes it": (
+        "datasets.base", "datasets.copied_from", "jobs.parent", "keys.rotated_to",
+    ),
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -76,6 +89,23 @@ def test_every_table_of_a_tenant_refers_and_is_unique_by_tenant(engine: Engine) 
         assert unbound(sql) == []
         sql.exec_driver_sql("CREATE UNIQUE INDEX planted ON schedules (name)")
         assert unbound(sql) == ["schedules: unique name"]
+
+
+def test_every_id_of_a_tenants_row_is_bound_to_the_tenant_or_says_why_not() -> None:
+    """Whoever adds a column that names a row gives it a composite key, or a reason here."""
+    loose = {
+        f"{table.name}.{column.name}"
+        for table in metadata.sorted_tables
+        if "tenant" in table.c
+        for column in table.c
+        if column.type is Id and column.name not in ("id", "tenant") and not is_bound(table, column.name)
+    }
+
+    assert loose == {name for names in LOOSE.values() for name in names}
+
+
+def is_bound(table: Table, column: str) -> bool:
+    return any(key.column_keys == ["tenant", column] for key in table.foreign_key_constraints)
 
 
 def unbound(sql: Connection) -> list[str]:

@@ -107,7 +107,8 @@ def furnish(database: Database, settings: Settings, tenant: str, name: str) -> B
 
 
 def _other_kind(sql: Connection, tenant: str, name: str, kind: str, dataset: Json) -> None:
-    registry.make_version(sql, tenant, name=name, lineage={**registry.lineage(), "dataset": dataset})
+    lineage = {**registry.lineage(), "dataset": dataset}
+    registry.make_version(sql, tenant, name=name, datasets=[dataset["id"]], lineage=lineage)
     sql.execute(update(model_table).where(model_table.c.tenant == tenant, model_table.c.name == name).values(kind=kind))
 
 

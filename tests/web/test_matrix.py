@@ -21,6 +21,7 @@ from shared.sealed_columns import is_sealed
 from shared.settings import Settings
 from shared.tables import keys as key_table
 from shared.tables import metadata
+from shared.tables import tenants as tenant_table
 from tests.web import matrix
 from tests.web.belongings import Belongings, furnish
 from tests.web.calling import Caller, a_key
@@ -242,6 +243,7 @@ def test_ones_own_object_is_there(client: FlaskClient, database: Database, setti
             sql.execute(text("DELETE FROM webhooks"))
 
 
+@in_every_layer
 def test_who_may_not_ask_is_told_alike_whatever_there_is(
     client: FlaskClient, database: Database, settings: Settings, tenant: str, mine: Belongings, theirs: Belongings
 ) -> None:
@@ -250,12 +252,42 @@ def test_who_may_not_ask_is_told_alike_whatever_there_is(
     low = {scope: Caller(client, a_key(database, settings, tenant, less)) for scope, less in scopes.items()}
 
     for route in matrix.guarded():
-        for whose in (mine, theirs):
-            path = matrix.path(route, dict.fromkeys(matrix.named(route), whose))
-            refused = {shown(ask(each, route, path, None, ""), path)[:2] for each in (nobody, revoked, expired)}
-            assert [status for status, _ in refused] == [401], (route.method, path)
-            if route.scope != keys.READ:
-                assert ask(low[str(route.scope)], route, path, None, "").status_code == 403, (route.method, path)
+        paths = [matrix.path(route, dict.fromkeys(matrix.named(route), whose)) for whose in (mine, theirs)]
+        refused = {
+            shown(ask(each, route, path, None, ""), path)[:2] for path in paths for each in (nobody, revoked, expired)
+        }
+        assert [status for status, _ in refused] == [401], (route.method, paths)
+        if route.scope != keys.READ:
+            own, foreign = (shown(ask(low[str(route.scope)], route, path, None, ""), path) for path in paths)
+            assert own == foreign and own[0] == 403, (route.method, paths, own, foreign)
+
+
+@in_every_layer
+def test_what_was_deleted_is_as_unknown_as_nobodys(caller: Caller, mine: Belongings) -> None:
+    gone = {"model", "taste", "ear", "schedule", "webhook", "delivery"}
+    deleted = [f"/v1/models/{each}" for each in (mine.model, mine.taste, mine.ear)]
+    for path in [*deleted, f"/v1/schedules/{mine.schedule}", f"/v1/webhooks/{mine.webhook}"]:
+        answer = caller.call("DELETE", path)
+        assert answer.status_code == 204, (path, answer.text)
+
+    asked = [(route, {name for name, what in matrix.parameters(route) if what in gone}) for route in matrix.guarded()]
+    for route, names in asked:
+        demand_alike(caller, route, mine, mine, names, status=404)
+
+    assert len([route for route, names in asked if names]) >= 30
+
+
+@in_every_layer
+def test_whose_tenant_is_suspended_is_told_alike_whatever_there_is(
+    caller: Caller, database: Database, mine: Belongings, theirs: Belongings
+) -> None:
+    with database.transaction() as sql:
+        sql.execute(update(tenant_table).where(tenant_table.c.id == mine.tenant).values(suspended_at=now()))
+
+    for route in matrix.guarded():
+        paths = [matrix.path(route, dict.fromkeys(matrix.named(route), whose)) for whose in (mine, theirs)]
+        own, foreign = (shown(ask(caller, route, path, None, ""), path) for path in paths)
+        assert own == foreign and own[0] in (401, 403), (route.method, paths, own, foreign)
 
 
 def dead_keys(database: Database, settings: Settings, tenant: str) -> list[str]:
