@@ -9,9 +9,9 @@ from web.card_words import figure, plain, with_interval
 Json = dict[str, Any]
 
 VERDICTS = {
-    "leaks": "It can be told, better than by chance, whether a row was among those that trained.",
-    "no_leak_seen": "By its losses it can hardly be told whether a row was among those that trained.",
-    "inconclusive": "There are too few rows to conclude anything; the figures are shown all the same.",
+    "leaks": "It can be told, better than by chance, whether a {unit} was among those that trained.",
+    "no_leak_seen": "By its losses it can hardly be told whether a {unit} was among those that trained.",
+    "inconclusive": "There are too few {unit}s to conclude anything; the figures are shown all the same.",
 }
 PLAIN = "Differential privacy: none (trained without it). Nothing bounds what it may have learned of a single row."
 UNKNOWN = "not measured"
@@ -48,7 +48,9 @@ def _membership(report: Json) -> Iterator[Block]:
     if not report["measured"]:
         yield Text(f"Whether its training rows can be told: {UNKNOWN}, {plain(report['reason'], 1000)}.")
         return
-    yield Text(VERDICTS[report["verdict"]])
-    counts = f"{report['members']:,} rows that trained, {report['others']:,} of the {plain(report['non_members'])}"
+    # Of a version from before only rows were told.
+    unit = plain(report.get("unit", "row"))
+    yield Text(VERDICTS[report["verdict"]].format(unit=unit))
+    counts = f"{report['members']:,} {unit}s that trained, {report['others']:,} of the {plain(report['non_members'])}"
     found = [(told, with_interval(report[name]["value"], report[name]["interval"])) for name, told in FIGURES.items()]
     yield Facts([("attack", plain(report["attack"])), ("on", counts), *found])

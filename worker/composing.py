@@ -9,7 +9,7 @@ from shared.errors import NotAllowedNow
 from shared.gate import Measured
 from shared.kinds.generation import EvaluateParams, GenerateParams, TrainParams, Trial
 from shared.models import NewVersion
-from worker import composers, consent_cells, consents, lineage, promotion
+from worker import composers, consent_cells, consents, lineage, membership, piece_membership, promotion
 from worker.cautions import Caution
 from worker.desk import Desk
 from worker.ending import Ending
@@ -45,17 +45,20 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
     fitted = _fit(desk, prepared, params)
     learned = _model(prepared, params, fitted)
     said, baselines = _card(desk, learned, prepared, params)
+    told = piece_membership.report(desk, learned, prepared, window=params.window)
+    more = [caution.as_json() for caution in membership.cautions(told)]
+    desk.warn(more)
     desk.enter("storing")
     form = data.form_of(prepared.coding).model_dump(mode="json")
     version = NewVersion(
         files=desk.put_all(artifacts.pack(learned)),
         metrics=said,
         baselines=baselines,
-        warnings=cautions,
+        warnings=[*cautions, *more],
         lineage={
             **lineage.of_training(desk.claim, row, params, prepared.split),
             "representation": form,
-            "privacy": lineage.not_private("what a piece gives away is told by what was copied of it, piece by piece"),
+            "privacy": {"dp": "none", "membership": told},
         },
         parameters=sum(array.size for array in fitted.weights.values()),
     )

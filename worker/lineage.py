@@ -39,11 +39,6 @@ def of_training(
     }
 
 
-def not_private(reason: str) -> Json:
-    """What a version says of privacy that was not trained privately, and why nobody measured what it gives away."""
-    return {"dp": "none", "membership": {"measured": False, "reason": reason}}
-
-
 def _columns(features: Sequence[Feature]) -> list[Json]:
     return [{"name": feature.name, "type": feature.type} for feature in features]
 

@@ -62,7 +62,8 @@ def report(
     learned = replace(prepared, validation=prepared.train, validation_rows=rows, validation_groups=groups)
     members, others = (_losses(each, network, weights, seed=seed) for each in (learned, held_out))
     check()
-    return {**compare(members, others, seed=seed, check=check), "non_members": name}
+    unit = "recording" if prepared.is_pooled else "row"
+    return {**compare(members, others, seed=seed, check=check), "unit": unit, "non_members": name}
 
 
 def _losses(prepared: Prepared, network: NetworkSpec, weights: dict[str, np.ndarray], *, seed: int) -> Losses:

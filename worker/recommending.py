@@ -9,7 +9,16 @@ from shared import datasets, models
 from shared.gate import Measured
 from shared.kinds.recommendation import EvaluateParams, ScoreParams, TrainParams
 from shared.models import NewVersion
-from worker import consents, item_embeddings, lineage, model_search, promotion, recommender_card
+from worker import (
+    consents,
+    item_embeddings,
+    lineage,
+    listener_membership,
+    membership,
+    model_search,
+    promotion,
+    recommender_card,
+)
 from worker.desk import Desk
 from worker.ending import Ending
 from worker.interactions.stored import Interactions
@@ -62,15 +71,18 @@ def learn(desk: Desk, params: TrainParams) -> Learned:
     known = prepared.everything if params.refit else prepared.split.test.train
     fitted = model_search.fit(desk, candidate, known, prepared, params)
     learned = _finished(desk, fitted, candidate, known, prepared, params)
+    privacy = _privacy(desk, candidate, known, prepared, params)
+    more = [caution.as_json() for caution in membership.cautions(privacy["membership"])]
+    desk.warn(more)
     desk.enter("storing")
     files = desk.put_all(artifacts.pack(KIND, learned, _target(row)))
     version = NewVersion(
         files=files,
         metrics=said,
         baselines=baselines,
-        warnings=warnings,
+        warnings=[*warnings, *more],
         lineage={**lineage.of_training(desk.claim, row, params, _split(prepared)), "chosen": chosen,
-                 "privacy": _privacy(known, params),
+                 "privacy": privacy,
                  "learned_until": _until(plays, prepared.split, is_refitted=params.refit),
                  **({"beside": [lineage.of_dataset(each) for each in beside]} if beside else {})},
         parameters=sum(array.size for array in learned.model.describe()[1].values()),
@@ -97,16 +109,16 @@ def _finished(
     return model.finish(fitted, known, items, prepared.catalogue, prepared.features, fallback)
 
 
-def _privacy(known: Histories, params: TrainParams) -> Json:
+def _privacy(desk: Desk, candidate: Candidate, known: Histories, prepared: Prepared, params: TrainParams) -> Json:
     """What the version says of what it gives away of those that it has learned from."""
-    said = lineage.not_private("the attack needs a loss of each row, and a list of items has none")
+    told = listener_membership.report(desk, candidate, known, prepared, params)
     if params.privacy is None:
-        return said
+        return {"dp": "none", "membership": told}
     plan = towers_private.plan(known, params)
     dp = statement.tell_steps(
         params.privacy, plan, epochs=plan.epochs, preprocessing=OWN_HISTORY, not_counted=OF_LISTENERS
     )
-    return {**said, "dp": dp}
+    return {"dp": dp, "membership": told}
 
 
 def _chosen(board: Board, params: TrainParams) -> Json:

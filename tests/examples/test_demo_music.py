@@ -61,7 +61,7 @@ def test_the_demo_learns_harmonises_composes_and_tells_what_was_copied(output: s
         "longest passage",
         "Go on with",
         "differential privacy: none",
-        "membership: not measured, ",
+        "membership: an attack by the losses has AUC",
     ):
         assert told in output
     for folder in ("harmonised", "composed"):

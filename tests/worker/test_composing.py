@@ -539,3 +539,24 @@ def test_what_is_judged_cannot_be_set_beside_a_training_set_that_was_erased(
     assert [warning["code"] for warning in job.result["warnings"]] == ["copies_unknown"]
     assert "copies" not in job.result["metrics"]
     assert set(job.result["metrics"]["music"]["repeat_rate"]) == {"generated", "held_out"}
+
+
+def test_which_pieces_it_has_learned_from_is_reported(post: Post, tenant: str, dataset: str) -> None:
+    by_heart = {
+        "epochs": 150, "transpose": 0, "early_stopping": False, "validation": {"fraction": 0.4}, "average": 0.0,
+        "learning_rate": 0.01,
+        "network": {"type": "gru", "units": [64], "embedding": 8, "head": 32, "dropout": 0.0},
+    }  # fmt: skip
+    (version,) = working.made(post, train(post, tenant, dataset, **by_heart).id)
+
+    told = version.lineage["privacy"]["membership"]
+    assert (told["measured"], told["unit"], told["non_members"]) == (True, "piece", "validation")
+    assert told["members"] + told["others"] == len(PIECES) and told["verdict"] == "inconclusive"
+    # Of six and four pieces; another processor rounds to another one.
+    assert told["auc"]["value"] > 0.65
+
+
+def test_without_a_validation_it_is_not(post: Post, tenant: str, dataset: str) -> None:
+    (version,) = working.made(post, train(post, tenant, dataset, validation="none").id)
+
+    assert version.lineage["privacy"]["membership"]["measured"] is False
