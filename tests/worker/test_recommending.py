@@ -31,6 +31,8 @@ from worker.runner import Post
 
 Json = dict[str, Any]
 
+# Of a few hundred listeners each is learned by heart a little.
+LEAK = "membership_leak"
 PLAYS = made_plays.make(240, 200, seed=3)
 
 
@@ -366,9 +368,9 @@ def test_bots_are_left_out_unless_they_are_kept(post: Post, tenant: str, tmp_pat
 
     left_out, kept = (train(post, tenant, dataset, **QUICK, bots=bots) for bots in ("leave_out", "keep"))
 
-    assert [each["code"] for each in left_out.result["warnings"]] == ["bots_left_out"]
+    said = [[each["code"] for each in job.result["warnings"] if each["code"] != LEAK] for job in (left_out, kept)]
+    assert said == [["bots_left_out"], []]
     assert working.made(post, left_out.id)[0].lineage["split"]["left_out"] == {"bots": busy}
-    assert kept.result["warnings"] == []
 
 
 def test_only_the_contexts_that_are_named_are_learned_from(post: Post, tenant: str, tmp_path: Path) -> None:
