@@ -62,7 +62,7 @@ def limits(as_json: bool) -> None:
         show.as_json(found) if as_json else show_tenant.limits(found)
 
 
-@click.command("encryption-key")
+@click.command("encryption-key", short_help="Show the key that the data lies under, or replace it.")
 @click.option("--rotate", is_flag=True, help="Have a newer one made in its place, and wait for that.")
 @options.as_json
 def encryption_key(rotate: bool, as_json: bool) -> None:

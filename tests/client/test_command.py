@@ -253,7 +253,7 @@ def test_what_failed_is_told_with_reasons_and_nothing_is_advised_that_was_done(s
 
     assert saved.code == 0 and (shell.folder / "OUT.CSV").exists()
     assert "10 rows, 9 could not be scored" in saved.out and "… and 4 more" in saved.out
-    assert saved.out.count("tempo: expected a number, received 'fast'") == 5
+    assert saved.out.count("tempo: expected a number, received text of 4 characters") == 5
     assert f"etude predictions {job['id']} --errors" in saved.out
     assert "-o predictions.parquet" in shown.out and "-o predictions.parquet" not in saved.out
 

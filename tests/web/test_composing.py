@@ -85,7 +85,7 @@ def test_sound_needs_a_soundfont_of_the_operator(caller: Caller) -> None:
         (generate(melody={"content": MIDI, "voices": [0, 0]}), "/params/melody", "once"),
         (generate(infill={"content": MIDI, "bars": [[4, 2]]}), "/params/infill", "not after"),
         (generate(ranges=[[70, 60]]), "/params", "lowest"),
-        (generate(melody={"piece": "a.mid"}), "/dataset", "the piece 'a.mid'"),
+        (generate(melody={"piece": "a.mid"}), "/dataset", "in which the given piece stands"),
         (generate(pieces=257), "/params/pieces", "256"),
         ({"action": "generate", "model": "rock", "params": {}}, "/action", "train, score"),
         ({"action": "evaluate", "model": "choir", "dataset": "songs"}, "/dataset", "symbolic"),
