@@ -74,7 +74,7 @@ def encryption_key(rotate: bool, as_json: bool) -> None:
         show.as_json(found) if as_json else show_tenant.encryption_key(found)
 
 
-@click.command("audit-log")
+@click.command("audit-log", short_help="List what was changed and what was refused.")
 @click.option("--key", help="Only what this key did.")
 @click.option("--action", help="Only this, such as keys.create.")
 @click.option("--object", "object_", help="Only what was done to this id.")
