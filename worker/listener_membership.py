@@ -18,12 +18,14 @@ from worker.membership import Json, Losses
 from worker.recommenders import products
 from worker.recommenders.histories import Histories
 from worker.recommenders.recommender import Recommender
-from worker.recommenders.splits import HIDDEN, LEAST_ITEMS
+from worker.recommenders.splits import LEAST_ITEMS, hide_drawn
 
 ATTACK = "rank threshold against a copy that has not seen the others (Shokri et al. 2017; Yeom et al. 2018)"
 # Of the listeners, so many of whom the copy does not see; and of either side at most.
 UNSEEN, LISTENERS_AT_MOST = 0.2, 5000
 CELLS_AT_ONCE = 2_000_000
+# With more that is hidden of one listener, ordering all scores once costs less than looking through them for each.
+SCANNED_AT_MOST = 10
 TOO_FEW = f"fewer than ten listeners have played {LEAST_ITEMS} items: there is nobody to tell apart"
 
 
@@ -50,7 +52,7 @@ def losses(
     model: Recommender, histories: Histories, random: np.random.Generator, check: Callable[[], None]
 ) -> np.ndarray:
     """Of each listener, float64 (listeners,): the mean share of all other items that are ranked before a hidden one."""
-    is_hidden = _draw_hidden(histories, random)
+    is_hidden = hide_drawn(histories, random)
     given, hidden = histories.only(~is_hidden), histories.only(is_hidden)
     size = max(1, CELLS_AT_ONCE // max(1, histories.count))
     found = []
@@ -64,17 +66,14 @@ def losses(
     return np.array(found, np.float64)
 
 
-def _draw_hidden(histories: Histories, random: np.random.Generator) -> np.ndarray:
-    """Which pairs are hidden: of each listener a fifth, one at least; bool (pairs,)."""
-    users, lengths = histories.users, histories.lengths
-    order = np.lexsort((random.random(len(users)), users))
-    rank = np.empty(len(users), np.int64)
-    rank[order] = np.arange(len(users)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return rank < np.maximum(1, np.round(HIDDEN * lengths))[users]
-
-
 def _loss(scores: np.ndarray, given: np.ndarray, hidden: np.ndarray) -> float:
-    among = np.delete(scores, given)
+    among, wanted = np.delete(scores, given), scores[hidden]
+    if len(wanted) > SCANNED_AT_MOST:
+        ordered = np.sort(among)
+        first, end = (np.searchsorted(ordered, wanted, side=side) for side in ("left", "right"))
+        above, equal = len(among) - end, end - first
+    else:
+        above = np.array([(among > score).sum() for score in wanted])
+        equal = np.array([(among == score).sum() for score in wanted])
     # Equal ones, as all are that it cannot recommend, stand half before and half behind; it is one of them itself.
-    before = [(among > score).sum() + ((among == score).sum() - 1) / 2 for score in scores[hidden]]
-    return float(np.mean(before) / max(1, len(among) - 1))
+    return float(np.mean(above + (equal - 1) / 2) / max(1, len(among) - 1))

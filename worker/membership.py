@@ -129,8 +129,9 @@ def cautions(told: Json) -> list[Caution]:
     if interval is None or interval[0] <= LEAK_AUC:
         return []
     said = (
-        f"whether a row was learned from can be told by the model's loss (AUC {told['auc']['value']:.2f}, at least "
-        f"{interval[0]:.2f}): train for fewer epochs, with more dropout or data, or with privacy"
+        f"whether a {told['unit']} was learned from can be told by the model's loss (AUC {told['auc']['value']:.2f}, "
+        f"at least {interval[0]:.2f}): learn from more data, for fewer epochs or with more regularization, "
+        "or with privacy where the kind has it"
     )
     return [Caution(CODE, said)]
 

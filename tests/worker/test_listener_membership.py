@@ -14,6 +14,7 @@ from tests.worker import plays as made_plays
 from tests.worker import working
 from tests.worker.plays import Plays
 from tests.worker.recommended import store, train
+from worker import listener_membership, runner
 from worker.listener_membership import losses
 from worker.recommenders.histories import gather
 from worker.runner import Post
@@ -67,7 +68,26 @@ def test_who_has_trained_is_found_where_a_model_learns_by_heart(post: Post, tena
 def test_a_leak_is_warned_about(post: Post, tenant: str, dataset: str) -> None:
     leaking = version(post, tenant, dataset, MEMORISING)
 
-    assert "membership_leak" in [each["code"] for each in leaking.warnings]
+    [said] = [each["detail"] for each in leaking.warnings if each["code"] == "membership_leak"]
+    assert said.startswith("whether a listener was learned from")
+
+
+def test_a_gate_refuses_what_learns_by_heart_and_takes_what_counts(post: Post, tenant: str, dataset: str) -> None:
+    gate = {"alias": "champion", "require": {"privacy": {"membership_auc_at_most": 0.75}}}
+
+    refused, taken = (promoted(post, tenant, dataset, params, gate) for params in (MEMORISING, COUNTING))
+
+    assert not refused["moved"] and "membership AUC" in refused["reason"]["detail"]
+    assert taken["moved"]
+
+
+def promoted(post: Post, tenant: str, dataset: str, params: Json, gate: Json) -> Json:
+    """What came of asking for an alias."""
+    asked = {"kind": "recommendation", "model": "taste", "params": params, "promote": gate}
+    job = working.submit(post, tenant, dataset, **asked)
+    runner.run(post, "train", only_tenant=None)
+    said: Json = working.find(post, job).result["promotion"]
+    return said
 
 
 def test_of_a_few_listeners_nobody_can_be_told(post: Post, tenant: str, tmp_path: Path) -> None:
@@ -78,7 +98,7 @@ def test_of_a_few_listeners_nobody_can_be_told(post: Post, tenant: str, tmp_path
     assert not told["measured"] and "ten listeners" in told["reason"]
 
 
-def test_the_loss_is_the_share_that_stands_before_what_is_hidden() -> None:
+def test_the_loss_is_the_share_that_stands_before_what_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     class ByPlace:
         """Likes the first items best, and cannot recommend the last."""
 
@@ -94,5 +114,7 @@ def test_the_loss_is_the_share_that_stands_before_what_is_hidden() -> None:
         (loss,) = losses(ByPlace(), histories, np.random.default_rng(0), lambda: None)  # type: ignore[arg-type]
         return float(loss)
 
-    # One that is played and hidden, among all six.
-    assert [of([item]) for item in range(6)] == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    # One that is played and hidden, among all six; the same where much is hidden.
+    for most in (10, 0):
+        monkeypatch.setattr(listener_membership, "SCANNED_AT_MOST", most)
+        assert [of([item]) for item in range(6)] == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]

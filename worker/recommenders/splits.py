@@ -169,6 +169,16 @@ def _hidden(plays: Interactions, whole: Histories, random: np.random.Generator) 
         counts = whole.lengths
         rank = np.empty(len(users), np.int64)
         rank[order] = np.arange(len(users)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return _are_hidden(rank, counts, users)
+
+
+def hide_drawn(histories: Histories, random: np.random.Generator) -> np.ndarray:
+    """Which pairs are hidden where they are drawn: of each user a fifth, one at least; bool (pairs,)."""
+    users = histories.users
+    return _are_hidden(*_drawn(users, len(histories), random), users)
+
+
+def _are_hidden(rank: np.ndarray, counts: np.ndarray, users: np.ndarray) -> np.ndarray:
     return rank < np.maximum(1, np.round(HIDDEN * counts))[users]
 
 
