@@ -27,7 +27,7 @@ IDLE = {
     "workers.every: owned(attempts, jobs.c.tenant)": "an attempt is its job's; said for whoever reads the statement",
 }
 # What a proof may ask for.
-GIVEN = {"database", "tenant", "other"}
+GIVEN = {"settings", "database", "tenant", "other"}
 
 Proof = Callable[..., None]
 
@@ -58,9 +58,10 @@ class Bench:
         self._count += 1
         path = self._folder / f"{self._count}.db"
         path.write_bytes(self._template)
-        database = Database(read({"ETUDE_HOME": str(self._folder), "ETUDE_DATABASE_URL": f"sqlite:///{path}",
-                                  "ETUDE_PEPPER": PEPPER, "ETUDE_ROOT_KEY": ROOT_KEY}), whose=EVERYONE)  # fmt: skip
-        given = {"database": database}
+        settings = read({"ETUDE_HOME": str(self._folder), "ETUDE_DATABASE_URL": f"sqlite:///{path}",
+                         "ETUDE_PEPPER": PEPPER, "ETUDE_ROOT_KEY": ROOT_KEY})  # fmt: skip
+        database = Database(settings, whose=EVERYONE)
+        given = {"settings": settings, "database": database}
         with database.transaction() as sql:
             for name in ("tenant", "other"):
                 given[name] = ids.new("ten")

@@ -8,8 +8,13 @@ from sqlalchemy import func, select, update
 from shared import claims, history, jobs, recovery, workers
 from shared.database import Database, now
 from shared.errors import ClaimLost, JobFailed, NotAllowedNow, NotFound, TryAgain
+from shared.sealing.cells import place_of
+from shared.sealing.key_store import KeyStore
+from shared.sealing.key_tables import object_keys
+from shared.settings import Settings
 from shared.tables import attempts, epochs, events
 from shared.tables import jobs as table
+from shared.tenancy import EVERYONE
 from tests.factories import SKILLS, claim, make_job
 
 COST = {"compute_s": 1.0}
@@ -51,6 +56,27 @@ def test_a_claim_takes_a_job_once(database: Database, tenant: str) -> None:
 
     assert (taken.job_id, taken.attempt, taken.fence) == (job_id, 1, 1)
     assert second is None
+
+
+def test_a_job_whose_tenants_key_is_damaged_is_put_off_and_no_other(
+    settings: Settings, database: Database, tenant: str, other: str
+) -> None:
+    with database.transaction() as sql:
+        job_id = make_job(sql, tenant)
+        make_job(sql, other, priority=10)
+    keys = KeyStore(settings)
+    with keys.transaction() as sql:
+        sql.execute(update(object_keys).where(object_keys.c.place == place_of(other)).values(wrapped=bytes(80)))
+    # Which does not know the key yet.
+    fresh = Database(settings, whose=EVERYONE)
+
+    taken = []
+    for _ in range(2):
+        with fresh.transaction() as sql:
+            taken.append(claims.claim_next(sql, "train", worker="w1", skills=SKILLS, lease_s=30))
+
+    fresh.close()
+    assert taken[0] is None and taken[1] is not None and taken[1].job_id == job_id
 
 
 def test_fifty_workers_at_once_take_each_job_once(database: Database, tenant: str) -> None:

@@ -146,7 +146,7 @@ def test_the_file_goes_with_all_rows_and_names_of_it_and_with_its_notes(
     assert losing.files(post, now) == ["b.csv", "b.wav", "etude.remaining.csv", "unsaid.wav"]
     faults = now.profile["audio"]["faults"]
     assert [(each["file"], each["code"]) for each in faults] == [
-        ("gone.wav", "file_missing"),
+        (None, "file_missing"),
         ("unsaid.wav", "row_missing"),
     ]
     assert readable(post, "canary") == []
