@@ -6,8 +6,9 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import IO, Any
 
 from shared import confinement
@@ -27,6 +28,11 @@ SAID = {
     "decoder_timeout": "The files took longer to read than a decoder may take: upload them in smaller files.",
     "decoder_crashed": "The files made the decoder end: one of them is damaged, or made to do this.",
 }
+SAID_OF_ONE = {
+    "decoder_memory": "the file needs more memory than a decoder may use",
+    "decoder_timeout": "the file takes longer to read than a decoder may take",
+    "decoder_crashed": "the file made the decoder end: it is damaged, or made to do this",
+}
 
 Json = dict[str, Any]  # Any: JSON
 Progress = Callable[[int, int | None], None]
@@ -37,20 +43,53 @@ def run(module: str, request: Json, *, bounds: Bounds, progress: Progress, reach
     """Have the `main` of a module answer one request in a child; `progress` may raise, which ends the child.
 
     The child opens no file but those within its reach, as far as this machine can keep it from that. Raises JobFailed
-    with the child's own faults, or decoder_crashed, decoder_memory, decoder_timeout; TryAgain when the disk is full, or
-    the child cannot be confined as it could when this machine was measured.
+    with the child's own faults, or decoder_crashed, decoder_memory, decoder_timeout, with the one of the request's
+    `files` that the child said it was at; TryAgain when the disk is full, or the child cannot be confined as it could
+    when this machine was measured.
     """
+    heard = _Heard(request.get("files", ()), progress)
     terms = Terms(bounds, tier.measured().layers, reach).written()
     with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as complaints:
         asked.write(terms + json.dumps(request).encode())
         asked.seek(0)
         with _child(confinement.command(module, terms), bounds, asked, complaints) as (child, is_late):
-            outcome = _listen(child, progress)
+            outcome = heard.listen(child)
             if outcome is None:
-                raise _crash(child.wait(), is_late=is_late(), said=_tail(complaints))
+                raise _crash(child.wait(), heard, is_late=is_late(), said=_tail(complaints))
         if "done" in outcome:
             return dict(outcome["done"])
-        raise _failure(outcome["failed"])
+        raise _failure(outcome["failed"], heard)
+
+
+@dataclass
+class _Heard:
+    """What the child says as it works, and which file it is at: by number, for names would be its own words."""
+
+    files: Sequence[Json]
+    progress: Progress
+    at: object = None
+
+    def listen(self, child: Child) -> Json | None:
+        """Pass on the progress until the outcome comes, or None when the child ends without one."""
+        assert child.stdout is not None
+        while line := child.stdout.readline(LINE_BYTES):
+            try:
+                message = json.loads(line)
+            except ValueError as cause:
+                raise self.blame("decoder_crashed") from cause
+            if "at" in message:
+                self.at = message["at"]
+            elif "progress" in message:
+                self.progress(message["progress"], message["total"])
+            else:
+                return dict(message)
+        return None
+
+    def blame(self, code: str) -> JobFailed:
+        faults = []
+        if type(self.at) is int and 0 <= self.at < len(self.files):
+            faults = [Fault(SAID_OF_ONE[code], file=self.files[self.at]["name"], code=code)]
+        return JobFailed(SAID[code], code=code, faults=faults)
 
 
 @contextmanager
@@ -119,31 +158,17 @@ def _kill(child: Child) -> None:
         os.killpg(child.pid, signal.SIGKILL)
 
 
-def _listen(child: Child, progress: Progress) -> Json | None:
-    """Pass on the progress until the outcome comes, or None when the child ends without one."""
-    assert child.stdout is not None
-    while line := child.stdout.readline(LINE_BYTES):
-        try:
-            message = json.loads(line)
-        except ValueError as cause:
-            raise JobFailed(SAID["decoder_crashed"], code="decoder_crashed") from cause
-        if "progress" not in message:
-            return dict(message)
-        progress(message["progress"], message["total"])
-    return None
-
-
-def _failure(failed: Json) -> JobFailed | TryAgain:
+def _failure(failed: Json, heard: _Heard) -> JobFailed | TryAgain:
     code = failed["code"]
     if code == "disk_full":
         return TryAgain("The worker's disk is full.", code=code)
     if code in SAID:
-        return JobFailed(SAID[code], code=code)
+        return heard.blame(code)
     faults = [Fault(**fault) for fault in failed["faults"]]
     return JobFailed(failed["detail"], code=code, faults=faults, faults_total=failed["total"])
 
 
-def _crash(status: int, *, is_late: bool, said: str) -> JobFailed | TryAgain:
+def _crash(status: int, heard: _Heard, *, is_late: bool, said: str) -> JobFailed | TryAgain:
     if status == confinement.EXIT_UNCONFINED:
         # Its own words are not passed on: a child that was taken over may end so as well.
         return TryAgain("This machine no longer confines a decoder as it did.", code="decoder_unavailable")
@@ -154,7 +179,7 @@ def _crash(status: int, *, is_late: bool, said: str) -> JobFailed | TryAgain:
         code = "decoder_timeout"
     else:
         code = "decoder_crashed"
-    return JobFailed(SAID[code], code=code)
+    return heard.blame(code)
 
 
 def _tail(complaints: IO[bytes]) -> str:

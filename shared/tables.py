@@ -228,6 +228,22 @@ features = Table(
     PrimaryKeyConstraint("tenant", "content", "extractor"),
 )
 
+# What ended a decoder, and is not opened again (shared/quarantine.py): a file by its mark, a piece by its place in it.
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("tenant", Id, ForeignKey("tenants.id"), nullable=False),
+    Column("mark", String(64), nullable=False),
+    Column("place", Integer, nullable=False),
+    # The code whose decoder it ended.
+    Column("release", String(32), nullable=False),
+    # In which it did.
+    Column("job", Id, nullable=False),
+    Column("since", Double, nullable=False),
+    PrimaryKeyConstraint("tenant", "mark", "place"),
+    _of("jobs", "job"),
+)
+
 _IS_TRIAL = text("parent IS NOT NULL")
 
 jobs = Table(

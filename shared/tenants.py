@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from shared import audit_log, ids, keys, quotas, secrets, settings
+from shared import audit_log, ids, keys, quarantine, quotas, secrets, settings
 from shared.audit_log import Entry
 from shared.database import Database, now
 from shared.issued_keys import DAY_S, EXPIRES_DAYS_AT_MOST
@@ -103,6 +103,14 @@ def resume(sql: Connection, asked: argparse.Namespace, chosen: Settings) -> str:
     return f"{_change(sql, asked.name, 'tenants.resume', {'suspended_at': None})}: resumed"
 
 
+def lift(sql: Connection, asked: argparse.Namespace, chosen: Settings) -> str:
+    """Let what has ended a decoder be opened again, once; what does so another time is kept from it anew."""
+    row = _find(sql, asked.name)
+    count = quarantine.lift(sql, row.id)
+    audit_log.append(sql, Entry(row.id, "tenants.lift", 200, object=row.id))
+    return f"{row.name}: {count:,} files and pieces that had ended a decoder may be opened again"
+
+
 def _change(sql: Connection, name: str, action: str, change: dict[str, Any]) -> str:
     row = _find(sql, name)
     sql.execute(update(tenants).where(tenants.c.id == row.id).values(change))
@@ -119,6 +127,7 @@ def _find(sql: Connection, name: str) -> Row[Any]:
 
 DOES = {
     "create": create, "key": make_key, "list": list_all, "limit": limit, "suspend": suspend, "resume": resume,
+    "lift": lift,
 }  # fmt: skip
 
 
@@ -132,6 +141,7 @@ def _parser() -> argparse.ArgumentParser:
         ("limit", "set limits of a tenant: a number, none, or default for what the settings say"),
         ("suspend", "let its keys open nothing, its jobs wait and its schedules not fire"),
         ("resume", "let it work again"),
+        ("lift", "let its files that have ended a decoder be opened again"),
     ):
         added = does.add_parser(name, help=said)
         added.add_argument("name", help="its name" if name == "create" else "its name or id")

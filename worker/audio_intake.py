@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row
 from shared import datasets
 from shared.errors import Fault, JobFailed
 from shared.features import Feature
-from worker import hearing, ingest, manifest, recordings, track_report
+from worker import hearing, ingest, manifest, quarantine, recordings, track_report
 from worker import roles as roles_of_tables
 from worker.audio import fingerprint, sniff
 from worker.desk import Desk
@@ -87,8 +87,9 @@ def _list(desk: Desk, row: Upload, uploads: dict[str, Upload]) -> Listed:
         roles = {**part, **manifest.roles(table.column_names, row.columns)}
         entries = manifest.match(table, sorted_.names, roles, id=None)
         return Listed(table, roles, entries, [], [])
-    files = [ingest.UploadedFile(name, desk.fetch_upload(file)) for file, name in sorted_.manifests]
-    read = ingest.run(files, columns=named(row), out_dir=desk.scratch, progress=desk.report_rows)
+    with quarantine.watching(desk, [file for file, _ in sorted_.manifests]):
+        files = [ingest.UploadedFile(name, desk.fetch_upload(file)) for file, name in sorted_.manifests]
+        read = ingest.run(files, columns=named(row), out_dir=desk.scratch, progress=desk.report_rows)
     table = pq.read_table(read.paths[0])
     roles = {**read.profile["roles"], **manifest.roles(table.column_names, row.columns)}
     entries = manifest.match(table, sorted_.names, roles, id=row.columns.get("id"))

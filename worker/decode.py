@@ -74,6 +74,11 @@ def decode(request: Json) -> Json:
         return profile.as_json()
 
 
+def say_at(file: int | None) -> None:
+    """Which file is being read, in the order of the request: whatever ends this process, it is known where it was."""
+    say({"at": file})
+
+
 def say_seen(rows: int) -> None:
     """Rows read before it is known how many there are."""
     say({"progress": rows, "total": None})
@@ -83,16 +88,26 @@ def open_all(files: Sequence[Json], reading: Reading) -> list[Source]:
     """Open every file; raises JobFailed with the faults of all when one of them cannot be opened."""
     opened: list[Source] = []
     found: list[tuple[Sequence[Fault], int]] = []
-    for file in files:
+    for number, file in enumerate(files):
+        say_at(number)
         try:
             source = SOURCES[sniff(Path(file["path"]), file["name"])](Path(file["path"]), file["name"], reading)
             opened.append(source)
             found.append((source.faults.kept, source.faults.total))
         except JobFailed as failed:
             found.append((failed.faults, failed.faults_total))
+    say_at(None)
     if len(opened) < len(files):
         refuse(found)
     return opened
+
+
+def batches(sources: Sequence[Source], types: dict[str, pa.DataType]) -> Iterator[pa.RecordBatch]:
+    """The rows of all files, one file after the other."""
+    for number, source in enumerate(sources):
+        say_at(number)
+        yield from source.batches(types)
+    say_at(None)
 
 
 def refuse(found: Sequence[tuple[Sequence[Fault], int]]) -> None:
@@ -124,8 +139,7 @@ def write(out: Path, sources: Sequence[Source], profile: TableProfile, limits: L
     """Write the canonical file and learn the profile from what is written."""
     types = {name: column.kind for name, column in profile.columns.items()}
     total, size = sum(source.rows for source in sources), 0
-    batches = (batch for source in sources for batch in source.batches(types))
-    for group in canonical.write(out, pa.schema(list(types.items())), batches):
+    for group in canonical.write(out, pa.schema(list(types.items())), batches(sources, types)):
         size += group.nbytes
         if size > limits.table_bytes:
             said = f"expected a table of at most {limits.table_bytes:,} bytes, received more"

@@ -1,6 +1,7 @@
 """The generate action: pieces around what is given and within the rules, until they are what was asked for."""
 
 import base64
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,7 @@ from sqlalchemy import Connection
 from shared import history
 from shared.errors import Fault, JobFailed
 from shared.kinds.generation import GenerateParams, name_of_key, read_key
-from worker import carrying, composers, lineage, piece_files, symbolic_reading
+from worker import carrying, composers, lineage, piece_files, quarantine
 from worker.composers import Opened
 from worker.desk import Desk
 from worker.ending import Ending
@@ -169,8 +170,10 @@ def _given(desk: Desk, params: GenerateParams) -> Piece | None:
     if score.piece is not None:
         return _named(desk, score.piece)
     path = desk.scratch / "given"
-    path.write_bytes(base64.b64decode(score.content or ""))
-    readings = symbolic_reading.read([UploadedFile(score.name, path)], desk.scratch)
+    content = base64.b64decode(score.content or "")
+    path.write_bytes(content)
+    digest = hashlib.sha256(content).hexdigest()
+    readings = quarantine.read_pieces(desk, [UploadedFile(score.name, path)], [digest])
     pieces = [reading.piece for reading in readings if reading.piece is not None]
     if len(pieces) != 1:
         faults = [reading.fault.detail for reading in readings if reading.fault is not None]

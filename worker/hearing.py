@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from worker import cores
+from worker import cores, quarantine
 from worker.desk import Desk
 from worker.listening import Answer, Ears, Request
 from worker.recordings import Track
@@ -31,12 +31,16 @@ def hear(
 ) -> Generator[tuple[Track, Answer], None, None]:
     """Decode tracks, several at a time, and hand them over in their order; `uploads` are by SHA-256.
 
-    Files that `want` asks for are the caller's to delete. Close it when you leave early: the ears are shared.
+    What has ended a decoder before is not opened, and what ends one now is remembered. Files that `want` asks for are
+    the caller's to delete. Close it when you leave early: the ears are shared.
     """
     fetched: deque[Path] = deque()
+    shut = quarantine.places(desk, {track.upload or "" for track in tracks})
 
     def requests() -> Iterator[Request]:
         for track in tracks:
+            if track.upload in shut:
+                continue
             upload = uploads[track.upload or ""]
             # By its number: two tracks may be parts of one file.
             path = desk.fetch(upload.key, name=f"track-{track.number}", sha256=upload.sha256)
@@ -46,6 +50,13 @@ def hear(
 
     ahead = 2 * cores.count()
     with closing(_ears().listen(requests(), ahead=ahead, check=desk.check)) as answers:
-        for track, answer in zip(tracks, answers, strict=True):
+        for track in tracks:
+            if track.upload in shut:
+                want(track)
+                yield track, Answer(track.number, fault=quarantine.fault(track.file))
+                continue
+            answer = next(answers)
+            if answer.fault is not None and answer.fault.code == quarantine.ENDED:
+                quarantine.add(desk, track.upload or "")
             yield track, answer
             fetched.popleft().unlink(missing_ok=True)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row
 
 from shared import datasets
 from shared.containment import tier
-from worker import audio_intake, correcting, interactions_intake, symbolic_intake
+from worker import audio_intake, correcting, interactions_intake, quarantine, symbolic_intake
 from worker import ingest as tables
 from worker.desk import Desk
 from worker.ending import Ending
@@ -37,9 +37,11 @@ def _read(desk: Desk, row: Row[Any]) -> Ending:
         return interactions_intake.run(desk, row)
     desk.enter("fetching")
     bases = desk.bases(row)
-    files = [tables.UploadedFile(file.name, desk.fetch_upload(file)) for file in desk.uploads(row)]
-    desk.enter("reading")
-    ingested = tables.run(files, columns=row.columns, out_dir=desk.scratch, progress=desk.report_rows)
+    uploads = desk.uploads(row)
+    with quarantine.watching(desk, uploads):
+        files = [tables.UploadedFile(file.name, desk.fetch_upload(file)) for file in uploads]
+        desk.enter("reading")
+        ingested = tables.run(files, columns=row.columns, out_dir=desk.scratch, progress=desk.report_rows)
     desk.enter("storing")
     parts = desk.put_parts(row, ingested.paths)
 

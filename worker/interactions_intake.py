@@ -14,6 +14,7 @@ from sqlalchemy import Row as SqlRow
 from shared import datasets, pseudonyms
 from shared.database import now
 from shared.errors import FAULTS_SHOWN, Fault, JobFailed
+from worker import quarantine
 from worker.desk import Desk, erased
 from worker.ending import Ending
 from worker.ingest import UploadedFile
@@ -59,9 +60,11 @@ def run(desk: Desk, row: SqlRow[Any]) -> Ending:
     """Read the uploads of a dataset of interactions and make its three tables and its profile."""
     desk.enter("fetching")
     base = _base(desk, row)
-    files = _uploads(desk, row)
-    desk.enter("reading")
-    read = _read(desk, row, files, base)
+    uploads = _uploads(desk, row)
+    with quarantine.watching(desk, uploads):
+        files = [UploadedFile(file.name, desk.fetch_upload(file)) for file in uploads]
+        desk.enter("reading")
+        read = _read(desk, row, files, base)
     # Those of CSV have pseudonyms since the door, which stay; others, and those of older versions, get them here.
     rename = functools.partial(pseudonyms.of, desk.settings.pepper, row.tenant, row.name)
     interactions, duplicates = _join(base, read, rename)
@@ -91,11 +94,10 @@ def _base(desk: Desk, row: SqlRow[Any]) -> Base:
     return Base(found, stored.load(desk.fetch_parts(found)))
 
 
-def _uploads(desk: Desk, row: SqlRow[Any]) -> list[UploadedFile]:
+def _uploads(desk: Desk, row: SqlRow[Any]) -> list[SqlRow[Any]]:
     """The files of this version alone: what those before it had is in the base's tables."""
     with desk.database.reading() as sql:
-        found = datasets.files(sql, row.id)
-    return [UploadedFile(file.name, desk.fetch_upload(file)) for file in found]
+        return datasets.files(sql, row.id)
 
 
 def _read(desk: Desk, row: SqlRow[Any], files: Sequence[UploadedFile], base: Base) -> Read:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from symusic import Score
@@ -17,9 +17,10 @@ MIDI_HEADER_BYTES = 14
 
 
 def main() -> None:
-    request = json.load(sys.stdin)
+    (file,) = json.load(sys.stdin)["files"]
     try:
-        say({"done": {"notes": read(Path(request["path"]), request["suffix"])}})
+        say({"at": 0})
+        say({"done": {"notes": read(Path(file["path"]), PurePosixPath(file["name"]).suffix.lower())}})
     except (ValueError, RuntimeError, JobFailed, MemoryError) as cause:
         # A library quotes what it has read.
         said = "expected a MIDI file, received a damaged one" if isinstance(cause, RuntimeError) else str(cause)

@@ -1,7 +1,7 @@
 """What a manifest says is true of its tracks: tempo, key, and files of notes, for the metrics of an analysis."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
@@ -11,6 +11,7 @@ from shared import sandbox
 from shared.confinement import Bounds
 from shared.containment.landlock import Reach
 from shared.errors import JobFailed
+from worker import quarantine
 from worker.desk import Desk
 from worker.heard import Truth
 
@@ -54,18 +55,23 @@ def _notes(desk: Desk, uploads: Mapping[str, Row[Any]], cell: Any) -> list[tuple
     upload = None if cell is None else uploads.get(str(cell))
     if upload is None:
         return None
-    path = desk.fetch(upload.key, name="reference", sha256=upload.sha256)
     try:
-        suffix = PurePosixPath(upload.name).suffix.lower()
-        request = {"path": str(path.resolve()), "suffix": suffix}
-        reach = Reach((request["path"],))
-        said = sandbox.run(
-            "worker.reference_notes", request, bounds=BOUNDS, progress=lambda *_: desk.check(), reach=reach
-        )
+        with quarantine.watching(desk, [upload]):
+            said = _decode(desk, upload)
     except JobFailed as failed:
         if failed.code == "reference_unreadable":
             return None
         raise
+    return [(float(onset), float(offset), float(pitch)) for onset, offset, pitch in said["notes"]]
+
+
+def _decode(desk: Desk, upload: Row[Any]) -> Json:
+    path = desk.fetch(upload.key, name="reference", sha256=upload.sha256)
+    file = {"name": upload.name, "path": str(path.resolve())}
+    try:
+        return sandbox.run(
+            "worker.reference_notes", {"files": [file]}, bounds=BOUNDS, progress=lambda *_: desk.check(),
+            reach=Reach((file["path"],)),
+        )  # fmt: skip
     finally:
         path.unlink()
-    return [(float(onset), float(offset), float(pitch)) for onset, offset, pitch in said["notes"]]

@@ -1,6 +1,6 @@
 """The ingest of a dataset of pieces: each is read once, judged, compared, and listed with what is wrong with it.
 
-Files are read in confined children (worker/symbolic_reading.py); here are only their answers.
+Files are read in confined children (worker/symbolic_reading.py), by way of the quarantine; here are only their answers.
 """
 
 import json
@@ -14,7 +14,7 @@ from sqlalchemy import Row as SqlRow
 
 from shared import datasets
 from shared.errors import Fault, JobFailed
-from worker import symbolic_reading, symbolic_report
+from worker import quarantine, symbolic_report
 from worker.desk import Desk
 from worker.ending import Ending
 from worker.ingest import UploadedFile
@@ -36,7 +36,7 @@ def run(desk: Desk, row: SqlRow[Any]) -> Ending:
     uploads = {file.name: file for file in desk.uploads(row)}
     files = [UploadedFile(name, desk.fetch_upload(file)) for name, file in uploads.items()]
     desk.enter("reading")
-    rows = _compared(symbolic_reading.read(files, desk.scratch, desk.report_pieces))
+    rows = _compared(quarantine.read_pieces(desk, files, [file.sha256 for file in uploads.values()]))
     profile = report(desk, rows, desk.scratch)
     if not profile["symbolic"]["usable"]:
         raise _unusable(profile["symbolic"])

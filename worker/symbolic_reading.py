@@ -4,8 +4,9 @@ A prompt that comes with a request is read here, too: it is as hostile as any up
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from shared import sandbox
 from shared.confinement import Bounds
@@ -22,13 +23,10 @@ MODULE = "worker.symbolic.decode"
 # A damaged file hardly ends its reader, which is Python; so many were made to, and each costs the start of a process.
 MOST_ENDED = 16
 GIVEN = Bounds(file_bytes=2048 * MiB)
-SAID = {
-    "decoder_memory": "the file needs more memory than a decoder may use",
-    "decoder_timeout": "the file takes longer to read than a decoder may take",
-    "decoder_crashed": "the file made the decoder end: it is damaged, or made to do this",
-}
 
 Progress = Callable[[int, int], None]
+# The number of a file, the place of a piece in it, and the code of how it ended its decoder.
+Ended = Callable[[int, int, str], None]
 
 
 def read(
@@ -36,21 +34,27 @@ def read(
     out_dir: Path,
     progress: Progress = lambda done, total: None,
     *,
+    shut: Mapping[int, Collection[int]] = MappingProxyType({}),
+    ended: Ended = lambda file, place, code: None,
     module: str = MODULE,
     bounds: Bounds = GIVEN,
 ) -> list[Reading]:
     """Every piece of the files in their order, each with what is wrong with it; `progress` may raise, which ends it.
+
+    `shut` are the places, by the number of their file, that are not to be opened; `ended` is told of those that end a
+    child.
 
     The notes lie in files under `out_dir`, mapped and not held: keep it as long as the pieces. Raises JobFailed when
     there is too much of all, or when too many files end the decoder; TryAgain when the disk is full.
     """
     said = [{"name": file.name, "path": str(file.path.resolve())} for file in files]
     readings: list[Reading] = []
-    ended: list[Reading] = []
+    blamed: list[Reading] = []
+    closed = {str(number): sorted(places) for number, places in shut.items()}
     first, after = 0, decode.WHOLE
     while first < len(files):
         folder = Path(tempfile.mkdtemp(prefix="pieces-", dir=out_dir)).resolve()
-        request = {"files": said, "first": first, "after": after, "out": str(folder)}
+        request = {"files": said, "first": first, "after": after, "shut": closed, "out": str(folder)}
         reach = Reach(tuple(file["path"] for file in said[first:]), (str(folder),))
         failed = _decode(module, request, bounds, _counted(progress, len(readings)), reach)
         answer = answers.collect(folder, files)
@@ -63,10 +67,11 @@ def read(
             # It has not come so far as to open a file: none of them is to blame.
             raise failed
         if answer.is_open:
-            ended.append(_blame(answer, failed.code))
-            readings.append(ended[-1])
-        if len(ended) > MOST_ENDED:
-            raise _too_hostile(ended)
+            ended(answer.last.file, answer.last.place, failed.code)
+            blamed.append(_blame(answer, failed.code))
+            readings.append(blamed[-1])
+        if len(blamed) > MOST_ENDED:
+            raise _too_hostile(blamed)
         first, after = answer.last.behind()
     return readings
 
@@ -94,7 +99,7 @@ def _counted(progress: Progress, before: int) -> sandbox.Progress:
 def _blame(answer: Answer, code: str) -> Reading:
     begun = answer.last
     assert begun is not None
-    return Reading(begun.key, begun.name, begun.part, None, Flaw(code, SAID[code]))
+    return Reading(begun.key, begun.name, begun.part, None, Flaw(code, sandbox.SAID_OF_ONE[code]))
 
 
 def _refuse_many(readings: Sequence[Reading]) -> None:
@@ -107,7 +112,7 @@ def _refuse_many(readings: Sequence[Reading]) -> None:
     )
 
 
-def _too_hostile(ended: Sequence[Reading]) -> JobFailed:
+def _too_hostile(blamed: Sequence[Reading]) -> JobFailed:
     """So many files that end their reader are no accident."""
-    faults = [Fault(each.fault.detail, file=each.key, code=each.fault.code) for each in ended if each.fault]
+    faults = [Fault(each.fault.detail, file=each.key, code=each.fault.code) for each in blamed if each.fault]
     return rejection(faults, len(faults))

@@ -62,8 +62,7 @@ def refuse_arrays(files: Sequence[Json]) -> None:
 def write(out: Path, sources: Sequence[Source], types: dict[str, pa.DataType], limits: Limits) -> None:
     """Write the rows of all files, one file after the other."""
     total, rows, size = sum(source.rows for source in sources), 0, 0
-    batches = (batch for source in sources for batch in source.batches(types))
-    for group in canonical.write(out, pa.schema(list(types.items())), batches):
+    for group in canonical.write(out, pa.schema(list(types.items())), decode.batches(sources, types)):
         rows, size = rows + group.num_rows, size + group.nbytes
         if size > limits.table_bytes:
             said = f"expected a table of at most {limits.table_bytes:,} bytes, received more"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
+from worker import quarantined
 from worker.symbolic import archive, bounds, grids, headers, midi, musicxml, mxl
 from worker.symbolic.flaws import Flaw
 from worker.symbolic.piece import Piece
@@ -61,10 +62,13 @@ def _tell(message: Json) -> None:
 
 
 def decode(request: Json) -> None:
-    """Read the files from number `first` on, and of that one what stands behind the place `after`."""
+    """Read the files from number `first` on, and of that one what stands behind the place `after`.
+
+    Of what stands at the places `shut` of a file, by its number, nothing is opened.
+    """
     out, files, first = Path(request["out"]), request["files"], request["first"]
     with (out / HEADERS).open("x", encoding="utf-8") as lines, (out / NOTES).open("xb") as notes:
-        log = _Log(lines, notes, total=len(files) - first)
+        log = _Log(lines, notes, total=len(files) - first, shut=request["shut"])
         for number in range(first, len(files)):
             if log.is_full:
                 return
@@ -79,6 +83,7 @@ class _Log:
     lines: IO[str]
     notes: IO[bytes]
     total: int
+    shut: dict[str, list[int]]
     done: int = 0
     written: int = 0
 
@@ -89,6 +94,9 @@ class _Log:
     def attempt(self, file: int, task: Task, act: Callable[[], T]) -> T | None:
         """What comes of it, or None and a line that says why."""
         self._say({"file": file, "place": task.place, "key": task.key, "part": task.part})
+        if task.place in self.shut.get(str(file), ()):
+            self._refuse(Flaw(quarantined.CODE, quarantined.SAID))
+            return None
         used = resource.getrusage(resource.RUSAGE_SELF)
         hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
         soft = int(used.ru_utime + used.ru_stime) + PIECE_CPU_S
