@@ -56,6 +56,7 @@ def find(sql: Connection, tenant: str, job_id: str) -> Row[Any]:
         raise NotFound(f"A {job.action} job is no audit, and has no suspects.")
     if job.state != SUCCEEDED:
         raise NotAllowedNow(f"The job is {job.state}: it has no suspects yet.", code="no_audit_yet")
+    job_list.demand_outputs(sql, job)
     return job
 
 

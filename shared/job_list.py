@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select
 
 from shared.database import Database
-from shared.errors import NotFound
+from shared.errors import NotAllowedNow, NotFound
 from shared.jobs import QUEUED, SUCCEEDED
 from shared.tables import attempts, epochs, events, job_labels, jobs, outputs
 from shared.tenancy import owned
@@ -171,6 +171,14 @@ def list_epochs(sql: Connection, job_id: str) -> list[dict[str, Any]]:
 
 def find_output(sql: Connection, job_id: str, name: str) -> Row[Any] | None:
     return sql.execute(select(outputs).where(outputs.c.job == job_id, outputs.c.name == name)).one_or_none()
+
+
+def demand_outputs(sql: Connection, job: Row[Any]) -> None:
+    """Refuse a job that has put out something, of which nothing is left. Raises NotAllowedNow (outputs_erased)."""
+    left = sql.execute(select(outputs.c.name).where(outputs.c.job == job.id).limit(1)).first()
+    if left is None and job.state == SUCCEEDED:
+        said = "What this job had put out was erased with data that it was made of: run it again on what is there now."
+        raise NotAllowedNow(said, code="outputs_erased")
 
 
 def last_output(sql: Connection, tenant: str, job_id: str, name: str) -> Row[Any] | None:

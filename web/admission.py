@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from web.api import Route
 
 # In the WSGI environment: the gateway may ask twice in the name of one request, which is counted once.
-COUNTED = "etude.counted"
+COUNTED, SUBMITTED = "etude.counted", "etude.submitted"
 # In the WSGI environment: what is left of the key's bucket, for the headers of the answer.
 RATE = "etude.rate"
 # Holders of an IPv6 network have all its addresses.
@@ -40,9 +40,13 @@ def admit(declared: "Route", services: Services, path: dict[str, str]) -> Caller
     if declared.scope is None:
         return NOBODY
     caller = _identify(declared, services)
-    _count(declared, services, caller)
+    _count(services, caller.key_id)
     with telling_refusals(declared, services, caller, path):
         _demand_scope(declared, caller)
+    # A key that may not submit must not use up what those of its tenant that may have.
+    if declared.submits and SUBMITTED not in request.environ:
+        request.environ[SUBMITTED] = True
+        _demand(services.rates.submissions, caller.tenant, "Jobs of this tenant come too fast.")
     return caller
 
 
@@ -64,28 +68,31 @@ def _identify(declared: "Route", services: Services) -> Caller:
         _demand(strangers, address, "Too many wrong keys came from this address.")
     try:
         caller = services.keyring.identify(header)
-    except Unauthorised as refusal:
+    except KeyRefused as refusal:
+        # Who knows the secret of a key that has ended guesses nothing: others of the address are not to suffer for it.
+        _count(services, refusal.key_id)
+        # Its answer looks like any other's.
+        request.environ.pop(RATE, None)
+        _tell(services, entry(declared, refusal.tenant, refusal.status, key=refusal.key_id))
+        raise
+    except Unauthorised:
         if COUNTED not in request.environ:
             request.environ[COUNTED] = True
             strangers.take(address)
-        if isinstance(refusal, KeyRefused):
-            _tell(services, entry(declared, refusal.tenant, refusal.status, key=refusal.key_id))
         raise
     request.environ[TENANT] = caller.tenant
     bind_contextvars(tenant=caller.tenant)
     return caller
 
 
-def _count(declared: "Route", services: Services, caller: Caller) -> None:
+def _count(services: Services, key_id: str) -> None:
     if COUNTED in request.environ:
         return
     request.environ[COUNTED] = True
     rates = services.rates
-    taken = _demand(rates.keys, caller.key_id, "This key asks too often.")
+    taken = _demand(rates.keys, key_id, "This key asks too often.")
     if rates.keys.rate:
         request.environ[RATE] = taken
-    if declared.submits:
-        _demand(rates.submissions, caller.tenant, "Jobs of this tenant come too fast.")
 
 
 def _demand(buckets: Buckets, name: str, said: str) -> Taken:

@@ -94,4 +94,6 @@ def _output(call: Call, job_id: str, name: str) -> Row[Any]:
         raise NotFound(f"A {job.action} job has no predictions.")
     if job.state != "succeeded":
         raise NotAllowedNow(f"The job is {job.state}: it has no predictions yet.", code="no_predictions_yet")
+    with call.database.reading() as sql:
+        job_list.demand_outputs(sql, job)
     raise NotFound(f"The job was not asked for {name}: name its format in params.formats.")

@@ -67,6 +67,7 @@ def find_file(sql: Connection, tenant: str, job_id: str) -> Row[Any]:
     if file is None and job.state not in ENDED:
         raise NotAllowedNow(f"The job {job_id} is {job.state}: it has no predictions yet.", code="no_predictions_yet")
     if file is None:
+        job_list.demand_outputs(sql, job)
         raise NotFound(f"The job {job_id} has no {FILE}: name parquet in params.formats.")
     if file.rows > MOST_ROWS:
         said = f"The job {job_id} has {file.rows:,} rows; up to {MOST_ROWS:,} are compared at once: compare its files."

@@ -87,6 +87,26 @@ def apply(caller: Caller, job: str) -> TestResponse:
     return caller.call("POST", f"/v1/jobs/{job}/audit/apply")
 
 
+def test_what_an_erasure_took_of_an_audit_or_a_scoring_is_told_as_that(
+    caller: Caller, database: Database, tenant: str, songs: str, job: str
+) -> None:
+    with database.of(tenant).transaction() as sql:
+        scoring = make_job(sql, tenant, action="score", datasets=[songs])
+        sql.execute(update(job_table).where(job_table.c.id == scoring).values(state="succeeded", ended_at=1.0))
+        # As shared/derived.py does it.
+        sql.execute(outputs.delete().where(outputs.c.job == job))
+
+    answers = [
+        caller.call("GET", f"/v1/jobs/{job}/audit"),
+        put(caller, job, 249, "accept"),
+        post(caller, job, [{"row": 249, "decision": "accept"}]),
+        apply(caller, job),
+        *(caller.call("GET", f"/v1/jobs/{scoring}/{each}") for each in ("predictions", "predictions/errors", "files")),
+    ]
+
+    assert [(each.status_code, each.json["code"]) for each in answers] == [(409, "outputs_erased")] * len(answers)
+
+
 def test_an_audit_is_a_job_that_makes_no_model(caller: Caller, songs: str) -> None:
     taken = caller.call("POST", "/v1/jobs", {**AUDIT, "params": {"folds": 3, "top": 50, "epochs": 20}})
     expected = caller.call("POST", "/v1/estimate", AUDIT).json["expected_s"]

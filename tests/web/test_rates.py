@@ -5,9 +5,12 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
-from shared.database import Database
+from shared import keys
+from shared.database import Database, now
 from shared.settings import Settings
+from shared.tables import keys as key_table
 from tests.conftest import make_tenant
 from tests.factories import SONGS, make_dataset
 from tests.web.calling import Caller, a_key
@@ -155,6 +158,36 @@ def test_guessing_is_slow_and_who_is_known_is_not_locked_out(
     assert unknown.call("GET", "/v1/jobs").json["code"] == "rate_limited"
     elsewhere = client.get("/v1/jobs", environ_base={"REMOTE_ADDR": "192.0.2.7"})
     assert elsewhere.status_code == 401
+
+
+def test_a_key_that_may_not_submit_uses_up_no_submissions(
+    serve: Serve, settings: Settings, database: Database, tenant: str
+) -> None:
+    client = serve(submission_rate=0.01, submission_burst=2)
+    reader = Caller(client, a_key(database, settings, tenant, scope=keys.READ))
+    owner = Caller(client, a_key(database, settings, tenant))
+    with database.transaction() as sql:
+        body = {"action": "train", "kind": "classification", "dataset": make_dataset(sql, tenant, profile=SONGS)}
+
+    refused = [reader.call("POST", "/v1/jobs", body).status_code for _ in range(6)]
+
+    assert refused == [403] * 6
+    assert [owner.call("POST", "/v1/jobs", body).status_code for _ in range(3)] == [202, 202, 429]
+
+
+def test_a_key_that_has_ended_is_limited_by_itself_and_locks_out_nobody_of_its_address(
+    serve: Serve, settings: Settings, database: Database, tenant: str
+) -> None:
+    client = serve(wrong_key_rate=0.01, wrong_key_burst=3, key_rate=0.01, key_burst=5)
+    key, unseen = a_key(database, settings, tenant), Caller(client, a_key(database, settings, tenant))
+    with database.transaction() as sql:
+        sql.execute(update(key_table).where(key_table.c.id == f"key_{key.split('_')[1]}").values(revoked_at=now()))
+
+    answers = [Caller(client, key).call("GET", "/v1/jobs") for _ in range(12)]
+
+    assert [each.status_code for each in answers] == [401] * 5 + [429] * 7
+    assert "X-RateLimit-Remaining" not in answers[0].headers
+    assert unseen.call("GET", "/v1/jobs").status_code == 200
 
 
 @pytest.mark.parametrize(
