@@ -72,4 +72,5 @@ def test_a_head_on_recordings_tells_what_bounds_a_recording_or_an_artist(post: P
     for said in (single, grouped):
         report = said["membership"]
         assert (report["measured"], report["verdict"]) == (True, "inconclusive")
-        assert report["members"] > report["others"] > 0 and len(report["auc"]["interval"]) == 2
+        # Of so few there is a figure, and nothing that bounds it.
+        assert report["members"] > report["others"] > 0 and report["auc"]["interval"] is None
