@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 
 from shared import jobs
-from shared.database import Database
 from shared.kinds.classification import TrainParams
-from shared.settings import Settings
-from shared.storage import Storage
 from tests.worker import working
 from worker import fold_membership, membership, runner
 from worker.fold_membership import Attacked
@@ -28,11 +25,6 @@ BRIEF = {"epochs": 1, "hidden": [], "batch_size": 64, "early_stopping": False}
 def database_url(sqlite_url: str) -> str:
     """One database is enough: a report goes the way that the rest of a version goes."""
     return sqlite_url
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 def dealt(units: np.ndarray, *, known: float = 0.0, apart: float = 0.0) -> list[Attacked]:
