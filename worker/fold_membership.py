@@ -48,7 +48,7 @@ def report(folds: Sequence[Attacked], *, unit: str, params: TableTraining, check
     return {
         **membership.conclude(figures, members=members, others=others, attack=ATTACK),
         "unit": unit,
-        "non_members": "rows that the fold held out",
+        "non_members": f"{unit}s that the fold held out",
         "folds": len(folds),
         "caution": ASIDE if params.stopping is None else f"{ASIDE}, and {CHOSEN}",
     }

@@ -8,7 +8,7 @@ import pytest
 
 from shared import jobs
 from shared.kinds.classification import TrainParams
-from tests.worker import working
+from tests.worker import recorded, working
 from worker import fold_membership, membership, runner
 from worker.fold_membership import Attacked
 from worker.membership import Losses
@@ -131,3 +131,19 @@ def test_a_test_is_told_from_rather_than_folds(post: Post, tenant: str, tmp_path
     (version,) = working.made(post, job)
     report = version.lineage["privacy"]["membership"]
     assert report["non_members"] == "test" and "folds" not in report
+
+
+def test_recordings_are_told_apart_as_a_whole(post: Post, tenant: str, tmp_path: Path) -> None:
+    names = [f"{number}.wav" for number in range(8)]
+    sounds = {name: recorded.write(tmp_path / name, 200.0 + 90 * place) for place, name in enumerate(names)}
+    rows = [(name, "high" if place % 2 else "low", name) for place, name in enumerate(names)]
+    dataset, _ = recorded.ingest(post, tenant, {**sounds, "list.csv": recorded.manifest(rows)})
+
+    params = {"epochs": 2, "hidden": [], "batch_size": 4, "validation": {"folds": 2}, "baselines": False}
+    job = working.submit(post, tenant, str(dataset.id), params=params)
+    runner.run(post, "train", only_tenant=None)
+
+    (version,) = working.made(post, job)
+    report = version.lineage["privacy"]["membership"]
+    assert (report["unit"], report["members"], report["others"]) == ("recording", 4, 4)
+    assert report["non_members"] == "recordings that the fold held out" and report["auc"]["interval"] is None
