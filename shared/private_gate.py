@@ -8,6 +8,9 @@ from sqlalchemy import Row
 Json = dict[str, Any]
 Reasons = Iterator[tuple[str, str]]
 
+# The verdict of a report on too few rows (worker/membership.py).
+INCONCLUSIVE = "inconclusive"
+
 
 def reasons(candidate: Row[Any], require: Json) -> Reasons:
     """Each field of the requirement that is not met, and the sentence that says why."""
@@ -27,10 +30,20 @@ def _membership(candidate: Row[Any], report: Json | None, most: float) -> Reason
     auc: Json = report["auc"]
     if auc["interval"] is None:
         yield name, f"{version} has a membership AUC without an interval: hold out more rows, or more groups"
-    elif auc["interval"][1] > most:
+        return
+    # Not "above": what is no number is not at most anything.
+    if not auc["interval"][1] <= most:
         low, high = auc["interval"]
         said = f"a membership AUC of {auc['value']:.3f} (95 % interval {low:.3f} to {high:.3f})"
-        yield name, f"{version} has {said}, of which the upper end may be {most:g} at most"
+        bound = f"{version} has {said}, of which the upper end may be {most:g} at most"
+        is_undecided = report["verdict"] == INCONCLUSIVE and low <= most
+        yield name, f"{bound}{_few(report) if is_undecided else ''}"
+
+
+def _few(report: Json) -> str:
+    """Why an interval holds what is allowed and what is not."""
+    counts = f"{report['members']:,} that trained and {report['others']:,} that did not"
+    return f": {counts} are too few to tell, hold out more"
 
 
 def _epsilon(candidate: Row[Any], dp: Json | str | None, most: float) -> Reasons:

@@ -51,6 +51,8 @@ def _membership(report: Json) -> Iterator[Block]:
     # Of a version from before only rows were told.
     unit = plain(report.get("unit", "row"))
     yield Text(VERDICTS[report["verdict"]].format(unit=unit))
+    if report.get("caution"):
+        yield Text(f"Note that {plain(report['caution'], 1000)}.")
     counts = f"{report['members']:,} {unit}s that trained, {report['others']:,} of the {plain(report['non_members'])}"
     found = [(told, with_interval(report[name]["value"], report[name]["interval"])) for name, told in FIGURES.items()]
     yield Facts([("attack", plain(report["attack"])), ("on", counts), *found])

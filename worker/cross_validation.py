@@ -13,12 +13,13 @@ import numpy as np
 
 from shared.errors import JobCancelled, JobFailed
 from shared.table_params import TableTraining
-from worker import evaluation, training
+from worker import evaluation, fold_membership, training
 from worker.baselines import Baseline
 from worker.callbacks import Checkpoint
 from worker.cautions import Caution
 from worker.desk import Desk
 from worker.fitted import Fitted
+from worker.fold_membership import Attacked
 from worker.kinds.protocol import Kind, Prepared
 from worker.networks import NetworkSpec
 from worker.training import Objective, Table
@@ -67,6 +68,8 @@ class Fold:
     outputs: np.ndarray
     rivals: Mapping[str, Baseline]
     epochs: int
+    # Where it is asked for.
+    attacked: Attacked | None
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,14 @@ class Crossed:
     epochs: int
     folds: Json
     cautions: list[Caution]
+    # What each fold's network gives away of its rows; empty where nobody asks.
+    attacked: list[Attacked]
 
 
-def run(desk: Desk, kind: Kind, whole: Prepared, make: Make, describe: Describe, params: TableTraining) -> Crossed:
+def run(
+    desk: Desk, kind: Kind, whole: Prepared, make: Make, describe: Describe, params: TableTraining, *,
+    is_attacked: bool = False,
+) -> Crossed:  # fmt: skip
     """Train and answer fold by fold. Raises JobCancelled and JobFailed (budget_too_small): there is no model yet."""
     desk.enter("cross_validating")
     count, folds = params.folds or 0, list[Fold]()
@@ -91,10 +99,13 @@ def run(desk: Desk, kind: Kind, whole: Prepared, make: Make, describe: Describe,
         prepared = make(fold=number)
         fitted = fit_aside(desk, prepared, describe, params, done=number, total=count)
         _refuse_ended(fitted, number)
-        outputs = evaluation.answers(describe(prepared)[0], fitted.weights, prepared)
+        network = describe(prepared)[0]
+        outputs = evaluation.answers(network, fitted.weights, prepared)
         assert prepared.validation is not None
         rivals = evaluation.simpler(prepared, prepared.validation.x, params, check=desk.check)
-        folds.append(Fold(prepared, outputs, rivals if params.baselines else {}, fitted.best_epoch or fitted.epochs))
+        attacked = fold_membership.attack(prepared, network, fitted.weights, seed=params.seed) if is_attacked else None
+        epochs = fitted.best_epoch or fitted.epochs
+        folds.append(Fold(prepared, outputs, rivals if params.baselines else {}, epochs, attacked))
     desk.report_folds(count, count, metrics={})
     return _pool(kind, whole, folds)
 
@@ -152,6 +163,7 @@ def _pool(kind: Kind, whole: Prepared, folds: Sequence[Fold]) -> Crossed:
         max(1, round(statistics.median(fold.epochs for fold in folds))),
         told,
         [*new.values(), *undefined],
+        [fold.attacked for fold in folds if fold.attacked is not None],
     )
 
 

@@ -3,7 +3,7 @@
 Members are rows that trained, others those that were held out. Rows that belong together are drawn again together.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,9 @@ MOST_ROWS = 10_000
 MOST_HEARD = 1000
 # With fewer on either side one in a thousand is less than a row: the figures are shown, and conclude nothing.
 CONCLUSIVE = 1000
+# Of fewer units the ends of a percentile interval are not where they should be: of two that were held out, one AUC in
+# six lies above its interval.
+LEAST_UNITS = 10
 # A model of which the attack is surely right more often than this share of pairs is warned about.
 LEAK_AUC = 0.6
 CODE = "membership_leak"
@@ -58,12 +61,23 @@ def report(
     if not sides:
         return unmeasured(NOTHING_HELD_OUT)
     name, held_out = sides[0]
+    members, others = losses(prepared, held_out, network, weights, seed=seed)
+    check()
+    return {**compare(members, others, seed=seed, check=check), "unit": unit_of(prepared), "non_members": name}
+
+
+def unit_of(prepared: Prepared) -> str:
+    return "recording" if prepared.is_pooled else "row"
+
+
+def losses(
+    prepared: Prepared, held_out: Prepared, network: NetworkSpec, weights: dict[str, np.ndarray], *, seed: int
+) -> tuple[Losses, Losses]:
+    """Of what has trained in `prepared`, and of what is in the place of the validation in `held_out`."""
     rows, groups = prepared.train_rows, prepared.train_groups
     learned = replace(prepared, validation=prepared.train, validation_rows=rows, validation_groups=groups)
     members, others = (_losses(each, network, weights, seed=seed) for each in (learned, held_out))
-    check()
-    unit = "recording" if prepared.is_pooled else "row"
-    return {**compare(members, others, seed=seed, check=check), "unit": unit, "non_members": name}
+    return members, others
 
 
 def _losses(prepared: Prepared, network: NetworkSpec, weights: dict[str, np.ndarray], *, seed: int) -> Losses:
@@ -99,22 +113,31 @@ def loss(task: str, true: np.ndarray, said: np.ndarray) -> np.ndarray:
 
 def compare(members: Losses, others: Losses, *, seed: int, check: Callable[[], None]) -> Json:
     """The figures of an attack that calls a row of small loss a member, each with its 95 % interval."""
-    every = np.concatenate([members.values, others.values])
-    # What is no number tells nothing.
-    every = np.where(np.isfinite(every), every, np.finfo(np.float64).max)
-    is_member = np.arange(len(every)) < len(members.values)
-    ladder = _Ladder(every, is_member)
-    once = np.ones((1, len(every)))
-    figures = {name: float(values[0]) for name, values in ladder.figures(once).items()}
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in figures}
-    for times in _draw(members.units, others.units, seed):
+    drawn = ([times] for times in _draw(members.units, others.units, seed))
+    figures = measure([Ladder.of(members, others)], drawn, check=check)
+    return conclude(figures, members=len(members.values), others=len(others.values))
+
+
+def measure(ladders: Sequence["Ladder"], drawn: Iterable[Sequence[np.ndarray]], *, check: Callable[[], None]) -> Json:
+    """The mean of each figure over some attacks, with its 95 % interval; `drawn`: resamples of all of them at once."""
+    figures = {name: float(value[0]) for name, value in _mean(ladders, [each.once() for each in ladders]).items()}
+    found: dict[str, list[np.ndarray]] = {name: [] for name in figures}
+    for times in drawn:
         check()
-        for name, values in ladder.figures(times).items():
-            drawn[name].append(values)
-    told = {name: {"value": value, "interval": _interval(drawn[name])} for name, value in figures.items()}
-    counts = {"members": len(members.values), "others": len(others.values)}
-    is_conclusive = min(counts.values()) >= CONCLUSIVE
-    return {"measured": True, "attack": ATTACK, **counts, **told, "verdict": _verdict(told["auc"], is_conclusive)}
+        for name, value in _mean(ladders, times).items():
+            found[name].append(value)
+    return {name: {"value": value, "interval": _interval(found[name])} for name, value in figures.items()}
+
+
+def conclude(figures: Json, *, members: int, others: int, attack: str = ATTACK) -> Json:
+    """The report of figures that were found with so many on either side."""
+    verdict = _verdict(figures["auc"], min(members, others) >= CONCLUSIVE)
+    return {"measured": True, "attack": attack, "members": members, "others": others, **figures, "verdict": verdict}
+
+
+def _mean(ladders: Sequence["Ladder"], times: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    found = [ladder.figures(each) for ladder, each in zip(ladders, times, strict=True)]
+    return {name: np.mean([each[name] for each in found], axis=0) for name in found[0]}
 
 
 def _verdict(auc: Json, is_conclusive: bool) -> str:
@@ -128,16 +151,25 @@ def cautions(told: Json) -> list[Caution]:
     interval = (told.get("auc") or {}).get("interval")
     if interval is None or interval[0] <= LEAK_AUC:
         return []
+    whose = "the folds' networks" if "folds" in told else "the model"
     said = (
-        f"whether a {told['unit']} was learned from can be told by the model's loss (AUC {told['auc']['value']:.2f}, "
-        f"at least {interval[0]:.2f}): learn from more data, for fewer epochs or with more regularization, "
-        "or with privacy where the kind has it"
+        f"whether a {told['unit']} was learned from can be told by the loss of {whose} "
+        f"(AUC {told['auc']['value']:.2f}, at least {interval[0]:.2f}): learn from more data, for fewer epochs or with "
+        "more regularization, or with privacy where the kind has it"
     )
     return [Caution(CODE, said)]
 
 
-class _Ladder:
+class Ladder:
     """All rows by rising loss, equal ones on one rung; the figures of rows that count so many times each."""
+
+    @classmethod
+    def of(cls, members: Losses, others: Losses) -> "Ladder":
+        """The rows that trained, and after them the others."""
+        every = np.concatenate([members.values, others.values])
+        # What is no number tells nothing.
+        every = np.where(np.isfinite(every), every, np.finfo(np.float64).max)
+        return cls(every, np.arange(len(every)) < len(members.values))
 
     def __init__(self, losses: np.ndarray, is_member: np.ndarray) -> None:
         self._order = np.argsort(losses, kind="stable")
@@ -146,6 +178,10 @@ class _Ladder:
         self._ranked, self._is_member = ranked, is_member[self._order]
         # A mean of the largest float there is would be none.
         self._bounded = np.minimum(ranked, 1e30)
+
+    def once(self) -> np.ndarray:
+        """Each row as often as it is there, (1, rows)."""
+        return np.ones((1, len(self._order)))
 
     def figures(self, times: np.ndarray) -> dict[str, np.ndarray]:
         """`times` (resamples, rows) to (resamples,) each."""
@@ -167,8 +203,7 @@ def _draw(members: np.ndarray, others: np.ndarray, seed: int) -> Iterator[np.nda
     """How often each row stands in a resample, (1, rows): units of either side are drawn again among their own."""
     sides = [np.unique(units, return_inverse=True)[1] for units in (members, others)]
     counts = [int(places.max(initial=-1)) + 1 for places in sides]
-    if min(counts) < 2:
-        # One of a kind could only be drawn over and over.
+    if min(counts) < LEAST_UNITS:
         return
     random = np.random.default_rng(seed)
     for _ in range(RESAMPLES):

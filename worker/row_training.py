@@ -25,6 +25,7 @@ from worker import (
     distribution,
     evaluation,
     explainable,
+    fold_membership,
     input_statistics,
     judgement,
     kept_rows,
@@ -85,7 +86,11 @@ def learn(desk: Desk, params: Any) -> Learned:
     cautions = tell(desk, prepared.cautions)
     crossed = None
     if params.folds is not None:
-        crossed = cross_validation.run(desk, material.kind, prepared, material.make, describe, params)
+        crossed = cross_validation.run(
+            desk, material.kind, prepared, material.make, describe, params,
+            # With a test the model itself is attacked.
+            is_attacked=desk.claim.action != TRIAL and prepared.test is None,
+        )  # fmt: skip
         cautions += tell(desk, crossed.cautions)
     network, objective = describe(prepared)
     plan = plans.of(params, prepared.train_rows, prepared.train_groups)
@@ -96,7 +101,7 @@ def learn(desk: Desk, params: Any) -> Learned:
     )
     cautions += tell(desk, judged.cautions)
     metrics = judged.metrics | _beside(desk, material, describe, fitted, judged, params)
-    report = _membership(desk, (network, fitted.weights), prepared, params, is_crossed=crossed is not None)
+    report = _membership(desk, (network, fitted.weights), prepared, params, crossed)
     cautions += tell(desk, membership.cautions(report))
     privacy = {
         "dp": statement.tell(params, plan, epochs=fitted.epochs, is_table=material.is_table),
@@ -182,13 +187,15 @@ def _membership(
     model: tuple[NetworkSpec, dict[str, np.ndarray]],
     prepared: Prepared,
     params: Any,
-    *,
-    is_crossed: bool,
+    crossed: Crossed | None,
 ) -> Json:
     """How well its training rows can be told; of a trial nobody asks, for it is no version."""
     if desk.claim.action == TRIAL:
         return membership.unmeasured("it is a trial of a search")
-    return membership.report(prepared, *model, is_crossed=is_crossed, seed=params.seed, check=desk.check)
+    if crossed is not None and crossed.attacked:
+        unit = membership.unit_of(prepared)
+        return fold_membership.report(crossed.attacked, unit=unit, params=params, check=desk.check)
+    return membership.report(prepared, *model, is_crossed=crossed is not None, seed=params.seed, check=desk.check)
 
 
 def _fit(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sqlalchemy import Connection, make_url
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from shared import ids
 from shared.database import Database
@@ -28,6 +28,8 @@ CACHED_AT_MOST = 4096
 # A place's first key, or its tenant's, may be made by somebody else at the same moment.
 TRIES = 5
 POOL_SIZE = 2
+# What PostgreSQL says to a role that lacks a grant.
+NOT_ADMITTED = "42501"
 
 log = logger("keys")
 
@@ -100,12 +102,12 @@ class KeyStore:
 
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
-        with self._database.transaction() as sql:
+        with _admitted(self.url), self._database.transaction() as sql:
             yield self._placed(sql)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        with self._database.reading() as sql:
+        with _admitted(self.url), self._database.reading() as sql:
             yield self._placed(sql)
 
     def find(self, place: str) -> Found:
@@ -229,6 +231,19 @@ def _telling(place: str) -> Iterator[None]:
     except Tampered as cause:
         log.error("key_damaged", key=place)
         raise Damaged(f"The key of the stored file {place.rpartition('/')[2]} is damaged: restore it.") from cause
+
+
+@contextmanager
+def _admitted(url: str) -> Iterator[None]:
+    try:
+        yield
+    except ProgrammingError as cause:
+        if getattr(cause.orig, "sqlstate", None) != NOT_ADMITTED:
+            raise
+        raise key_rows.wrong(
+            f"The role of {_shown(url)} may not use the key store, the schema {key_tables.SCHEMA}: give it the grants "
+            "that docs/operations.md lists, as the owner, and start again. Nothing was changed."
+        ) from cause
 
 
 def _make_private(url: str) -> None:

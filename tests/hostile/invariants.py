@@ -19,7 +19,8 @@ from sqlalchemy import select
 
 from shared import keys, models, webhooks
 from shared.jobs import ENDED
-from shared.tables import audit_log, dataset_files, datasets, jobs, outputs
+from shared.tables import attempts, audit_log, metadata, tenants
+from shared.tables import keys as key_rows
 from tests.conftest import make_tenant
 from tests.faults.house import LIMIT_S, House
 from tests.waiting import until
@@ -29,8 +30,10 @@ from tests.web.serving import Server
 MiB = 1024 * 1024
 # Of the web process and of a worker's main process, beside what they hold when they have served each call once.
 GROWTH_AT_MOST = 32 * MiB
-# What changes by a request or a job alone; the house itself counts, sweeps and fires in the others.
-OWNED = [datasets, dataset_files, jobs, outputs]
+# All that anybody has. The others are the house's own: it counts in `tallies`, and its `workers` beat.
+OWNED = {table: table.c.tenant for table in metadata.sorted_tables if "tenant" in table.c} | {tenants: tenants.c.id}
+# When a key was used, and that the sweep has looked after an attempt a minute after its end, is no thing of anybody's.
+MOVING = {key_rows.c.last_used_at, attempts.c.swept}
 OCTETS = {"Content-Type": "application/octet-stream"}
 TINY = b"tempo,genre\n120,rock\n90,pop\n"
 # No path of ours, no frame of a stack, no statement, no page.
@@ -179,21 +182,23 @@ class Watch:
         grown = {pid: held - self._held[pid] for pid, held in self._memory().items()}
         assert max(grown.values()) <= GROWTH_AT_MOST, {pid: each / MiB for pid, each in grown.items()}  # I4
 
-    def _things_of(self, tenant: Tenant) -> str:
-        """A digest of a tenant's rows and of its files as they lie."""
-        digest = hashlib.sha256()
+    def _things_of(self, tenant: Tenant) -> dict[str, str]:
+        """A digest of a tenant's rows of each table, and one of its files as they lie."""
+        found = {}
         with self.house.database.reading() as sql:
-            for table in OWNED:
-                # When a key was used is no thing of anybody's.
-                columns = [column for column in table.c if column.name != "last_used_at"]
-                rows = sql.execute(select(*columns).where(table.c.tenant == tenant.id)).all()
-                digest.update(repr(sorted(map(repr, rows))).encode())
+            for table, owner in OWNED.items():
+                columns = [column for column in table.c if column not in MOVING]
+                rows = sql.execute(select(*columns).where(owner == tenant.id)).all()
+                found[table.name] = hashlib.sha256(repr(sorted(map(repr, rows))).encode()).hexdigest()
+        files = hashlib.sha256()
         for path in _files(self.house.settings.home / "storage" / "t" / tenant.id):
-            digest.update(str(path).encode() + path.read_bytes())
-        return digest.hexdigest()
+            files.update(str(path).encode() + path.read_bytes())
+        return {**found, "files": files.hexdigest()}
 
     def _check_things(self) -> None:
-        assert self._things_of(self.witness) == self._kept, "what was there has changed"  # I5
+        now = self._things_of(self.witness)
+        changed = [name for name, found in now.items() if found != self._kept[name]]
+        assert changed == [], f"what was there has changed: {changed}"  # I5
         used = self.attacker.call("GET", "/v1/limits")
         assert (used["jobs_queued"]["used"], used["jobs_running"]["used"]) == (0, 0), "something stays reserved"
 

@@ -173,6 +173,8 @@ def membership(low: float, high: float, verdict: str = "no_leak_seen") -> Json:
         ({"dp": "none", "membership": {"measured": False, "reason": "nothing was held out"}},
          ["Differential privacy: none (trained without it)", "nothing was held out"]),
         ({"dp": "none", "membership": membership(0.4, 0.9, "inconclusive")}, ["too few rows"]),
+        ({"dp": "none", "membership": {**membership(0.5, 0.53), "folds": 5, "caution": "attacked were others"}},
+         ["hardly be told", "attacked were others"]),
     ],
 )  # fmt: skip
 def test_a_card_says_in_words_what_is_given_away(
@@ -228,6 +230,42 @@ def test_a_gate_refuses_what_has_no_report_and_no_epsilon(caller: Caller, databa
 
     assert "no membership report" in refusals[0] and "not trained privately" in refusals[0]
     assert "membership" not in refusals[1] and "not trained privately" in refusals[1]
+
+
+NO_INTERVAL = {"value": 0.2, "interval": None}
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (membership(0.50, 0.60), None),
+        (membership(0.50, 0.601), "upper end"),
+        (membership(0.65, 0.75, "leaks"), "upper end"),
+        (membership(0.40, 0.59, "inconclusive"), None),
+        (membership(0.40, 0.90, "inconclusive"), "1,000 that trained and 2,000 that did not are too few to tell"),
+        ({**membership(0.1, 0.3, "inconclusive"), "auc": NO_INTERVAL}, "without an interval: hold out more rows"),
+        ({"measured": False, "reason": "nothing was held out"}, "no membership report: nothing was held out"),
+    ],
+    ids=["passes", "too high", "leaks", "few and low", "few and wide", "too few for an interval", "unmeasured"],
+)
+def test_a_gate_compares_the_upper_end_and_lets_nothing_pass_that_is_unknown(
+    caller: Caller, database: Database, tenant: str, report: Json, said: str | None
+) -> None:
+    number = private_version(database, tenant, privacy={"dp": "none", "membership": report})
+
+    answer = require(caller, number, privacy={"membership_auc_at_most": 0.6})
+
+    assert answer.status_code == (200 if said is None else 409), answer.json
+    assert said is None or said in answer.json["detail"]
+
+
+def test_a_refusal_of_what_surely_leaks_does_not_ask_for_more_rows(
+    caller: Caller, database: Database, tenant: str
+) -> None:
+    told = {"dp": "none", "membership": membership(0.7, 0.9, "inconclusive")}
+    number = private_version(database, tenant, privacy=told)
+
+    assert "too few" not in require(caller, number, privacy={"membership_auc_at_most": 0.6}).json["detail"]
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,7 @@ from sqlalchemy import Row, update
 
 from shared import audits, datasets, job_list, jobs
 from shared.audits import Decision
-from shared.database import Database
 from shared.errors import NotAllowedNow
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import datasets as table
 from tests.worker import canonical, labelled, recorded, working
 from worker import runner, tables
@@ -21,11 +18,6 @@ from worker.runner import Post
 
 Json = dict[str, Any]
 QUICK = {"epochs": 8, "hidden": [{"units": 8}], "learning_rate": 0.02, "batch_size": 16, "early_stopping": False}
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

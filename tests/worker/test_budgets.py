@@ -6,19 +6,11 @@ import pytest
 from sqlalchemy import update
 
 from shared import jobs
-from shared.database import Database
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import jobs as job_table
 from tests.worker import working
 from tests.worker.working import ENDLESS, SHORT
 from worker import runner
 from worker.runner import Post
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

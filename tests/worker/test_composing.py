@@ -12,10 +12,7 @@ import pytest
 from sqlalchemy import Row
 
 from shared import datasets, jobs, rights
-from shared.database import Database
 from shared.row_keys import RowKeys
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import outputs
 from tests import factories
 from tests.worker import chorales, scores, working
@@ -34,11 +31,6 @@ PIECES = {f"songs/{seed}.mid": chorales.chorale(seed, name=f"songs/{seed}.mid") 
 def database_url(sqlite_url: str) -> str:
     """One database is enough: what is written here goes the way that every job's end goes."""
     return sqlite_url
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

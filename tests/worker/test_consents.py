@@ -10,11 +10,9 @@ import pytest
 from sqlalchemy import insert, select
 
 from shared import jobs, pseudonyms, rights
-from shared.database import Database, now
+from shared.database import now
 from shared.errors import JobFailed
 from shared.row_keys import RowKeys
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.table_params import TableTraining
 from shared.tables import outputs, rights_entries, versions
 from tests.worker import canonical, working
@@ -25,11 +23,6 @@ from worker.runner import Post
 SHORT = {**working.SHORT, "keep_examples": False, "importance": False}
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 def ingested(folder: Path, text: str, **columns: str) -> Json:

@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 
 from shared import jobs
-from shared.database import Database
-from shared.settings import Settings
-from shared.storage import Storage
 from tests.worker import canonical, working
 from worker import runner
 from worker.runner import Post
@@ -17,11 +14,6 @@ from worker.runner import Post
 Json = dict[str, Any]
 ROWS = 96
 QUICK = {"epochs": 8, "hidden": [{"units": 8}], "learning_rate": 0.01, "batch_size": 16}
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 def columns() -> Json:

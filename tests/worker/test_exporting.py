@@ -12,10 +12,7 @@ import pytest
 from sqlalchemy import Row, select, update
 
 from shared import jobs
-from shared.database import Database
 from shared.kept_files import EXAMPLES
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import outputs, versions
 from tests import factories
 from tests.worker import canonical, working
@@ -34,11 +31,6 @@ NUMBERS = {"epochs": 5, "hidden": [{"units": 6, "activation": "gelu"}], "baselin
 def database_url(sqlite_url: str) -> str:
     """What is written ends a job as any other does, which is tried on both databases in test_runner."""
     return sqlite_url
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 def train(post: Post, tenant: str, dataset: str, **values: Any) -> Row[Any]:

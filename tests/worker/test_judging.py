@@ -9,9 +9,6 @@ import pytest
 from sqlalchemy import Row, update
 
 from shared import jobs, models
-from shared.database import Database
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import datasets
 from tests.worker import canonical, working
 from worker import kept_rows, runner
@@ -22,11 +19,6 @@ BADLY = {**WELL, "epochs": 1, "learning_rate": 1e-6}
 LEARNED_BESIDE = {"calibration", "thresholds", "abstaining"}
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 def store(post: Post, tenant: str, folder: Path, columns: Mapping[str, Any], **roles: Any) -> str:

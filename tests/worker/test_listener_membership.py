@@ -7,9 +7,6 @@ import numpy as np
 import pytest
 from sqlalchemy import Row
 
-from shared.database import Database
-from shared.settings import Settings
-from shared.storage import Storage
 from tests.worker import plays as made_plays
 from tests.worker import working
 from tests.worker.plays import Plays
@@ -29,11 +26,6 @@ COUNTING: Json = {"model": "popularity"}
 def database_url(sqlite_url: str) -> str:
     """One database is enough: a report goes the way that the rest of a version goes."""
     return sqlite_url
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

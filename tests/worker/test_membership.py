@@ -103,10 +103,15 @@ def test_groups_are_drawn_again_whole() -> None:
     assert by_group[1] - by_group[0] > 3 * (by_row[1] - by_row[0])
 
 
-def test_one_group_has_no_interval() -> None:
-    found = compare(Losses(np.arange(5.0), np.zeros(5)), alone(np.arange(9.0)))
+@pytest.mark.parametrize(("units", "is_told"), [(1, False), (9, False), (10, True)])
+def test_of_few_units_there_is_no_interval(units: int, is_told: bool) -> None:
+    values = np.linspace(0, 1, 40)
 
-    assert found["auc"]["interval"] is None and membership.cautions(found) == []
+    sides = Losses(values[::2], np.arange(20) % units), alone(values[1::2])
+    found = [compare(*sides), compare(*reversed(sides))]
+
+    assert [each["auc"]["interval"] is not None for each in found] == [is_told, is_told]
+    assert is_told or membership.cautions(found[0]) == []
 
 
 def test_a_loss_without_bound_is_still_counted() -> None:

@@ -6,9 +6,6 @@ from typing import Any
 import pytest
 
 from shared import jobs
-from shared.database import Database
-from shared.settings import Settings
-from shared.storage import Storage
 from tests.worker import recorded, working
 from worker import runner
 from worker.private import accounting, statement
@@ -25,11 +22,6 @@ Json = dict[str, Any]
 def database_url(sqlite_url: str) -> str:
     """What is written ends a job as any other does, which is tried on both databases in test_runner."""
     return sqlite_url
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture
@@ -72,4 +64,5 @@ def test_a_head_on_recordings_tells_what_bounds_a_recording_or_an_artist(post: P
     for said in (single, grouped):
         report = said["membership"]
         assert (report["measured"], report["verdict"]) == (True, "inconclusive")
-        assert report["members"] > report["others"] > 0 and len(report["auc"]["interval"]) == 2
+        # Of so few there is a figure, and nothing that bounds it.
+        assert report["members"] > report["others"] > 0 and report["auc"]["interval"] is None

@@ -9,9 +9,6 @@ import pytest
 from sqlalchemy import Row
 
 from shared import job_list
-from shared.database import Database
-from shared.settings import Settings
-from shared.storage import Storage
 from tests.worker import canonical, working
 from tests.worker import training_cases as cases
 from tests.worker.training_cases import KilledError, Saving, Silent
@@ -35,11 +32,6 @@ PARAMS: Json = {"epochs": 4, "batch_size": 50, "hidden": [{"units": 8}], "learni
 def database_url(sqlite_url: str) -> str:
     """What is written ends a job as any other does, which is tried on both databases in test_runner."""
     return sqlite_url
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

@@ -11,9 +11,6 @@ import pytest
 from sqlalchemy import func, select, update
 
 from shared import alias_moves, jobs, models
-from shared.database import Database
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import aliases, datasets, events
 from tests.worker import canonical, recorded, working
 from tests.worker.working import ENDLESS, Working
@@ -31,11 +28,6 @@ Json = dict[str, Any]
 
 def gated(metric: str = "log_loss") -> Json:
     return {**CHAMPION, "require": {"metric": metric, "not_worse_than": "champion"}}
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

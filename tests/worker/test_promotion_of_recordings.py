@@ -6,9 +6,6 @@ from typing import Any
 import pytest
 
 from shared import jobs, models
-from shared.database import Database
-from shared.settings import Settings
-from shared.storage import Storage
 from tests.worker import recorded, working
 from tests.worker.recorded import manifest
 from worker import runner
@@ -20,11 +17,6 @@ PROMOTE = {"alias": "champion", "require": {"metric": "log_loss", "not_worse_tha
 LOW_HZ, HIGH_HZ = 110.0, 1760.0
 
 Json = dict[str, Any]
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture(scope="module")

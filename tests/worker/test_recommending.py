@@ -11,10 +11,7 @@ import pytest
 from sqlalchemy import Row, update
 
 from shared import jobs
-from shared.database import Database
 from shared.errors import TryAgain
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import datasets as dataset_table
 from shared.tables import outputs
 from shared.tables import versions as version_table
@@ -40,11 +37,6 @@ PLAYS = made_plays.make(240, 200, seed=3)
 def database_url(sqlite_url: str) -> str:
     """One database is enough: what is written here goes the way that every job's end goes."""
     return sqlite_url
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

@@ -11,9 +11,6 @@ from sqlalchemy import Row, update
 
 from shared import jobs, models
 from shared import storage as places
-from shared.database import Database
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import attempts, datasets, versions
 from tests.worker import canonical, plays, recommended, working
 from worker import lineage, runner, sameness, sweep
@@ -28,11 +25,6 @@ Json = dict[str, Any]
 def database_url(sqlite_url: str) -> str:
     """What is written ends a job as any other does, which is tried on both databases in test_runner."""
     return sqlite_url
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

@@ -20,11 +20,6 @@ from worker.runner import Post
 
 
 @pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
-
-
-@pytest.fixture
 def version(post: Post, tenant: str, tmp_path: Path) -> str:
     """A model that was trained under the first key."""
     job = working.submit(post, tenant, working.store_dataset(post, tenant, tmp_path))

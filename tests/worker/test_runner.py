@@ -6,9 +6,6 @@ import pytest
 from sqlalchemy import select, update
 
 from shared import datasets, jobs, recovery, workers
-from shared.database import Database
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import epochs
 from shared.tables import jobs as job_table
 from tests import factories
@@ -16,11 +13,6 @@ from tests.worker import working
 from tests.worker.working import ENDLESS, SHORT, Working
 from worker import runner
 from worker.runner import Post
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

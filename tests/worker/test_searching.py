@@ -8,11 +8,9 @@ import pytest
 from sqlalchemy import func, select, update
 
 from shared import jobs, recovery, studies, tuning
-from shared.database import Database, now
+from shared.database import now
 from shared.jobs import PARKED
 from shared.kinds import KINDS
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import attempts, outputs
 from shared.tables import jobs as job_table
 from tests import factories
@@ -30,11 +28,6 @@ SPACE = {
 SEARCH: Json = {"train": {"epochs": 9}, "space": SPACE, "trials": 3, "halving": None, "min_gain_per_hour": None}
 ONE_NETWORK = {"epochs": 27, "hidden": [{"units": 4}], "early_stopping": False}
 RATES = {"learning_rate": {"type": "float", "low": 0.0001, "high": 0.1, "log": True}}
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

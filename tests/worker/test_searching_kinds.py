@@ -6,10 +6,7 @@ from typing import Any
 import pytest
 
 from shared import jobs, studies, tuning
-from shared.database import Database
 from shared.kinds import KINDS
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tuning_params import TUNE
 from tests.worker import chorales, recommended, recorded, scores, working
 from tests.worker import plays as made_plays
@@ -23,11 +20,6 @@ Json = dict[str, Any]
 def database_url(sqlite_url: str) -> str:
     """One database is enough: what is written here goes the way that every search goes."""
     return sqlite_url
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 def search(post: Post, tenant: str, dataset: str, kind: str, **params: Any) -> Any:

@@ -7,21 +7,13 @@ from sqlalchemy import update
 
 from shared import claims, features, pseudonyms, recovery
 from shared import storage as places
-from shared.database import Database
 from shared.errors import JobFailed
 from shared.features import Feature
-from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import attempts, jobs
 from tests.worker import working
 from tests.worker.interactions import uploading
 from worker import runner, sweep
 from worker.runner import Post
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 def age(post: Post) -> None:

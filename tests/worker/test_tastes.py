@@ -8,14 +8,11 @@ import pytest
 from sqlalchemy import Row
 
 from shared import models
-from shared.database import Database
 from shared.errors import EtudeError, NotAllowedNow
 from shared.list_params import ListParams
-from shared.settings import Settings
 from shared.storage import Storage
 from shared.tables import datasets as dataset_table
 from tests.worker import plays as made_plays
-from tests.worker import working
 from tests.worker.recommended import put_version, store
 from worker import tastes
 from worker.recommenders import splits
@@ -23,11 +20,6 @@ from worker.runner import Post
 from worker.tastes import Listeners, Model, Tastes
 
 PLAYS = made_plays.interactions(made_plays.make(60, 40, seed=5))
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture

@@ -13,16 +13,13 @@ import pytest
 from sqlalchemy import Row, update
 
 from shared import models
-from shared.database import Database
 from shared.errors import InvalidRequest, NotAllowedNow, NotFound
 from shared.list_params import ListParams
 from shared.questions import Asker, Wish
 from shared.settings import Settings
-from shared.storage import Storage
 from shared.tables import datasets as dataset_table
 from shared.tables import outputs
 from tests.worker import plays as made_plays
-from tests.worker import working
 from tests.worker.recommended import make_version, run, store
 from worker import tastes
 from worker.answers import Answering
@@ -54,11 +51,6 @@ RULES: dict[str, Json] = {
 def database_url(sqlite_url: str) -> str:
     """One database is enough: an answer reads two rows."""
     return sqlite_url
-
-
-@pytest.fixture
-def post(settings: Settings, database: Database, storage: Storage) -> Post:
-    return working.make_post(settings, database, storage)
 
 
 @pytest.fixture
