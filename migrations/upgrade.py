@@ -1,4 +1,5 @@
-"""`python -m migrations.upgrade`: bring the database to the newest schema, and seal what a release before left open.
+"""`python -m migrations.upgrade`: bring the database to the newest schema, admit the role of the service to it, and
+seal what a release before left open.
 
 Any number of processes may say it.
 """
@@ -10,6 +11,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, inspect, make_url
 
+from migrations import roles
 from shared import settings
 from shared.backup import engines
 from shared.database import Database
@@ -39,6 +41,15 @@ def upgrade(database_url: str, revision: str = "head") -> None:
         command.upgrade(config(sql), revision)
 
 
+def admit(chosen: Settings) -> None:
+    """Let the service's role in, if it has one of its own. Raises RoleWrong."""
+    if not chosen.app_database_url:
+        return
+    with engines.writing(make_url(chosen.database_url)) as sql:
+        sql.exec_driver_sql(f"SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")
+        roles.admit(sql, chosen)
+
+
 def seal_names(chosen: Settings) -> int:
     """Seal the cells of SQL from before names were sealed, which nothing else would find; returns how many rows."""
     database = Database(chosen, whose=EVERYONE, erases=True)
@@ -64,6 +75,10 @@ def main() -> None:
         # Before the schema: the older release runs on while nothing was changed.
         starting.demand(chosen)
     upgrade(chosen.database_url)
+    try:
+        admit(chosen)
+    except roles.RoleWrong as reason:
+        sys.exit(str(reason))
     try:
         seal_names(chosen)
     except EtudeError as error:

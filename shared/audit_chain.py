@@ -1,7 +1,7 @@
 """The chains of the audit log: whether each row is what was written, and where what is kept of one begins.
 
 `python -m shared.audit_chain verify` looks for rows that were changed, removed or put elsewhere; `forget` lets go of
-old ones.
+old ones, which on PostgreSQL only the tables' owner can.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, delete, exists, func, select, type_coerce, update
+from sqlalchemy import Connection, Row, Text, delete, exists, func, select, text, type_coerce, update
 
 from shared import audit_log, settings
 from shared.audit_log import BEGINNING, Entry
@@ -21,6 +21,16 @@ from shared.tables import audit_log as table
 from shared.tenancy import EVERYONE
 
 AT_ONCE = 1000
+FORGETS = "let go of rows from before a day, of all tenants; on PostgreSQL with the URL of the tables' owner"
+
+
+IS_OWNER = text(
+    "SELECT pg_has_role(current_user, relowner, 'USAGE') FROM pg_class WHERE oid = CAST('audit_heads' AS regclass)"
+)
+
+
+class NotTheOwner(Exception):
+    """The database lets this role go on with the log, and forget nothing."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,12 @@ def forget(sql: Connection, *, before: float) -> int:
     """Let go of the rows from before a moment (seconds since 1970), of all tenants; returns how many.
 
     The last row of each stays. What is kept begins with the hash of what went, so that it can still be verified.
+    Raises NotTheOwner.
     """
+    if sql.dialect.name == "postgresql" and not sql.execute(IS_OWNER).scalar_one():
+        raise NotTheOwner(
+            "Only the owner of the tables lets go of rows: give ETUDE_DATABASE_URL with the owner's role."
+        )
     gone = 0
     for head in sql.execute(select(heads).order_by(heads.c.tenant).with_for_update()).all():
         mine = table.c.tenant == head.tenant
@@ -107,6 +122,8 @@ def main(arguments: list[str] | None = None) -> None:
             return
         with database.reading() as sql:
             found = verify(sql)
+    except NotTheOwner as reason:
+        sys.exit(str(reason))
     finally:
         database.close()
     for head in found.heads:
@@ -120,7 +137,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m shared.audit_chain", description="The audit log of all tenants.")
     does = parser.add_subparsers(dest="does", required=True)
     does.add_parser("verify", help="find rows that were changed, removed or put elsewhere")
-    forgetting = does.add_parser("forget", help="let go of rows from before a day, of all tenants")
+    forgetting = does.add_parser("forget", help=FORGETS, description=FORGETS)
     forgetting.add_argument("--before", type=_day, required=True, metavar="2026-01-31", help="a day, beginning in UTC")
     return parser
 

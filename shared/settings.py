@@ -13,7 +13,7 @@ from shared.containment.tiers import TIERS
 # Read by the client, by the tests and by docker compose.
 OF_OTHERS = ("ETUDE_URL", "ETUDE_KEY", "ETUDE_TEST_DATABASE_URL")
 # Each may hold a password: what was received is not printed.
-SECRETS = ("PEPPER", "METRICS_TOKEN", "DATABASE_URL", "REDIS_URL", "STORAGE_URL")
+SECRETS = ("PEPPER", "METRICS_TOKEN", "DATABASE_URL", "APP_DATABASE_URL", "REDIS_URL", "STORAGE_URL")
 MiB = 1024 * 1024
 GiB = 1024 * MiB
 
@@ -32,6 +32,7 @@ class Settings:
     host: str
     port: int
     database_url: str
+    app_database_url: str
     redis_url: str
     storage_url: str
     keys_url: str
@@ -110,6 +111,8 @@ def read(environment: Mapping[str, str] = os.environ) -> Settings:
         host=take("HOST", "127.0.0.1", str),
         port=take("PORT", 8000, _whole(0, 65535)),
         database_url=database_url,
+        # Of the role that an upgrade makes for all other processes; theirs is in DATABASE_URL.
+        app_database_url=take("APP_DATABASE_URL", "", _postgresql_url),
         redis_url=take("REDIS_URL", "", _redis_url),
         storage_url=take("STORAGE_URL", f"file://{home}/storage", _storage_url),
         keys_url=take("KEYS_URL", _keys_beside(database_url), _database_url),
@@ -267,6 +270,10 @@ _storage_url = _starting_with("a storage URL", "file://", "s3://")
 def _database_url(text: str) -> str:
     # As everybody writes it; the driver is ours to name.
     return _any_database_url(text).replace("postgresql://", "postgresql+psycopg://", 1)
+
+
+def _postgresql_url(text: str) -> str:
+    return _starting_with("a database URL", "postgresql+psycopg://", "postgresql://")(text)
 
 
 def _keys_beside(database_url: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
+from sqlalchemy import make_url
 
 from shared import redis_server
 from shared.processes import die_with_parent
@@ -177,12 +178,20 @@ class Deployment:
         said = {**(image_environment(target) if target else {}), **service.get("environment", {})}
         said |= {"PATH": f"{self._folder / 'bin'}:{os.environ['PATH']}", "OMP_NUM_THREADS": "2"}
         if target:
-            said |= {"ETUDE_DATABASE_URL": self._database_url, "ETUDE_HOST": "127.0.0.1", "ETUDE_PORT": str(self.port)}
+            said |= {"ETUDE_HOST": "127.0.0.1", "ETUDE_PORT": str(self.port)}
+            said |= {variable: self._there(text) for variable, text in said.items() if "@postgres:5432/" in text}
         return {variable: self._here(name, text) for variable, text in said.items()}
 
     def folder_of_code(self, name: str) -> Path:
         """Where the service's process starts: an image's /app."""
         return ROOT
+
+    def _there(self, text: str) -> str:
+        """The same role of the server of this host; for the file's superuser its own."""
+        asked, there = make_url(text), make_url(self._database_url)
+        if asked.username != whole()["services"]["postgres"]["environment"]["POSTGRES_USER"]:
+            there = there.set(username=asked.username, password=asked.password)
+        return there.render_as_string(hide_password=False)
 
     def _here(self, name: str, text: str) -> str:
         text = text.replace("@redis:6379", f"@127.0.0.1:{self._redis_port}")

@@ -50,7 +50,6 @@ def postgres() -> Iterator[postgres_server.Server]:
     server.create_database(TEMPLATE)
     upgrade(server.url(TEMPLATE))
     server.admit_app(TEMPLATE)
-    make_key_tables(server.app_url(TEMPLATE))
     yield server
     server.stop()
 

@@ -18,6 +18,9 @@ import psutil
 import psycopg
 from sqlalchemy import make_url
 
+from migrations.upgrade import admit
+from shared.settings import read
+
 START_LIMIT_S = 60.0
 PR_SET_PDEATHSIG = 1
 APP = "etude_app"
@@ -45,32 +48,15 @@ class Server:
         return make_url(self.url(database)).set(username=APP, password=APP).render_as_string(hide_password=False)
 
     def admit_app(self, database: str) -> None:
-        """Let that role use the tables of a database, and of its copies; as docs/operations.md has it."""
-        owner = self.url(database).replace("postgresql+psycopg", "postgresql")
-        with psycopg.connect(owner, autocommit=True) as sql:
-            if sql.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (APP,)).fetchone() is None:
-                sql.execute(f"CREATE ROLE {APP} LOGIN NOSUPERUSER NOBYPASSRLS PASSWORD '{APP}'")  # type: ignore[call-overload]
-            sql.execute(f'GRANT CREATE ON DATABASE "{database}" TO {APP}')  # type: ignore[call-overload]
-            sql.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {APP}")  # type: ignore[call-overload]
-            sql.execute(f"GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA public TO {APP}")  # type: ignore[call-overload]
-
-    def admit_app_to_keys(self, database: str) -> None:
-        """And the key store, of which either may have made the tables."""
-        owner = self.url(database).replace("postgresql+psycopg", "postgresql")
-        with psycopg.connect(owner, autocommit=True) as sql:
-            sql.execute("CREATE SCHEMA IF NOT EXISTS etude_keys")
-            sql.execute(f"GRANT USAGE, CREATE ON SCHEMA etude_keys TO {APP}")  # type: ignore[call-overload]
-            sql.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA etude_keys TO {APP}")  # type: ignore[call-overload]
-            sql.execute(f"GRANT {APP} TO CURRENT_USER")  # type: ignore[call-overload]
+        """Let that role into a database, and so into its copies, as an upgrade does."""
+        url = self.url(database)
+        admit(read({"ETUDE_DATABASE_URL": url, "ETUDE_APP_DATABASE_URL": self.app_url(database)}))
 
     def create_database(self, name: str, template: str | None = None) -> None:
         # Copied file by file: through the log, as is its default, PostgreSQL takes four times as long.
         copied = f' TEMPLATE "{template}" STRATEGY file_copy' if template else ""
         with psycopg.connect(self._own_url(), autocommit=True) as sql:
             sql.execute(f'CREATE DATABASE "{name}"{copied}')  # type: ignore[call-overload]
-            if template:
-                # Searches write their trials into a schema of their own (worker/notebook.py).
-                sql.execute(f'GRANT CREATE ON DATABASE "{name}" TO {APP}')  # type: ignore[call-overload]
         self.made.append(name)
 
     def drop_database(self, name: str) -> None:

@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+import urllib.request
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -17,6 +18,7 @@ import pytest
 from etude import Client
 from redis import Redis
 from redis.exceptions import AuthenticationError
+from sqlalchemy import create_engine, make_url
 
 from shared import ids
 from shared.settings import Settings
@@ -27,6 +29,8 @@ SECRETS = {
     "ETUDE_PEPPER": "p" * 40,
     "ETUDE_ROOT_KEY": "4e" * 32,
     "POSTGRES_PASSWORD": "sql7secret",
+    # As the tests' own, for they share the role.
+    "POSTGRES_APP_PASSWORD": postgres_server.APP,
     "REDIS_PASSWORD": "bell7secret",
 }
 OURS = ["migrate", "first-key", "web", "scheduler", "answers", "deliveries", "light-worker", "worker", "gpu-worker"]
@@ -88,6 +92,18 @@ def test_only_the_web_process_is_reached_and_only_from_this_host(services: dict[
     assert published == {"web": ["127.0.0.1:8000:8000"]}
     assert compose.whole()["networks"]["inside"] == {"internal": True}
     assert {name for name, service in services.items() if service["networks"] != ["inside"]} == {"web", "deliveries"}
+
+
+def test_only_the_migration_connects_as_the_superuser(services: dict[str, Any]) -> None:
+    superuser = services["postgres"]["environment"]["POSTGRES_USER"]
+
+    connects = {name: make_url(services[name]["environment"]["ETUDE_DATABASE_URL"]).username for name in OURS}
+    told = {name for name in services if SECRETS["POSTGRES_PASSWORD"] in str(services[name])}
+
+    assert connects == {**dict.fromkeys(OURS, postgres_server.APP), "migrate": superuser}
+    assert told == {"postgres", "migrate"}
+    admitted = services["migrate"]["environment"]["ETUDE_APP_DATABASE_URL"]
+    assert {services[name]["environment"]["ETUDE_DATABASE_URL"] for name in STAY} == {admitted}
 
 
 @pytest.mark.parametrize("name", [*OURS, "redis"])
@@ -245,6 +261,20 @@ def test_the_services_of_the_file_train_a_model_and_answer(deployment: Deploymen
     assert scored.result["rows"] == 200
     assert given["url"] == f"http://127.0.0.1:{deployment.port}"
     assert [deployment.check(name) for name in STAY if name in deployment.services] == [None] * 6
+
+
+def test_row_level_security_holds_for_every_process(deployment: Deployment) -> None:
+    logs = {name: deployment.log(name) for name in STAY if name in deployment.services}
+    engine = create_engine(deployment.environment("web")["ETUDE_DATABASE_URL"])
+    with engine.connect() as sql:
+        seen = sql.exec_driver_sql("SELECT count(*) FROM jobs").scalar_one()
+        owns = sql.exec_driver_sql("SELECT count(*) FROM pg_tables WHERE tableowner = current_user").scalar_one()
+    engine.dispose()
+
+    ready = json.loads(urllib.request.urlopen(f"http://127.0.0.1:{deployment.port}/readyz", timeout=10).read())
+    assert ready == {"status": "ok"}
+    assert [name for name, said in logs.items() if "row_security_bypassed" in said] == []
+    assert (seen, owns) == (0, 0)
 
 
 def test_redis_answers_nobody_without_the_password(deployment: Deployment) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from flask import Flask
 from granian.rsgi import HTTPProtocol, ProtocolClosed, Scope  # type: ignore[attr-defined]  # granian exports them
 
-from shared import ids, processes, traces
+from shared import ids, processes, row_security, traces
 from shared.database import Database
 from shared.errors import EtudeError, Unavailable
 from shared.keys import Keyring
@@ -298,6 +298,7 @@ def from_environment() -> Gateway:
     parent = multiprocessing.parent_process()
     processes.die_with_parent(None if parent is None else parent.pid)
     chosen = read_settings()
+    row_security.tell(chosen)
     services = create_services(chosen)
     traces.prepare(chosen)
     database = Database(chosen, busy_ms=PROMPT_MS)

@@ -9,7 +9,7 @@ import time
 import orjson
 from redis.exceptions import RedisError
 
-from shared import datasets, log, processes, questions, settings
+from shared import datasets, log, processes, questions, row_security, settings
 from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
 from shared.questions import Comparison, Inbox, Question, Taken, Wish
@@ -180,6 +180,7 @@ def main() -> None:
     settings.demand(chosen, "redis_url", "pepper")
     starting.demand(chosen)
     log.configure(chosen.log_level)
+    row_security.tell(chosen)
     stopped = processes.when_told_to_stop()
     Answering(chosen).run(stopped)
 

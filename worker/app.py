@@ -15,7 +15,7 @@ from celery import Celery, signals
 from celery.concurrency import asynpool
 from celery.exceptions import WorkerLostError
 
-from shared import ids, log, queue, recovery, settings, traces, workers
+from shared import ids, log, queue, recovery, row_security, settings, traces, workers
 from shared.containment import minimum, tier
 from shared.database import Database
 from shared.errors import Unavailable
@@ -45,6 +45,7 @@ def main() -> None:
     traces.demand(chosen)
     starting.demand_before_fork(chosen)
     log.configure(chosen.log_level)
+    row_security.tell(chosen)
     serve(chosen, queue_name=arguments.queue, slot=arguments.slot)
 
 

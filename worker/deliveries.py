@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from shared import addresses, deliveries, log, processes, settings
+from shared import addresses, deliveries, log, processes, row_security, settings
 from shared.database import Database
 from shared.deliveries import Claim, Due, Tried
 from shared.errors import Unavailable
@@ -143,6 +143,7 @@ def choose(due: Sequence[Due], in_hand: Counter[str], *, room: int) -> list[str]
 def main() -> None:
     chosen = settings.read()
     log.configure(chosen.log_level)
+    row_security.tell(chosen)
     stopped = processes.when_told_to_stop()
     Delivering(chosen).run(stopped)
 

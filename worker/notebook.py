@@ -13,8 +13,9 @@ from optuna.exceptions import OptunaError
 from optuna.storages import RDBStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
-from sqlalchemy import make_url, text
+from sqlalchemy import inspect, make_url, text
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.schema import CreateSchema
 
 from shared.database import Database
 from shared.errors import Unavailable
@@ -60,7 +61,9 @@ def _open(database: Database) -> RDBStorage:
         place, options = url, {"options": f"-c search_path={SCHEMA}"}
         with database.transaction() as sql:
             sql.execute(LOCK)
-            sql.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
+            # A role that owns nothing finds it made (migrations/roles.py), and may make none.
+            if not inspect(sql).has_schema(SCHEMA):
+                sql.execute(CreateSchema(SCHEMA))
     with database.transaction() as sql:
         # Held while the tables are made.
         if not database.is_sqlite:

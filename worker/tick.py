@@ -7,7 +7,21 @@ from typing import Any
 from redis.exceptions import RedisError
 from sqlalchemy import Connection, Row
 
-from shared import chunks, claims, datasets, fires, log, processes, queue, recovery, settings, studies, tallies, workers
+from shared import (
+    chunks,
+    claims,
+    datasets,
+    fires,
+    log,
+    processes,
+    queue,
+    recovery,
+    row_security,
+    settings,
+    studies,
+    tallies,
+    workers,
+)
 from shared.database import Database
 from shared.errors import Damaged, EtudeError, Unavailable
 from shared.sealing import starting
@@ -130,6 +144,7 @@ def main() -> None:
     settings.demand(chosen, "redis_url", "pepper")
     starting.demand(chosen)
     log.configure(chosen.log_level)
+    row_security.tell(chosen)
     stopped = processes.when_told_to_stop()
     tick = Tick(chosen)
     while not stopped.is_set():

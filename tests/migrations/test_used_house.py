@@ -140,7 +140,6 @@ def test_the_services_role_finds_what_the_owner_has_sealed(used: Settings, postg
     assert run(used).returncode == 0
     name = make_url(used.database_url).database or ""
     postgres.admit_app(name)
-    postgres.admit_app_to_keys(name)
 
     url = postgres.app_url(name)
     database = Database(replace(used, database_url=url, keys_url=url), whose=EVERYONE)
