@@ -31,7 +31,7 @@ SKILLS = Skills(["train"], ["classification"])
 def measure(rounds: int) -> list[Measurement]:
     with tempfile.TemporaryDirectory(prefix="etude-bench-") as folder:
         place = redis_server.make_place(Path(folder) / "redis")
-        argv = redis_server.arguments(redis_server.find_binary(), place)
+        argv = redis_server.arguments(redis_server.find_binary(), place, is_persistent=False)
         redis = subprocess.Popen(argv, stdout=subprocess.DEVNULL, preexec_fn=die_with_parent)
         redis_server.wait_ready(place)
         chosen = settings.read(

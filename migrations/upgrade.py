@@ -16,7 +16,7 @@ from shared import settings
 from shared.backup import engines
 from shared.database import Database
 from shared.errors import EtudeError
-from shared.sealing import old_cells, starting
+from shared.sealing import old_cells, old_hashes, starting
 from shared.settings import Settings
 from shared.tables import tenants
 from shared.tenancy import EVERYONE
@@ -59,6 +59,15 @@ def seal_names(chosen: Settings) -> int:
         database.close()
 
 
+def key_hashes(chosen: Settings) -> int:
+    """Put a key over the hashes from before they were keyed; returns how many rows."""
+    database = Database(chosen, whose=EVERYONE, erases=True)
+    try:
+        return sum(1 for _ in old_hashes.key_all(database))
+    finally:
+        database.close()
+
+
 def has_names_to_seal(chosen: Settings) -> bool:
     """Whether names of a release that did not seal them lie here, in whichever schema: its tenants are sealed last."""
     database = Database(chosen, whose=EVERYONE)
@@ -81,8 +90,9 @@ def main() -> None:
         sys.exit(str(reason))
     try:
         seal_names(chosen)
+        key_hashes(chosen)
     except EtudeError as error:
-        sys.exit(f"The names of an earlier release could not be sealed: {error.detail}")
+        sys.exit(f"What an earlier release has left open could not be sealed: {error.detail}")
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """Idempotency: the first answer to a POST with a key is kept in the transaction that made it true, and replayed."""
 
-import hashlib
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, bindparam, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from shared import sealed_columns
 from shared.database import now
 from shared.errors import InvalidRequest
 from shared.tables import answers
+
+# What the column of this name is a hash of.
+FINGERPRINT = "answers.fingerprint"
 
 
 @dataclass(frozen=True)
@@ -20,9 +23,10 @@ class Kept:
     body: str
 
 
-def fingerprint(method: str, path: str, body: bytes) -> str:
+def fingerprint(sql: Connection, tenant: str, method: str, path: str, body: bytes) -> str:
     """What must be equal for a request to be the same request."""
-    return hashlib.sha256(b"\n".join((method.encode(), path.encode(), body))).hexdigest()
+    said = b"\n".join((method.encode(), path.encode(), body))
+    return sealed_columns.digest(sql, tenant, FINGERPRINT, said)
 
 
 # Built once: putting a statement together costs as much as running it.

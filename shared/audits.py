@@ -3,7 +3,6 @@
 Every function is called inside one transaction.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,11 +10,11 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from shared import datasets, job_list
+from shared import datasets, job_list, sealed_columns
 from shared.audit_params import AUDIT
 from shared.database import now
 from shared.errors import NotAllowedNow, NotFound
-from shared.jobs import CANCELLED, FAILED, SUCCEEDED
+from shared.jobs import CANCELLED, FAILED, FINGERPRINT, SUCCEEDED
 from shared.tables import datasets as versions
 from shared.tables import jobs as job_table
 from shared.tables import label_decisions as table
@@ -98,10 +97,10 @@ def corrections(sql: Connection, job_id: str) -> dict[int, Label]:
     return {each.row: each.label for each in sql.execute(chosen)}
 
 
-def fingerprint(job_id: str, corrections: dict[int, Label]) -> str:
+def fingerprint(sql: Connection, tenant: str, job_id: str, corrections: dict[int, Label]) -> str:
     """Of everything that decides what a corrected version is like."""
     said = [AUDIT, job_id, sorted(corrections.items())]
-    return hashlib.sha256(json.dumps(said, ensure_ascii=False).encode()).hexdigest()
+    return sealed_columns.digest(sql, tenant, FINGERPRINT, json.dumps(said, ensure_ascii=False).encode())
 
 
 def apply(sql: Connection, tenant: str, audit: Row[Any]) -> Applied:
@@ -115,7 +114,7 @@ def apply(sql: Connection, tenant: str, audit: Row[Any]) -> Applied:
         said = "No label was found wrong yet: accept a suspect, by PUT /v1/jobs/{id}/audit/{row}, then apply."
         raise NotAllowedNow(said, code="nothing_accepted")
     sql.execute(select(job_table.c.id).where(job_table.c.id == audit.id).with_for_update())
-    same = fingerprint(audit.id, found)
+    same = fingerprint(sql, tenant, audit.id, found)
     earlier = _earlier(sql, tenant, same)
     if earlier is not None:
         return Applied(earlier, is_new=False)

@@ -53,7 +53,8 @@ class Database:
 
     On PostgreSQL it shows no row of any tenant unless it was opened for EVERYONE (shared/tenancy.py), or is asked `of`
     one. SQLite shows all that a statement asks for. `erases` has what is deleted overwritten; `seals` goes without
-    saying but for the key store, which is asked while a cell is sealed (shared/sealed_columns.py).
+    saying but for the key store, which is asked while a cell is sealed (shared/sealed_columns.py). `cells` seals what
+    lies elsewhere than in a column.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class Database:
         # process queue here instead, each woken as soon as it is its turn.
         self._turn = self._new_turn()
         self._synchronous = settings.sqlite_synchronous
-        self._cells = Cells(lambda: _open_keys(settings))
+        self.cells = Cells(lambda: _open_keys(settings))
         options: dict[str, Any] = {
             "pool_size": pool_size, "max_overflow": 16, "pool_timeout": 5,
             # A third of the time of json's, and every row has several such columns.
@@ -104,7 +105,7 @@ class Database:
             event.listen(engine, "before_execute", tenancy.narrow, retval=True)
             if seals:
                 event.listen(engine, "before_execute", sealed_columns.note)
-            setattr(engine.dialect, sealed_columns.CELLS, self._cells)
+            setattr(engine.dialect, sealed_columns.CELLS, self.cells)
         driver = self._reading.dialect.loaded_dbapi
         self._away = (driver.OperationalError, driver.InterfaceError)
         self._place = "?" if self.is_sqlite else "%s"
@@ -174,7 +175,7 @@ class Database:
         self._reading.dispose(close=False)
         # A thread of the parent may have held it at the fork.
         self._turn = self._new_turn()
-        self._cells.forget()
+        self.cells.forget()
 
     def truncate_log(self) -> None:
         """Have SQLite's log, which still holds what was overwritten, emptied; unless somebody reads just then."""
@@ -190,7 +191,7 @@ class Database:
             event.listen(pool, "checkin", _close_late)
             # One that came back in between.
             pool.dispose()
-        self._cells.close()
+        self.cells.close()
 
     def _new_turn(self) -> AbstractContextManager[object]:
         return _Turn(self._busy_ms / 1000) if self.is_sqlite else nullcontext()

@@ -26,6 +26,8 @@ QUEUED, RUNNING, SUCCEEDED, FAILED, CANCELLED = "queued", "running", "succeeded"
 ENDED = (SUCCEEDED, FAILED, CANCELLED)
 # Who holds a search while its trials run: no worker.
 PARKED = "its trials"
+# What the column of this name is a hash of.
+FINGERPRINT = "jobs.fingerprint"
 
 # A short job may overtake a long one that came before it, but only one that came less than this before it.
 PATIENCE_S = 900.0

@@ -1,5 +1,8 @@
 """Questions that a client waits for, by way of Redis: web asks, an answering worker answers.
 
+Both lie there sealed under the tenant's key, each for good under its own name: whoever reads Redis, or what it has
+saved, reads neither, and whoever writes there cannot give the answer to one question to another.
+
 The list holds ids alone. A question lies under a key of its own and vanishes when nobody waits for it any more, so that
 no two clocks are compared; whoever takes it there is the only one to do so. What Redis loses is asked again.
 """
@@ -9,7 +12,7 @@ import socket
 import threading
 import time
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import TypeAdapter
@@ -17,9 +20,11 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from shared import queue
-from shared.errors import EtudeError, Fault, InvalidRequest, NotAllowedNow, NotFound, Unavailable
+from shared.errors import Damaged, EtudeError, Fault, InvalidRequest, NotAllowedNow, NotFound, Unavailable
 from shared.list_params import ListParams
+from shared.log import logger
 from shared.schema import Closed
+from shared.sealing.cells import Cells, is_sealed
 from shared.settings import Settings
 
 WAITING = "etude.questions"
@@ -37,6 +42,20 @@ ANSWER_KEPT_MS = 5000
 BEAT_S, BEAT_KEPT_S = 10.0, 60
 
 Json = dict[str, Any]
+
+# In the place of an answer, and all that is said unsealed: whoever could not read a question has no key to seal with.
+UNREAD = orjson.dumps(
+    {
+        "status": Unavailable.status,
+        "code": Unavailable.code,
+        "detail": "A question or its answer could not be read on its way. Ask again; if that goes on, web and the"
+        " answering workers are not of one release or do not share their keys.",
+        "faults": [],
+        "retry_after_s": 2,
+    }
+)
+
+log = logger("questions")
 
 # An answer that is an error is raised again as the one that it was.
 ERRORS: dict[int, type[EtudeError]] = {
@@ -87,17 +106,18 @@ def read(content: bytes) -> Asked:
 
 @dataclass(frozen=True)
 class Taken:
-    """A question in the hands of the one worker that answers it; the content is not read yet."""
+    """A question in the hands of the one worker that answers it: opened, and not read yet."""
 
     name: str
+    tenant: str
     content: bytes
 
 
 class Asker:
     """Asks, and waits for the answer: safe to use from every thread."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._redis, self._limit_s = _connect(settings), settings.answer_s
+    def __init__(self, settings: Settings, cells: Cells) -> None:
+        self._redis, self._cells, self._limit_s = _connect(settings), cells, settings.answer_s
         self._seats = threading.Semaphore(ASKING_AT_ONCE)
 
     def ask(self, question: Asked) -> Json:
@@ -105,7 +125,7 @@ class Asker:
         if not self._seats.acquire(blocking=False):
             raise Unavailable("Too many clients ask at this moment: ask again.", retry_after_s=1)
         try:
-            return _read(self._wait(question))
+            return self._read(question.tenant, *self._wait(question))
         except (RedisError, OSError) as cause:
             raise Unavailable("Redis is away, and no question reaches who could answer: ask again.") from cause
         finally:
@@ -114,20 +134,30 @@ class Asker:
     def close(self) -> None:
         self._redis.close()
 
-    def _wait(self, question: Asked) -> bytes:
+    def _wait(self, question: Asked) -> tuple[str, bytes]:
+        """The question's name, and what was given to it."""
         name, until = secrets.token_hex(16), time.monotonic() + self._limit_s
         self._put(name, question)
         while (left_s := until - time.monotonic()) > 0:
             found = _pop(self._redis, _answer(name), max(LEAST_WAIT_S, min(left_s, WAIT_S)))
             if found is not None:
-                return found
+                return name, found
         self._withdraw(name)
         said = f"No answer came within {self._limit_s:g} s; a large dataset takes longer the first time: ask again."
         raise Unavailable(said, code="answer_late", retry_after_s=1)
 
+    def _read(self, tenant: str, name: str, given: bytes) -> Json:
+        """The answer, of what was given to a question. Raises the error that it is."""
+        try:
+            return _read(_open(self._cells, _answer(name), given, whose=tenant).content)
+        except Damaged as cause:
+            log.warning("answer_unreadable", question=name, detail=cause.detail)
+            return _read(UNREAD)
+
     def _put(self, name: str, question: Asked) -> None:
+        sealed = self._cells.seal(question.tenant, _question(name), question.model_dump_json())
         with self._redis.pipeline() as both:
-            both.set(_question(name), question.model_dump_json(), px=max(1, round(self._limit_s * 1000)))
+            both.set(_question(name), sealed, px=max(1, round(self._limit_s * 1000)))
             both.rpush(WAITING, name)
             _, waiting = both.execute()
         if waiting > MOST_WAITING:
@@ -144,27 +174,30 @@ class Asker:
 class Inbox:
     """Where an answering worker takes questions from. What it says raises RedisError or OSError while Redis is away."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._redis = _connect(settings)
+    def __init__(self, settings: Settings, cells: Cells) -> None:
+        self._redis, self._cells = _connect(settings), cells
 
     def take(self) -> Taken | None:
-        """The next question, within WAIT_S; None when there is none, or nobody waits for it any more."""
+        """The next question, within WAIT_S; None when there is none, or nobody waits for it any more.
+
+        One that cannot be read is answered so at once, and is none either.
+        """
         found = _pop(self._redis, WAITING, WAIT_S)
         if found is None:
             return None
         name = found.decode()
         content: Any = self._redis.getdel(_question(name))  # Any: bytes, which its types do not know
-        return None if content is None else Taken(name, content)
+        return None if content is None else self._open(name, content)
 
-    def answer(self, name: str, body: bytes) -> None:
+    def answer(self, taken: Taken, body: bytes) -> None:
         """Give the answer, JSON, to whoever waits."""
-        self._give(name, b'{"status":200,"body":' + body + b"}")
+        self._give(taken, b'{"status":200,"body":' + body + b"}")
 
-    def refuse(self, name: str, error: EtudeError) -> None:
+    def refuse(self, taken: Taken, error: EtudeError) -> None:
         """Give an error instead, to be raised where the question came from."""
         faults = [asdict(fault) for fault in error.faults]
         said = {"status": error.status, "code": error.code, "detail": error.detail, "faults": faults}
-        self._give(name, orjson.dumps({**said, "retry_after_s": error.retry_after_s}))
+        self._give(taken, orjson.dumps({**said, "retry_after_s": error.retry_after_s}))
 
     def beat(self) -> None:
         """Say that somebody on this host answers."""
@@ -173,7 +206,25 @@ class Inbox:
     def close(self) -> None:
         self._redis.close()
 
-    def _give(self, name: str, content: bytes) -> None:
+    def _open(self, name: str, content: bytes) -> Taken | None:
+        try:
+            opened = _open(self._cells, _question(name), content, whose=None)
+        except EtudeError as error:
+            # Of one question; the next may be another tenant's.
+            log.warning("question_unreadable", question=name, detail=error.detail)
+            self._push(name, UNREAD)
+            return None
+        return Taken(name, opened.tenant, opened.content)
+
+    def _give(self, taken: Taken, content: bytes) -> None:
+        try:
+            sealed = self._cells.seal(taken.tenant, _answer(taken.name), content.decode()).encode()
+        except EtudeError as error:
+            log.warning("answer_unsealed", question=taken.name, detail=error.detail)
+            sealed = UNREAD
+        self._push(taken.name, sealed)
+
+    def _push(self, name: str, content: bytes) -> None:
         with self._redis.pipeline() as both:
             both.rpush(_answer(name), content)
             both.pexpire(_answer(name), ANSWER_KEPT_MS)
@@ -187,6 +238,21 @@ def is_answered(settings: Settings) -> bool:
             return bool(redis.exists(_beat()))
     except (RedisError, OSError) as cause:
         raise Unavailable("Redis is away.") from cause
+
+
+class _Opened(NamedTuple):
+    """What came by Redis, and the tenant whose key has opened it."""
+
+    tenant: str
+    content: bytes
+
+
+def _open(cells: Cells, what: str, given: bytes, *, whose: str | None) -> _Opened:
+    """Of what was put under the name `what`. Raises Damaged for anything that was not sealed there, and Unavailable."""
+    cell = given.decode("ascii", "replace")
+    if not is_sealed(cell):
+        raise Damaged("What came by Redis is not sealed.")
+    return _Opened(cell.split(".", 2)[1], cells.open(what, cell, whose=whose).encode())
 
 
 def _read(content: bytes) -> Json:

@@ -61,7 +61,15 @@ def find_binary() -> Path:
     )
 
 
-def arguments(binary: Path, place: Place, *, is_persistent: bool = True) -> list[str]:
+def drop_saved(place: Place) -> None:
+    """Delete what a server of a release before has saved there: questions and answers lay in it unsealed."""
+    if (folder := place.data / "appendonlydir").exists():
+        shutil.rmtree(folder)
+    # As Redis 6 calls it.
+    (place.data / "appendonly.aof").unlink(missing_ok=True)
+
+
+def arguments(binary: Path, place: Place, *, is_persistent: bool) -> list[str]:
     """The command line of a server that only its own user reaches."""
     saved = ["--appendonly", "yes", "--appendfsync", "everysec"] if is_persistent else ["--appendonly", "no"]
     return [

@@ -1,6 +1,5 @@
 """Which earlier job did the same: asked for with `reuse`, it answers instead of a new one."""
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +7,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
-from shared import datasets
+from shared import datasets, sealed_columns
 from shared.code import CODE_VERSION
-from shared.jobs import SUCCEEDED, NewJob
+from shared.jobs import FINGERPRINT, SUCCEEDED, NewJob
 from shared.tables import jobs, outputs, versions
 from shared.tuning_params import TUNE
 
@@ -31,14 +30,15 @@ class Found:
     reason: str | None = None
 
 
-def fingerprint(new: NewJob, *, params: Json, contents: Sequence[str | None]) -> str:
+def fingerprint(sql: Connection, new: NewJob, *, params: Json, contents: Sequence[str | None]) -> str:
     """Of everything that decides what a job makes: `params` with every default, datasets by their content."""
     said = {
         "action": new.action, "kind": new.kind, "model": new.model, "version": new.version, "params": params,
         "datasets": [content or dataset for content, dataset in zip(contents, new.datasets, strict=True)],
         "budget": new.budget, "promote": new.promote,
     }  # fmt: skip
-    return hashlib.sha256(json.dumps(said, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    text = json.dumps(said, sort_keys=True, separators=(",", ":"))
+    return sealed_columns.digest(sql, new.tenant, FINGERPRINT, text.encode())
 
 
 def find(sql: Connection, new: NewJob) -> Found:

@@ -2,10 +2,12 @@
 
 A type is told a value and nothing of its row. So the listener keeps the statement at hand, and a type that has to seal
 looks there: the tenant is the connection's (`Database.of`), that of the rows that are inserted, or the one that the
-conditions name. What is read needs none of that: a cell names its tenant.
+conditions name. What is read needs none of that, for a cell names its tenant; but a tenant's connection opens no
+other's, wherever somebody has put it.
 """
 
 import functools
+import hashlib
 import threading
 from operator import eq, ne
 from typing import Any
@@ -76,7 +78,7 @@ class _SealedText(TypeDecorator[str]):
         return None if value is None else self.seal(_cells(dialect), self.whose or _whose(self.what), value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # Any: or Unreadable
-        return None if value is None else _open(dialect, self.what, value)
+        return None if value is None else _open(dialect, self.what, value, whose=self.whose)
 
     def seal(self, by: Cells, tenant: str, value: str) -> str:
         """The cell; how it is sealed is all in which the two types below differ, and no column is of this one."""
@@ -127,13 +129,13 @@ class SealedJson(TypeDecorator[Any]):
         # From before, which may be anything.
         if not isinstance(value, str) or not cells.is_sealed(value):
             return value
-        opened = _open(dialect, self.what, value)
+        opened = _open(dialect, self.what, value, whose=None)
         return opened if isinstance(opened, Unreadable) else orjson.loads(opened)
 
 
 def note(sql: Connection, statement: Any, many: Any, one: Any, options: Any) -> None:  # Any: as SQLAlchemy has it
     """A listener of `before_execute`, after that of the tenancy: keep at hand what a type may have to look at."""
-    _present.tenant = sql.get_execution_options().get(OPTION)
+    _present.tenant = _present.reader = sql.get_execution_options().get(OPTION)
     _present.statement = (statement, many, one)
 
 
@@ -142,16 +144,22 @@ def seal_name(sql: Connection, column: Column[Any], tenant: str, value: str) -> 
     return _cells(sql.dialect).seal_name(tenant, column.type.what, value)  # type: ignore[attr-defined]
 
 
+def digest(sql: Connection, tenant: str, what: str, said: bytes) -> str:
+    """By which a tenant's rows are told to be of the same, and nobody without its key tells of what."""
+    return _cells(sql.dialect).digest(tenant, what, hashlib.sha256(said).hexdigest())
+
+
 def is_sealed(column: Any) -> bool:  # Any: a column, or what stands for one
     return isinstance(column.type, _SealedText | SealedJson)
 
 
-def _open(dialect: Dialect, what: str, cell: str) -> str | Unreadable:
+def _open(dialect: Dialect, what: str, cell: str, *, whose: str | None) -> str | Unreadable:
     """What the cell holds. Raises Damaged, but of rows of all tenants: there only whoever uses it does."""
+    reader: str | None = getattr(_present, "reader", None)
     try:
-        return _cells(dialect).open(what, cell)
+        return _cells(dialect).open(what, cell, whose=whose or reader)
     except Damaged as damaged:
-        if getattr(_present, "tenant", None) is not None:
+        if reader is not None:
             raise
         return Unreadable(damaged)
 

@@ -98,7 +98,8 @@ def check(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> j
         code=CODE_VERSION,
     )
     contents = [row.sha256 for row in rows]
-    return replace(new, fingerprint=reuse.fingerprint(new, params=asked.model_dump(mode="json"), contents=contents))
+    said = asked.model_dump(mode="json")
+    return replace(new, fingerprint=reuse.fingerprint(sql, new, params=said, contents=contents))
 
 
 def estimate(sql: Connection, tenant: str, wanted: NewJob, settings: Settings) -> Json:

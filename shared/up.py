@@ -56,7 +56,9 @@ def prepare(chosen: Settings) -> tuple[Settings, Supervisor]:
     if not chosen.redis_url:
         place = redis_server.make_place(chosen.home / "redis")
         chosen = dataclasses.replace(chosen, redis_url=place.celery_url)
-        argv = redis_server.arguments(redis_server.find_binary(), place)
+        redis_server.drop_saved(place)
+        # Nothing is saved: the scheduler rings again, and whoever waited for an answer asks again.
+        argv = redis_server.arguments(redis_server.find_binary(), place, is_persistent=False)
         programs.append(Program("redis", argv, wait_ready=lambda: redis_server.wait_ready(place)))
     if chosen.port == 0:
         chosen = dataclasses.replace(chosen, port=free_port(chosen.host))

@@ -214,7 +214,7 @@ def _write(
     key = reading.idempotency_key(declared)
     with services.database.of(caller.tenant).transaction() as sql:
         if key is not None:
-            wanted = answers.fingerprint(declared.method, request.full_path, content)
+            wanted = answers.fingerprint(sql, caller.tenant, declared.method, request.full_path, content)
             kept = answers.begin(sql, caller.tenant, key, request=wanted)
             if kept is not None:
                 return Response(kept.body, kept.status, {**kept.headers, "Idempotency-Replayed": "true"})

@@ -135,7 +135,7 @@ def create_services(chosen: Settings) -> Services:
         places=Places(),
         quotas=Quotas(chosen),
         rates=Rates(chosen),
-        asker=Asker(chosen),
+        asker=Asker(chosen, database.cells),
         receivers=Receivers(rules, at_once=LOOK_UPS_AT_ONCE),
     )
 

@@ -39,8 +39,8 @@ class Answering:
     """One answering worker: where its questions come from, and what it answers them with."""
 
     def __init__(self, chosen: settings.Settings) -> None:
-        self._inbox = Inbox(chosen)
         self._database = Database(chosen, whose=EVERYONE, pool_size=1)
+        self._inbox = Inbox(chosen, self._database.cells)
         storage, folder = Storage(chosen), own_folder.take(chosen.home / "scratch", "answers")
         self.catalogues, self.comparisons = Catalogues(storage, folder), Comparisons(storage, folder)
         self.tastes = Tastes(storage, folder)
@@ -72,15 +72,15 @@ class Answering:
             body = self._answer(taken.content)
         except EtudeError as error:
             self._note(error)
-            self._inbox.refuse(taken.name, error)
+            self._inbox.refuse(taken, error)
         except Exception:
             # Whatever one question does to it, it is there for the next.
             logger.exception("internal", question=taken.name)
             said = f"Something went wrong on our side; the operator's log has it under {taken.name}."
-            self._inbox.refuse(taken.name, EtudeError(said))
+            self._inbox.refuse(taken, EtudeError(said))
         else:
             self._is_away = False
-            self._inbox.answer(taken.name, body)
+            self._inbox.answer(taken, body)
 
     def _note(self, error: EtudeError) -> None:
         """Log that a part is away, once until it answers again."""
@@ -92,7 +92,7 @@ class Answering:
     def _answer(self, content: bytes) -> bytes:
         question = questions.read(content)
         if isinstance(question, Comparison):
-            with self._database.reading() as sql:
+            with self._database.of(question.tenant).reading() as sql:
                 here, there = (find_file(sql, question.tenant, job) for job in (question.here, question.there))
             return difference(self.comparisons.find(here, there), question)
         if isinstance(question, Wish):
@@ -100,13 +100,13 @@ class Answering:
         return self._find_similar(question)
 
     def _fulfil(self, wish: Wish) -> bytes:
-        with self._database.reading() as sql:
+        with self._database.of(wish.tenant).reading() as sql:
             model = self.tastes.model(sql, wish.tenant, wish.version)
             listeners = None if wish.dataset is None else self.tastes.of_dataset(sql, wish.tenant, wish.dataset)
         return wishes.recommend(model, wish, listeners) if wish.like is None else wishes.similar(model, wish)
 
     def _find_similar(self, question: Question) -> bytes:
-        with self._database.reading() as sql:
+        with self._database.of(question.tenant).reading() as sql:
             try:
                 row = datasets.find(sql, question.tenant, question.dataset)
             except NotFound:

@@ -72,13 +72,14 @@ def _open(desk: Desk, row: Row[Any]) -> Correction:
     with desk.database.reading() as sql:
         audit = audits.find(sql, desk.claim.tenant, desk.claim.params["audit"])
         labels = audits.corrections(sql, audit.id)
-        fingerprint = job_list.find(sql, desk.claim.tenant, desk.claim.job_id).fingerprint
+        wanted = job_list.find(sql, desk.claim.tenant, desk.claim.job_id).fingerprint
+        same = audits.fingerprint(sql, desk.claim.tenant, audit.id, labels)
         try:
             source = audits.find_source(sql, audit)
         except NotAllowedNow as cause:
             raise erased() from cause
         newer = audits.newer_versions(sql, source, before=row.version)
-    if audits.fingerprint(audit.id, labels) != fingerprint:
+    if same != wanted:
         said = "Decisions were changed between the wish to apply them and its turn: apply them again."
         raise JobFailed(said, code="decisions_changed")
     return Correction(audit, source, labels, newer)

@@ -10,7 +10,7 @@ from shared import settings
 from shared.backup import progress
 from shared.database import Database
 from shared.errors import EtudeError
-from shared.sealing import old_cells, old_files, rotating
+from shared.sealing import old_cells, old_files, old_hashes, rotating
 from shared.sealing.key_store import KeyStore
 from shared.storage import Storage
 from shared.tenancy import EVERYONE
@@ -60,7 +60,8 @@ def _run(arguments: argparse.Namespace) -> str:
 def _seal(storage: Storage, keys: KeyStore, database: Database) -> str:
     done = sum(1 for _ in progress.shown("sealed", old_files.seal_all(storage), old_files.count(keys)))
     rows = sum(1 for _ in progress.shown("sealed", old_cells.seal_all(database), old_cells.count(database)))
-    left = old_files.count(keys) + old_cells.count(database)
+    rows += sum(1 for _ in progress.shown("keyed", old_hashes.key_all(database), old_hashes.count(database)))
+    left = old_files.count(keys) + old_cells.count(database) + old_hashes.count(database)
     more = " Say it again." if left else ""
     return f"{done:,} files and {rows:,} rows are sealed; {left:,} still lie open.{more}"
 

@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from shared.sealing.key_store import KeyStore
 
 TEXT, NAME = "s1", "n1"
+# Before a keyed hash, which no hash without a key begins with; both take the 64 signs that the columns have.
+DIGEST = "h1."
+DIGEST_DIGITS = 60
 # The least that either makes of nothing: 28 bytes, 17 of a name.
 _SEALED = re.compile(r"(?:s1\.[A-Za-z0-9_-]+\.[A-Za-z0-9+/]{38,}|n1\.[A-Za-z0-9_-]+\.[A-Za-z0-9+/]{23,})={0,2}")
 # Two uses of one key must not come to the same.
-PURPOSES = {TEXT: b"etude cells 1", NAME: b"etude names 1"}
+PURPOSES = {TEXT: b"etude cells 1", NAME: b"etude names 1", DIGEST: b"etude digests 1"}
 # A key that was destroyed elsewhere opens nothing here after so long.
 CACHED_S = 5.0
 
@@ -41,6 +44,7 @@ class Ciphers(NamedTuple):
 
     texts: AESGCM
     names: AESSIV
+    digests: bytes
 
 
 class Cells:
@@ -63,11 +67,20 @@ class Cells:
         sealed = self._of(tenant, make=True).names.encrypt(b"=" + name.encode(), [_bound(tenant, what)])
         return f"{NAME}.{tenant}.{_shown(sealed)}"
 
-    def open(self, what: str, cell: str) -> str:
-        """What a cell holds; one from before cells were sealed holds itself. Raises Damaged, Unavailable."""
+    def digest(self, tenant: str, what: str, hashed: str) -> str:
+        """Of a SHA-256 (a guess at what was hashed would prove itself), what only this tenant's key makes of it."""
+        key = self._of(tenant, make=True).digests
+        return DIGEST + hmac.digest(key, _bound(tenant, what) + hashed.encode(), hashlib.sha256).hex()[:DIGEST_DIGITS]
+
+    def open(self, what: str, cell: str, *, whose: str | None) -> str:
+        """What a cell of this tenant holds, or of whichever where None is said; one from before cells were sealed holds
+        itself. Raises Damaged, Unavailable.
+        """
         if not is_sealed(cell):
             return cell
         mark, tenant, shown = cell.split(".")
+        if whose not in (None, tenant):
+            raise Damaged("A cell of the database was moved here from another tenant's row: restore it.")
         try:
             sealed, bound = binascii.a2b_base64(shown), _bound(tenant, what)
             ciphers = self._of(tenant, make=False)
@@ -94,6 +107,7 @@ class Cells:
         ciphers = Ciphers(
             AESGCM(hmac.digest(secret, PURPOSES[TEXT], hashlib.sha256)),
             AESSIV(hmac.digest(secret, PURPOSES[NAME], hashlib.sha512)),
+            hmac.digest(secret, PURPOSES[DIGEST], hashlib.sha256),
         )
         with self._lock:
             self._known[tenant] = (ciphers, now + CACHED_S)

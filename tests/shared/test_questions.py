@@ -16,6 +16,7 @@ import pytest
 from redis import Redis
 
 from shared import questions, queue
+from shared.database import Database
 from shared.errors import EtudeError, InvalidRequest, NotAllowedNow, NotFound, Unavailable
 from shared.processes import die_with_parent
 from shared.questions import Asker, Inbox, Question
@@ -27,8 +28,10 @@ LIMIT_S = 30.0
 # Asks, to be killed while it waits.
 LONELY = """
 from shared import questions, settings
+from shared.database import Database
 from tests.shared.test_questions import question
-questions.Asker(settings.read()).ask(question("lonely"))
+chosen = settings.read()
+questions.Asker(chosen, Database(chosen).cells).ask(question("lonely"))
 """
 
 
@@ -37,9 +40,9 @@ Answer = Callable[[Callable[[Inbox, questions.Taken], None]], None]
 
 
 @pytest.fixture
-def database_url(tmp_path: object) -> str:
-    """Questions need none."""
-    return "sqlite:///unused.db"
+def database_url(sqlite_url: str) -> str:
+    """One is enough: questions need its keys alone."""
+    return sqlite_url
 
 
 @pytest.fixture
@@ -53,12 +56,12 @@ def question(track: str) -> Question:
 
 
 @pytest.fixture
-def make_asker() -> Iterator[Callable[..., Asker]]:
+def make_asker(database: Database) -> Iterator[Callable[..., Asker]]:
     """Make askers, that wait for longer than a test unless it says how long."""
     made = list[Asker]()
 
     def make(settings: Settings, *, answer_s: float = LIMIT_S) -> Asker:
-        made.append(Asker(dataclasses.replace(settings, answer_s=answer_s)))
+        made.append(Asker(dataclasses.replace(settings, answer_s=answer_s), database.cells))
         return made[-1]
 
     yield make
@@ -67,24 +70,24 @@ def make_asker() -> Iterator[Callable[..., Asker]]:
 
 
 @pytest.fixture
-def inbox(redis: Settings) -> Iterator[Inbox]:
-    opened = Inbox(redis)
+def inbox(redis: Settings, database: Database) -> Iterator[Inbox]:
+    opened = Inbox(redis, database.cells)
     yield opened
     opened.close()
 
 
 def echo(inbox: Inbox, taken: questions.Taken) -> None:
     """Answer with the question."""
-    inbox.answer(taken.name, taken.content)
+    inbox.answer(taken, taken.content)
 
 
 @pytest.fixture
-def answer(redis: Settings) -> Iterator[Answer]:
+def answer(redis: Settings, database: Database) -> Iterator[Answer]:
     """Start a worker that does this with each question, until the test ends."""
     stopped, threads = threading.Event(), list[threading.Thread]()
 
     def start(serve: Callable[[Inbox, questions.Taken], None]) -> None:
-        inbox = Inbox(redis)
+        inbox = Inbox(redis, database.cells)
 
         def run() -> None:
             while not stopped.is_set():
@@ -127,7 +130,7 @@ def test_an_answer_comes_back_to_who_asked(redis: Settings, answer: Answer, make
 def test_an_error_is_raised_again_as_what_it_was(
     redis: Settings, answer: Answer, error: EtudeError, raised: type[EtudeError], make_asker: MakeAsker
 ) -> None:
-    answer(lambda inbox, taken: inbox.refuse(taken.name, error))
+    answer(lambda inbox, taken: inbox.refuse(taken, error))
 
     with pytest.raises(EtudeError) as told:
         make_asker(redis).ask(question("a"))
@@ -135,6 +138,87 @@ def test_an_error_is_raised_again_as_what_it_was(
     assert type(told.value) is raised
     assert told.value.as_json() == error.as_json()
     assert (told.value.status, told.value.retry_after_s) == (error.status, error.retry_after_s)
+
+
+def test_neither_question_nor_answer_can_be_read_in_redis(
+    redis: Settings, connection: Redis, make_asker: MakeAsker, inbox: Inbox
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(make_asker(redis).ask, question("Ondine"))
+        assert until(lambda: connection.llen(questions.WAITING) == 1)
+        (asked,) = [connection.get(key) for key in connection.scan_iter("etude.question.*")]
+        taken = inbox.take()
+        assert taken is not None
+        # To a question that nobody has asked, so that nobody fetches it.
+        lonely = dataclasses.replace(taken, name="lonely")
+        inbox.answer(lonely, b'"Scarbo"')
+        inbox.refuse(lonely, InvalidRequest("where.tempo: expected a column, which are genre"))
+        given = connection.lrange("etude.answer.lonely", 0, -1)
+        inbox.answer(taken, b'"Scarbo"')
+
+        assert asking.result(LIMIT_S) == "Scarbo"
+    assert all(each.startswith(b"s1.ten_1.") for each in (asked, *given)) and len(given) == 2
+    words = (b"Ondine", b"rock", b"genre", b"Scarbo", b"tempo")
+    assert not any(word in each for word in words for each in (asked, *given))
+
+
+Seal = Callable[[str, str], str]
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda name, seal: b'{"status":200,"body":"Scarbo"}',
+        lambda name, seal: b"\xff\x00 not even text",
+        lambda name, seal: seal("ten_1", "etude.answer.another"),
+        lambda name, seal: seal("ten_1", f"etude.question.{name}"),
+        lambda name, seal: seal("ten_2", f"etude.answer.{name}"),
+    ],
+    ids=["in plain", "no text", "of another question", "a question", "of another tenant"],
+)
+def test_an_answer_that_was_not_sealed_for_its_question_is_none(
+    redis: Settings, connection: Redis, make_asker: MakeAsker, inbox: Inbox, answer: Answer, database: Database,
+    forge: Callable[[str, Seal], bytes],
+) -> None:  # fmt: skip
+    asker = make_asker(redis)
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(asker.ask, question("Ondine"))
+        assert until(lambda: connection.llen(questions.WAITING) == 1)
+        taken = inbox.take()
+        assert taken is not None
+        said = '{"status":200,"body":"Scarbo"}'
+        forged = forge(taken.name, lambda tenant, what: database.cells.seal(tenant, what, said))
+        connection.rpush(f"etude.answer.{taken.name}", forged)
+
+        with pytest.raises(Unavailable, match="could not be read on its way"):
+            asking.result(LIMIT_S)
+    answer(echo)
+    assert asker.ask(question("b"))["track"] == "b"
+
+
+@pytest.mark.parametrize(
+    "forge",
+    [
+        lambda seal: question("Ondine").model_dump_json(),
+        lambda seal: b"\xff\x00 not even text",
+        lambda seal: seal("ten_1", "etude.question.another"),
+        lambda seal: f"s1.ten_erased.{'A' * 60}",
+    ],
+    ids=["in plain", "no text", "of another name", "its key destroyed"],
+)
+def test_a_question_that_cannot_be_read_is_told_so_and_the_next_one_answered(
+    redis: Settings, connection: Redis, make_asker: MakeAsker, inbox: Inbox, answer: Answer, database: Database,
+    forge: Callable[[Seal], bytes],
+) -> None:  # fmt: skip
+    said = question("Ondine").model_dump_json()
+    connection.set("etude.question.forged", forge(lambda tenant, what: database.cells.seal(tenant, what, said)))
+    connection.rpush(questions.WAITING, "forged")
+
+    assert inbox.take() is None
+
+    assert connection.lrange("etude.answer.forged", 0, -1) == [questions.UNREAD]
+    answer(echo)
+    assert make_asker(redis).ask(question("b"))["track"] == "b"
 
 
 def test_a_question_that_nobody_answers_is_given_up_and_leaves_nothing(
@@ -158,13 +242,13 @@ def test_an_answer_that_comes_too_late_reaches_nobody_and_goes(
         with pytest.raises(Unavailable):
             asking.result(LIMIT_S)
         assert taken is not None
-        inbox.answer(taken.name, b'"late"')
+        inbox.answer(taken, b'"late"')
 
         second = pool.submit(make_asker(redis).ask, question("second"))
         assert until(lambda: connection.llen(questions.WAITING) == 1)
         taken = inbox.take()
         assert taken is not None
-        inbox.answer(taken.name, b'"prompt"')
+        inbox.answer(taken, b'"prompt"')
 
         assert second.result(LIMIT_S) == "prompt"
     assert until(lambda: keys_left(connection) == [], limit_s=2 * questions.ANSWER_KEPT_MS / 1000)
@@ -200,7 +284,7 @@ def test_a_question_whose_id_is_doubled_is_taken_once(
         taken, again = inbox.take(), inbox.take()
 
         assert taken is not None and again is None
-        inbox.answer(taken.name, b"1")
+        inbox.answer(taken, b"1")
         assert asking.result(LIMIT_S) == 1
 
 
@@ -250,7 +334,7 @@ def test_a_seat_is_free_again_after_every_sort_of_end(redis: Settings, answer: A
         with pytest.raises(Unavailable, match="No answer came"):
             asker.ask(question("a"))
 
-    answer(lambda inbox, taken: inbox.refuse(taken.name, NotFound()))
+    answer(lambda inbox, taken: inbox.refuse(taken, NotFound()))
 
     for _ in range(questions.ASKING_AT_ONCE + 1):
         with pytest.raises(NotFound):

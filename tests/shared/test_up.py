@@ -66,3 +66,16 @@ def test_a_port_is_free_again_once_nobody_listens(taken: int) -> None:
     port = up.free_port("127.0.0.1")
 
     assert up.is_free("127.0.0.1", port) and not up.is_free("127.0.0.1", taken)
+
+
+def test_what_redis_saved_in_a_release_before_is_deleted_and_nothing_is_saved_any_more(tmp_path: Path) -> None:
+    saved = tmp_path / "redis" / "appendonlydir" / "appendonly.aof.1.incr.aof"
+    saved.parent.mkdir(parents=True)
+    saved.write_text("SET etude.question.7 Ondine")
+    saved.parent.with_name("appendonly.aof").write_text("SET etude.question.6 Scarbo")
+
+    _, supervisor = up.prepare(read({"ETUDE_HOME": str(tmp_path), "ETUDE_PORT": "0"}))
+
+    assert [path for path in (tmp_path / "redis").rglob("*") if path.is_file()] == []
+    (redis,) = [each.program for each in supervisor._running if each.program.name == "redis"]
+    assert redis.argv[redis.argv.index("--appendonly") + 1] == "no"

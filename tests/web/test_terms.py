@@ -69,12 +69,12 @@ def database_url(sqlite_url: str) -> str:
 @pytest.fixture
 def client(redis: Settings, database: Database) -> Iterator[FlaskClient]:
     """The application, with somebody who answers its questions: with little, for the header is web's."""
-    stopped, inbox = threading.Event(), Inbox(redis)
+    stopped, inbox = threading.Event(), Inbox(redis, database.cells)
 
     def answer() -> None:
         while not stopped.is_set():
             if (taken := inbox.take()) is not None:
-                inbox.answer(taken.name, b'{"data": [], "changed": 0}')
+                inbox.answer(taken, b'{"data": [], "changed": 0}')
 
     answering = threading.Thread(target=answer)
     answering.start()

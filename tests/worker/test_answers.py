@@ -55,8 +55,8 @@ def worker(redis: Settings) -> Iterator[Answering]:
 
 
 @pytest.fixture
-def asker(redis: Settings) -> Iterator[Asker]:
-    made = Asker(dataclasses.replace(redis, answer_s=LIMIT_S))
+def asker(redis: Settings, database: Database) -> Iterator[Asker]:
+    made = Asker(dataclasses.replace(redis, answer_s=LIMIT_S), database.cells)
     yield made
     made.close()
 
@@ -222,14 +222,17 @@ def test_a_question_that_it_fails_on_is_told_and_the_next_one_answered(
 
 
 def test_a_question_of_another_form_is_told_too(
-    worker: Answering, redis: Settings, asker: Asker, tenant: str, songs: str
+    worker: Answering, redis: Settings, asker: Asker, database: Database, tenant: str, songs: str
 ) -> None:
+    asked = json.dumps({"tenant": tenant, "melody": "la la"})
     with queue.connect(redis) as connection:
-        connection.set("etude.question.newer", json.dumps({"tenant": tenant, "melody": "la la"}), px=60_000)
+        sealed = database.cells.seal(tenant, "etude.question.newer", asked)
+        connection.set("etude.question.newer", sealed, px=60_000)
         connection.rpush(questions.WAITING, "newer")
 
         assert until(lambda: connection.llen("etude.answer.newer") == 1)
-        said = json.loads(connection.lrange("etude.answer.newer", 0, -1)[0])
+        (given,) = connection.lrange("etude.answer.newer", 0, -1)
+    said = json.loads(database.cells.open("etude.answer.newer", given.decode(), whose=tenant))
 
     assert (said["status"], said["code"]) == (500, "internal")
     assert asker.ask(question(tenant, songs))["heard"] == 12

@@ -65,8 +65,8 @@ def worker(redis: Settings) -> Iterator[Answering]:
 
 
 @pytest.fixture
-def asker(redis: Settings, worker: Answering) -> Iterator[Asker]:
-    made = Asker(dataclasses.replace(redis, answer_s=30.0))
+def asker(redis: Settings, database: Database, worker: Answering) -> Iterator[Asker]:
+    made = Asker(dataclasses.replace(redis, answer_s=30.0), database.cells)
     yield made
     made.close()
 

@@ -94,6 +94,54 @@ def test_a_cell_that_was_changed_or_moved_is_not_read(database: Database, tenant
         demand_unreadable(database, row, column)
 
 
+def test_a_cell_of_another_tenant_is_not_read_by_whose_row_it_was_put_into(
+    database: Database, tenant: str, other: str
+) -> None:
+    mine, theirs = create(database, tenant), create(database, other)
+    with database.transaction() as sql:
+        job = make_job(sql, tenant)
+        made = make_dataset(sql, other, name="unreleased")
+        make_dataset(sql, tenant, name="songs")
+    with database.of(other).transaction() as sql:
+        sql.execute(update(datasets).where(datasets.c.id == made).values(profile={"rows": 3}))
+    # As whoever can write SQL, and has a key of the API for his own rows.
+    with database.transaction() as sql:
+        for statement in (
+            "UPDATE webhooks SET url = (SELECT url FROM webhooks WHERE tenant = :other) WHERE tenant = :mine",
+            "UPDATE datasets SET name = (SELECT name FROM datasets WHERE tenant = :other),"
+            " profile = (SELECT profile FROM datasets WHERE tenant = :other) WHERE tenant = :mine",
+        ):
+            sql.execute(text(statement), {"mine": tenant, "other": other})
+
+    for column in (table.c.url, datasets.c.name, datasets.c.profile):
+        with pytest.raises(Damaged, match="another tenant"), database.of(tenant).reading() as sql:
+            sql.execute(select(column)).all()
+    # The rest of the row, and its owner's own rows, are read as before.
+    with database.of(tenant).reading() as sql:
+        assert sql.execute(select(table.c.secret)).scalar() == mine.secret
+        assert sql.execute(select(jobs.c.params).where(jobs.c.id == job)).scalar() is not None
+    with database.of(other).reading() as sql:
+        assert sql.execute(select(table.c.url)).scalar() == theirs.url
+        assert sql.execute(select(datasets.c.name, datasets.c.profile)).one() == ("unreleased", {"rows": 3})
+
+
+def test_rows_of_all_tenants_are_read_on_while_another_connection_reads_ones(
+    database: Database, tenant: str, other: str
+) -> None:
+    with database.transaction() as sql:
+        for owner in (tenant, other):
+            make_dataset(sql, owner, name=f"of {owner}")
+
+    with database.reading() as every:
+        rows = every.execute(select(tenants.c.id, tenants.c.name).order_by(tenants.c.id)).all()
+        for row in rows:
+            with database.of(row.id).reading() as sql:
+                # A tenant's own name is the service's cell, and is read by a tenant's connection, too.
+                chosen = select(tenants.c.name).where(tenants.c.id == row.id)
+                assert sql.execute(chosen).scalar() == row.name
+                assert sql.execute(select(datasets.c.name)).scalars().all() == [f"of {row.id}"]
+
+
 def test_with_its_key_a_tenants_cells_are_gone(
     database: Database, another: Database, storage: Storage, tenant: str
 ) -> None:
