@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Row, update
 
 from shared import models
+from shared.database import Database
 from shared.errors import InvalidRequest, NotAllowedNow, NotFound
 from shared.list_params import ListParams
 from shared.questions import Asker, Wish
