@@ -242,8 +242,8 @@ def _admitted(url: str) -> Iterator[None]:
             raise
         raise key_rows.wrong(
             f"The role of {_shown(url)} may not use the key store, the schema {key_tables.SCHEMA}: give it the grants "
-            "of docs/operations.md, as the owner: python -m migrations.upgrade, with ETUDE_APP_DATABASE_URL. Then start "
-            "again: nothing was changed."
+            "of docs/operations.md, as the owner: python -m migrations.upgrade, with ETUDE_APP_DATABASE_URL. "
+            "Then start again: nothing was changed."
         ) from cause
 
 
