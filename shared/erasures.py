@@ -100,7 +100,8 @@ def _subject(sql: Connection, wanted: Wanted) -> Subject:
 def _refuse_twice(sql: Connection, tenant: str, subject: Subject) -> None:
     same = (table.c.tenant == tenant) & (table.c.state == DECIDED) & (table.c.dataset == subject.name)
     same &= (table.c.kind == subject.kind) & table.c.version.is_not_distinct_from(subject.version)
-    same &= table.c.pseudonym.is_not_distinct_from(subject.pseudonym)
+    of_all = subject.pseudonym is None
+    same &= table.c.pseudonym.is_(None) if of_all else table.c.pseudonym == subject.pseudonym
     row = sql.execute(select(table.c.id, table.c.job).where(same)).first()
     if row is not None:
         said = f"{row.id} erases this already: follow its job {row.job}, and retry that if it has failed."

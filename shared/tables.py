@@ -618,7 +618,7 @@ erasures = Table(
     # The name of a dataset, and of one version of it alone that version; null: all of them.
     Column("dataset", SealedName("datasets.name", 255), nullable=False),
     Column("version", Integer),
-    Column("pseudonym", String(64)),
+    Column("pseudonym", SealedName("erasures.pseudonym", 64)),
     # What becomes of the models that have learned from it.
     Column("models", String(16), nullable=False),
     Column("state", String(16), nullable=False),

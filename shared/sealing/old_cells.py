@@ -28,12 +28,14 @@ from sqlalchemy import (
 from shared.database import Database
 from shared.sealed_columns import NOBODY, SealedJson, SealedName, sealed_of
 from shared.sealing.cells import NAME, TEXT
-from shared.tables import audit_log, datasets, metadata, models, rights_entries, schedules, tenants
+from shared.tables import audit_log, datasets, erasures, metadata, models, rights_entries, schedules, tenants
 
 # Never changed, so what lies open there stays so.
 LEDGERS = (audit_log, rights_entries)
 # The last to be sealed, and few rows beside jobs: where these are done, all are.
 LAST = (schedules, models, datasets, tenants)
+# Sealed by a later release than the names.
+LATER = (erasures.c.pseudonym,)
 ROWS_AT_ONCE = 200
 
 
@@ -56,18 +58,18 @@ def seal_all(database: Database) -> Iterator[str]:
 
 
 def has_open_names(database: Database) -> bool:
-    """Whether there are rows of a release that did not seal names; costs a look at four small tables."""
+    """Whether there are rows of a release that did not seal names; costs a look at five small tables."""
     with database.reading() as sql:
-        return any(_lies_open(sql, table) for table in LAST)
+        return any(_lies_open(sql, column) for column in (*(table.c.name for table in LAST), *LATER))
 
 
 def has_open_tenants(sql: Connection) -> bool:
     """Whether there is a tenant with a name that lies open: the column is older than sealing, the table sealed last."""
-    return _lies_open(sql, tenants)
+    return _lies_open(sql, tenants.c.name)
 
 
-def _lies_open(sql: Connection, table: Table) -> bool:
-    return sql.execute(select(table.c.id).where(_is_open_cell(table.c.name)).limit(1)).first() is not None
+def _lies_open(sql: Connection, column: Column[Any]) -> bool:
+    return sql.execute(select(column.table.c.id).where(_is_open_cell(column)).limit(1)).first() is not None
 
 
 def _walk(database: Database, table: Table) -> Iterator[list[tuple[str, tuple[Any, ...]]]]:

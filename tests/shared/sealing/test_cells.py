@@ -10,12 +10,12 @@ from sqlalchemy.exc import IntegrityError, StatementError
 
 from migrations.upgrade import seal_names
 from shared import webhooks
-from shared.database import Database
+from shared.database import Database, now
 from shared.errors import Damaged, Unavailable
 from shared.sealing import old_cells
 from shared.settings import Settings
 from shared.storage import Storage
-from shared.tables import answers, datasets, deliveries, jobs, models, tenants
+from shared.tables import answers, datasets, deliveries, erasures, jobs, models, tenants
 from shared.tables import webhooks as table
 from shared.tenancy import EVERYONE
 from tests.factories import make_dataset, make_job
@@ -275,6 +275,25 @@ def test_a_name_of_every_length_and_sign_comes_back(database: Database, tenant: 
     with database.of(tenant).reading() as sql:
         for name in names:
             assert sql.execute(select(datasets.c.name).where(datasets.c.name == name)).scalars().all() == [name]
+
+
+def test_pseudonyms_of_erasures_from_before_are_sealed_by_the_upgrade(
+    database: Database, settings: Settings, tenant: str
+) -> None:
+    with database.transaction() as sql:
+        sql.execute(
+            insert(erasures).values(
+                id="era_old", tenant=tenant, kind="listener", dataset="plays", pseudonym="p-1", models="keep",
+                state="decided", key="key_1", job=make_job(sql, tenant), found={}, created_at=now(),
+            )
+        )  # fmt: skip
+        sql.execute(text("UPDATE erasures SET pseudonym = 'p-1'"))
+
+    assert (seal_names(settings), seal_names(settings), old_cells.count(database)) == (1, 0, 0)
+
+    with database.of(tenant).reading() as sql:
+        assert sql.execute(text("SELECT pseudonym FROM erasures")).scalar_one().startswith(f"n1.{tenant}.")
+        assert sql.execute(select(erasures.c.id).where(erasures.c.pseudonym == "p-1")).scalar() == "era_old"
 
 
 def test_names_from_before_are_sealed_by_the_upgrade_and_then_found(database: Database, settings: Settings) -> None:
