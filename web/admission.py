@@ -20,6 +20,7 @@ from web import errors
 from web.environ import TENANT
 from web.rates import Buckets, Taken
 from web.services import Services
+from web.uploading import UPLOAD
 
 if TYPE_CHECKING:
     from web.api import Route
@@ -43,6 +44,8 @@ def admit(declared: "Route", services: Services, path: dict[str, str]) -> Caller
     _count(services, caller.key_id)
     with telling_refusals(declared, services, caller, path):
         _demand_scope(declared, caller)
+    if UPLOAD in request.environ:
+        request.environ[UPLOAD].take(caller.tenant)
     # A key that may not submit must not use up what those of its tenant that may have.
     if declared.submits and SUBMITTED not in request.environ:
         request.environ[SUBMITTED] = True

@@ -32,6 +32,7 @@ from web.app import HEADERS, create_app, create_services, read_settings
 from web.environ import LOCATION, Environ, closing, demand_host, environ_of
 from web.services import Services
 from web.streams import HELLO, MAY_STREAM, Stream
+from web.uploading import UPLOAD, Uploads
 from web.waiting import MAY_STAY, STAYED, Stay
 
 # As many requests as a database has in hand at once; more would only wait in its own queue.
@@ -87,7 +88,8 @@ class Gateway:
         # A file answers at once; a server may not, and the loop waits for nobody.
         self._is_local = services.database.is_sqlite
         self._settings = services.settings
-        self._in_hand, self._uploads, self._locked_until = 0, 0, 0.0
+        self._in_hand, self._locked_until = 0, 0.0
+        self._uploads = Uploads(UPLOADING_THREADS)
         self._spool = services.settings.home / "spool"
         self._spool.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._working = ThreadPoolExecutor(WORKING_THREADS, "working")
@@ -151,13 +153,11 @@ class Gateway:
         return await self._in_thread(environ)
 
     async def _upload(self, environ: Environ) -> Reply:
-        if self._uploads >= UPLOADING_THREADS:
-            raise Unavailable("Too many uploads are under way: send this one again.")
-        self._uploads += 1
+        upload = environ[UPLOAD] = self._uploads.enter()
         try:
             return await asyncio.get_running_loop().run_in_executor(self._uploading, _run, self._patient, environ)
         finally:
-            self._uploads -= 1
+            upload.leave()
 
     def _is_answered_at_once(self, environ: Environ) -> bool:
         if not self._is_local:

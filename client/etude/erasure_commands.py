@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from etude import Client, options, page, show, show_erasures
-from etude.erasures import demand_signed
+from etude.erasures import demand_signed, identify
 from etude.errors import EtudeError
 
 MODELS = click.Choice(["keep", "delete", "retrain"])
@@ -71,7 +71,11 @@ def verify(file: Path, public_key: str | None) -> None:
     except ValueError as cause:
         raise EtudeError(f"{file} holds no receipt.") from cause
     demand_signed(answer, public_key)
-    page.say(f"{answer['receipt']['erasure']} is what was signed.")
+    key = identify(public_key or answer["public_key"])
+    page.say(f"{answer['receipt']['erasure']} is what was signed with the key {key}.")
+    if public_key is None:
+        # Whoever forges a receipt puts a key of his own beside it.
+        page.say("That key came with the file, compared with none: give one that you had before as --public-key.")
 
 
 @erasures.command("signing-key")

@@ -1,6 +1,7 @@
 """What a client asks about erasures: decide, look, wait, and a receipt that it verifies itself."""
 
 import base64
+import hashlib
 import json
 import time
 from collections.abc import Iterator
@@ -76,6 +77,11 @@ def demand_signed(answer: Json, public_key: str | None = None) -> None:
         raise EtudeError("This is no signed receipt: fetch it again with `etude erasures receipt`.") from cause
     if not ed25519.verifies(public, signed, signature):
         raise EtudeError("The receipt is not what was signed with this key: trust none of it.")
+
+
+def identify(public_key: str) -> str:
+    """The short name of a public key: what a service calls `key_id`, worked out and not believed."""
+    return hashlib.sha256(base64.b64decode(public_key)).hexdigest()[:16]
 
 
 def _address(erasure_id: str) -> str:

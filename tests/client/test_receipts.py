@@ -2,11 +2,14 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from etude import EtudeError, ed25519, show_erasures
+from etude.erasure_commands import verify
 from etude.erasures import demand_signed
 
 from shared import receipts
@@ -81,6 +84,20 @@ def test_a_receipt_that_was_changed_is_refused(change: dict[str, Any]) -> None:
 def test_a_receipt_of_another_service_is_not_of_the_one_that_is_known() -> None:
     with pytest.raises(EtudeError, match="not what was signed"):
         demand_signed(signed(), receipts.public_key(Store("ks_2", b"t" * 32)))
+
+
+@pytest.mark.parametrize("is_known", [True, False])
+def test_a_key_that_came_with_its_receipt_is_told_as_compared_with_none(tmp_path: Path, is_known: bool) -> None:
+    public, file = receipts.public_key(STORE), tmp_path / "receipt.json"
+    # Not what the file says of itself.
+    file.write_text(json.dumps({**signed(), "key_id": "0" * 16}))
+
+    told = CliRunner().invoke(verify, [str(file), *(["--public-key", public] if is_known else [])])
+
+    said = " ".join(told.output.split())
+    assert told.exit_code == 0, told.output
+    assert f"era_1 is what was signed with the key {receipts.identify(public)}." in said
+    assert ("compared with none" in said) is not is_known
 
 
 def test_what_an_erasure_has_ended_is_told_and_not_only_what_it_has_destroyed(

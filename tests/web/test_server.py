@@ -19,11 +19,14 @@ from shared.database import Database
 from shared.settings import MiB, Settings
 from shared.storage import CLAIM, Storage
 from shared.tables import dataset_files, jobs, outputs
+from tests.conftest import make_tenant
 from tests.factories import make_job
 from tests.waiting import until
 from tests.web import serving
 from tests.web.serving import LIMIT_S, Server
 
+# Beyond what is received before anybody looks at the key.
+LARGE = b"x" * 100_000
 OCTETS = {"Content-Type": "application/octet-stream"}
 CSV = b"tempo,genre\n120,rock\n90,pop\n"
 
@@ -206,22 +209,38 @@ def test_clients_that_send_slowly_hold_up_nobody(server: Server, database: Datab
     assert (answers, made) == ([200] * 5, 201)
 
 
-def test_slow_uploads_hold_up_no_small_call(server: Server, open_dataset: str) -> None:
-    address = f"/v1/datasets/{open_dataset}/files"
-    slow = []
-    for number in range(40):
-        slow.append(socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT_S))
-        head = f"PUT {address}/s{number} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
-        slow[-1].sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + b"x" * 1000)
+def begin_uploads(server: Server, address: str, number: int) -> list[socket.socket]:
+    begun = []
+    for each in range(number):
+        begun.append(socket.create_connection(("127.0.0.1", server.port), timeout=LIMIT_S))
+        head = f"PUT {address}/s{each} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.key}\r\n"
+        begun[-1].sendall(f"{head}Content-Length: 1000000\r\n\r\n".encode() + b"x" * 1000)
+    return begun
 
+
+def test_slow_uploads_hold_up_no_small_call_and_no_upload_of_another_tenant(
+    server: Server, redis: Settings, database: Database, open_dataset: str
+) -> None:
+    address = f"/v1/datasets/{open_dataset}/files"
+    other = make_tenant(database)
+    with database.transaction() as sql:
+        key = keys.create(sql, other, name="test", scope=keys.ADMIN, pepper=redis.pepper)
+    neighbour = dataclasses.replace(server, key=key)
+    theirs = f"/v1/datasets/{neighbour.call('POST', '/v1/datasets', {'name': 'songs'})[1]['id']}/files"
+
+    slow = begin_uploads(server, address, 40)
+    assert until(lambda: server.call("PUT", f"{address}/l.csv", LARGE, **OCTETS)[0] == 429)
     small, _, _ = server.call("PUT", f"{address}/t.csv", CSV, **OCTETS)
-    refused, said, headers = server.call("PUT", f"{address}/l.csv", b"x" * 100_000, **OCTETS)
+    refused, said, headers = server.call("PUT", f"{address}/l.csv", LARGE, **OCTETS)
+    let_in, _, _ = neighbour.call("PUT", f"{theirs}/l.csv", LARGE, **OCTETS)
+    slow += begin_uploads(neighbour, theirs, 40)
+    assert until(lambda: server.call("PUT", f"{address}/l.csv", LARGE, **OCTETS)[0] == 503)
     for connection in slow:
         connection.close()
 
-    assert small == 204
-    assert (refused, said["retryable"], "retry-after" in headers) == (503, True, True)
-    assert until(lambda: server.call("PUT", f"{address}/l.csv", b"x" * 100_000, **OCTETS)[0] == 204)
+    assert (small, let_in) == (204, 204)
+    assert (refused, said["code"], said["retryable"], "retry-after" in headers) == (429, "too_many_uploads", True, True)
+    assert until(lambda: server.call("PUT", f"{address}/l.csv", LARGE, **OCTETS)[0] == 204)
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
