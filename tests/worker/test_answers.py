@@ -271,7 +271,7 @@ def start(tmp_path: Path) -> Iterator[Callable[[Settings], Process]]:
 def make_scoring(
     database: Database, storage: Storage, tenant: str, folder: Path, predictions: dict[str, str] | None
 ) -> str:
-    """A scoring that has ended, with these predictions by key, or that wrote no Parquet file."""
+    """A scoring that has ended, with these predictions by key, or of which there is no file."""
     with database.transaction() as sql:
         job = make_job(sql, tenant, action="score")
         sql.execute(update(jobs).where(jobs.c.id == job).values(state="succeeded"))
@@ -309,14 +309,16 @@ def test_what_cannot_be_compared_is_refused(
     worker: Answering, asker: Asker, database: Database, storage: Storage, tenant: str, tmp_path: Path
 ) -> None:
     good = make_scoring(database, storage, tenant, tmp_path, {"a": "rock"})
-    bare = make_scoring(database, storage, tenant, tmp_path, None)
+    bare, erased = (make_scoring(database, storage, tenant, tmp_path, None) for _ in range(2))
     with database.transaction() as sql:
+        csv = {"key": "predictions.csv", "size_bytes": 0, "sha256": "0" * 64, "rows": 0}
+        sql.execute(insert(outputs).values(tenant=tenant, job=bare, name="predictions.csv", **csv))
         training, waiting = make_job(sql, tenant), make_job(sql, tenant, action="score")
 
-    others = (bare, training, waiting, "job_nobody")
+    others = (bare, erased, training, waiting, "job_nobody")
     codes = [refused(asker, comparison(tenant, good, other)).code for other in others]
 
-    assert codes == ["not_found", "not_comparable", "no_predictions_yet", "not_found"]
+    assert codes == ["not_found", "outputs_erased", "not_comparable", "no_predictions_yet", "not_found"]
     assert refused(asker, comparison("stranger", good, good)).code == "not_found"
 
 
