@@ -45,7 +45,8 @@ def clipped(
         sizes = tf.math.unsorted_segment_sum(tf.ones_like(weights), owners, count)
         share = tf.gather(tf.math.divide_no_nan(1.0, sizes), owners)
         errors = [error * share[:, None] for error in backward]
-        squares = tf.add_n([_squares(a, e, owners, count, longest) for a, e in zip(given, errors, strict=True)])
+        apart = _apart_by(tf.cast(sizes, tf.int32), longest)
+        squares = tf.add_n([_squares(apart(a), apart(e)) for a, e in zip(given, errors, strict=True)])
     # A norm that is no number is clipped to nothing: its unit must not be seen by it, either.
     scale = tf.where(tf.math.is_finite(squares), clip_norm / tf.maximum(tf.sqrt(squares), clip_norm), 0.0)
     by_example = (scale if longest == 1 else tf.gather(scale, owners))[:, None]
@@ -77,19 +78,23 @@ def _squares_alone(given: Tensor, errors: Tensor) -> Tensor:
     return (tf.reduce_sum(given**2, axis=1) + 1.0) * tf.reduce_sum(errors**2, axis=1)
 
 
-def _squares(given: Tensor, errors: Tensor, owners: Tensor, count: Tensor, longest: int) -> Tensor:
-    """The squared norm of each unit's gradient in a layer, its biases' with it, (units,)."""
-    first = tf.math.unsorted_segment_min(tf.range(tf.shape(owners)[0]), owners, count)
-    places = tf.stack([owners, tf.range(tf.shape(owners)[0]) - tf.gather(first, owners)], axis=1)
+def _apart_by(sizes: Tensor, longest: int) -> Callable[[Tensor], Tensor]:
+    """Puts rows, (examples, width), unit by unit: (units, longest, width), zeros where a unit has fewer."""
+    first, steps = tf.cumsum(sizes, exclusive=True), tf.range(longest)
+    # Behind the last example is a row of zeros.
+    places = tf.where(steps[None, :] < sizes[:, None], first[:, None] + steps[None, :], tf.reduce_sum(sizes))
 
     def apart(rows: Tensor) -> Tensor:
-        """(examples, width) to (units, longest, width), zeros where a unit has fewer."""
-        return tf.scatter_nd(places, rows, tf.stack([count, longest, tf.shape(rows)[1]]))
+        return tf.gather(tf.pad(rows, [[0, 1], [0, 0]]), places)
 
-    a, e = apart(given), apart(errors)
+    return apart
+
+
+def _squares(given: Tensor, errors: Tensor) -> Tensor:
+    """The squared norm of each unit's gradient in a layer, its biases' with it, (units,), of what lies unit by unit."""
     # What is a zero for want of an example has an error of nought, so that the 1 of the bias does nothing there.
-    inner = tf.matmul(a, a, transpose_b=True) + 1.0
-    return tf.maximum(tf.reduce_sum(inner * tf.matmul(e, e, transpose_b=True), axis=[1, 2]), 0.0)
+    inner = tf.matmul(given, given, transpose_b=True) + 1.0
+    return tf.maximum(tf.reduce_sum(inner * tf.matmul(errors, errors, transpose_b=True), axis=[1, 2]), 0.0)
 
 
 def noise(shapes: Sequence[Any], seed: Tensor, deviation: float) -> list[Tensor]:

@@ -90,26 +90,28 @@ class PrivateEpochs(Epochs):
             clip_norm=plan.clip_norm,
             longest=plan.units.longest,
         )
-        variables = self.model.trainable_variables
-        noise = clipping.noise([each.shape for each in variables], added, plan.noise_multiplier * plan.clip_norm)
+        variables, deviation = self.model.trainable_variables, plan.noise_multiplier * plan.clip_norm
+        noise = clipping.noise([each.shape for each in variables], added, deviation / plan.batch)
         # By the size that a batch has on average: its own would tell who is in it.
-        private = [(sum_ + some) / plan.batch for sum_, some in zip(gradients, noise, strict=True)]
-        self.optimizer.apply([each + own for each, own in zip(private, self._penalties(), strict=True)], variables)
-        return tf.reduce_all([tf.reduce_all(tf.math.is_finite(each.value)) for each in variables])
+        private = [sum_ / plan.batch + some for sum_, some in zip(gradients, noise, strict=True)]
+        self.optimizer.apply(self._penalized(private), variables)
+        # A sum is a number only if each of them is one.
+        return tf.math.is_finite(tf.add_n([tf.reduce_sum(each.value) for each in variables]))
 
-    def _penalties(self) -> list[Tensor]:
-        """The gradients of what the weights themselves cost, which no row has a part in."""
+    def _penalized(self, gradients: list[Tensor]) -> list[Tensor]:
+        """The gradients with those of what the weights themselves cost, which no row has a part in."""
         found: list[Tensor] = []
         for layer in self.model.layers:
             if not hasattr(layer, "kernel"):
                 continue
-            found += [tf.zeros_like(layer.kernel.value), tf.zeros_like(layer.bias.value)]
+            kernels, biases = gradients[len(found) : len(found) + 2]
             if layer.kernel_regularizer is not None:
                 with tf.GradientTape() as tape:
                     kernel = layer.kernel.value
                     tape.watch(kernel)
                     cost = layer.kernel_regularizer(kernel)
-                found[-2] = tape.gradient(cost, kernel)
+                kernels += tape.gradient(cost, kernel)
+            found += [kernels, biases]
         return found
 
 
